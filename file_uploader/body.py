@@ -1,0 +1,186 @@
+"""The incoming body: counted, limited, timed and hashed as it is pulled.
+
+A store pulls a `ClientBody` and needs to check nothing: the iteration ends normally only when the
+body is whole, has the announced length and matches every announced digest. Whatever the client
+does wrong comes out as an `errors.BodyError` or `errors.InvalidInput`, so that a store can tell a
+broken client from a broken disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Self
+
+from .errors import BodyLengthMismatch, BodyTimeout, DigestMismatch, FileTooLarge
+from .model import NO_LIMITS, TransferLimits
+
+HASH_BATCH = 256 * 1024
+"""Bytes that may wait while the hashing thread is busy, so that a body never runs far ahead."""
+
+_INLINE = 16 * 1024
+"""What is hashed on the event loop: a few microseconds, below the cost of a thread switch."""
+
+
+class _Digests:
+    """Several hashes over one stream; large pieces in a thread, next to whoever uses them."""
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
+        self._running: asyncio.Future[None] | None = None
+
+    async def update(self, chunk: bytes) -> None:
+        self._waiting.append(chunk)
+        self._waiting_size += len(chunk)
+        if self._running is None or self._running.done():
+            if self._waiting_size < _INLINE:
+                self._hash(self._take())
+            else:
+                self._hash_in_thread()
+        elif self._waiting_size >= HASH_BATCH:
+            await self._running
+            self._hash_in_thread()
+
+    async def finish(self) -> dict[str, bytes]:
+        if self._running is not None:
+            await self._running
+        if self._waiting_size >= _INLINE:
+            await self._hash_in_thread()
+        self._hash(self._take())
+        return {name: made.digest() for name, made in self._hashes.items()}
+
+    def _hash_in_thread(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        self._running = loop.run_in_executor(None, self._hash, self._take())
+        return self._running
+
+    def _take(self) -> list[bytes]:
+        chunks, self._waiting, self._waiting_size = self._waiting, [], 0
+        return chunks
+
+    def _hash(self, chunks: list[bytes]) -> None:
+        for made in self._hashes.values():
+            for chunk in chunks:
+                made.update(chunk)
+
+
+class ClientBody:
+    """The bytes of one request: an asynchronous iterator, to be used once.
+
+    Yields non-empty ``bytes`` of whatever size arrives. ``length`` is the announced number of
+    bytes, or None. ``expected`` maps names of `hashlib` algorithms to the digests that the whole
+    body must have; those named in ``also`` are computed besides SHA-256.
+
+    Iterating raises `FileTooLarge` as soon as a limit is passed, `BodyTimeout` when the client
+    stops or is too slow, `BodyLengthMismatch` and `DigestMismatch` at the end, and whatever
+    ``source`` raises (`ClientDisconnected`). Building it raises `FileTooLarge` if the announced
+    length is over the limit.
+    """
+
+    def __init__(
+        self,
+        source: AsyncIterator[bytes],
+        *,
+        length: int | None = None,
+        limits: TransferLimits = NO_LIMITS,
+        expected: Mapping[str, bytes] | None = None,
+        also: Iterable[str] = (),
+    ) -> None:
+        self.length = length
+        self.received = 0
+        self._limits = limits
+        self._expected = dict(expected or {})
+        self._hashing = _Digests({"sha256", *self._expected, *also})
+        self._patience = _Patience(source, limits)
+        self._digests: Mapping[str, bytes] | None = None
+        if length is not None:
+            self._check_size(length)
+
+    @property
+    def digests(self) -> Mapping[str, bytes]:
+        """Digests of the whole body by algorithm; only once the iteration has ended normally."""
+        if self._digests is None:
+            raise RuntimeError("the body has not been read to its end")
+        return self._digests
+
+    @property
+    def sha256(self) -> bytes:
+        """SHA-256 of the whole body (32 bytes); only once the iteration has ended normally."""
+        return self.digests["sha256"]
+
+    @property
+    def announced_sha256(self) -> bytes | None:
+        """The SHA-256 that the client announced; it holds once the iteration ended normally."""
+        return self._expected.get("sha256")
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await self._patience.next()
+        if not chunk:
+            await self._finish()
+            raise StopAsyncIteration
+        self.received += len(chunk)
+        self._check_size(self.received)
+        if self.length is not None and self.received > self.length:
+            raise BodyLengthMismatch(f"More than the announced {self.length} bytes arrived.")
+        await self._hashing.update(chunk)
+        return chunk
+
+    async def _finish(self) -> None:
+        if self.length is not None and self.received != self.length:
+            raise BodyLengthMismatch(
+                f"{self.length} bytes were announced and {self.received} arrived."
+            )
+        found = await self._hashing.finish()
+        for algorithm, digest in self._expected.items():
+            if found[algorithm] != digest:
+                raise DigestMismatch(
+                    f"The {algorithm} digest of the {self.received} bytes that arrived is not the"
+                    " announced one; nothing was stored. Send the file again."
+                )
+        self._digests = found
+
+    def _check_size(self, size: int) -> None:
+        limit = self._limits.max_size
+        if limit is not None and size > limit:
+            raise FileTooLarge(f"A file may have at most {limit} bytes here.")
+
+
+class _Patience:
+    """How long a client may keep us waiting; only the time spent waiting for it counts."""
+
+    def __init__(self, source: AsyncIterator[bytes], limits: TransferLimits) -> None:
+        self._source = source
+        self._min_rate = limits.min_rate
+        self._window = limits.rate_window.total_seconds()
+        self._idle = limits.idle_timeout.total_seconds()
+        self._waited = 0.0
+        self._arrived = 0
+
+    async def next(self) -> bytes:
+        """The next non-empty chunk, or ``b""`` at the end."""
+        started = time.monotonic()
+        chunk = b""
+        try:
+            async with asyncio.timeout(self._idle):
+                while not chunk:
+                    chunk = await anext(self._source)
+        except StopAsyncIteration:
+            return b""
+        except TimeoutError:
+            raise BodyTimeout(
+                f"No byte of the body arrived for {self._idle:g} s; send it without pauses."
+            ) from None
+        self._waited += time.monotonic() - started
+        self._arrived += len(chunk)
+        if self._waited >= self._window:
+            if self._arrived < self._min_rate * self._waited:
+                raise BodyTimeout(f"The body arrives at less than {self._min_rate} bytes a second.")
+            self._waited, self._arrived = 0.0, 0
+        return chunk

@@ -1,0 +1,118 @@
+"""What can go wrong, without a word of HTTP.
+
+::
+
+    FileUploaderError
+    ├── InvalidInput                 the caller sent something that no retry makes right
+    │   ├── InvalidName                  a file name
+    │   ├── InvalidParameter             a list parameter
+    │   ├── InvalidHeader                a header, kept metadata included
+    │   ├── DigestUnsupported            no algorithm of a digest field is known here
+    │   └── DigestMismatch               the bytes are not those that were announced
+    ├── Unauthenticated              no usable token
+    ├── NoSuchFile                   (or none of this client's)
+    ├── PreconditionFailed
+    ├── FileTooLarge                 over a limit of ours or of the store
+    ├── BodyError                    the client's stream broke, not the store
+    │   ├── ClientDisconnected           gone before the body was whole
+    │   ├── BodyLengthMismatch           more or fewer bytes than announced
+    │   └── BodyTimeout                  idle for too long, or too slow
+    ├── StorageError                 the store broke, not the client
+    │   ├── StorageFailed                it answered, and wrongly
+    │   ├── StorageUnavailable           it does not answer, or asks to come back later
+    │   ├── StorageTimeout               it did not answer in time
+    │   └── StorageFull                  no space, or no room under a quota
+    ├── Overloaded                   this process has no memory or spool room for another upload
+    └── ConfigurationError           settings that cannot work; stops the start
+
+Every message is written for the client who gets to read it: what was wrong and what would be
+right, and never a token, a key, a bucket or a path.
+"""
+
+
+class FileUploaderError(Exception):
+    """Root of everything that this package raises on purpose."""
+
+
+class InvalidInput(FileUploaderError):
+    """The caller sent something that no retry makes right."""
+
+
+class InvalidName(InvalidInput):
+    """A file name that the naming rules refuse."""
+
+
+class InvalidParameter(InvalidInput):
+    """A query parameter that is unknown in its value."""
+
+
+class InvalidHeader(InvalidInput):
+    """A request header that cannot be honoured, kept metadata included."""
+
+
+class DigestUnsupported(InvalidInput):
+    """A digest field (RFC 9530) none of whose algorithms is known here."""
+
+
+class DigestMismatch(InvalidInput):
+    """The bytes that arrived are not those that the digest field announced."""
+
+
+class Unauthenticated(FileUploaderError):
+    """No token, or one that is not a usable UUID."""
+
+
+class NoSuchFile(FileUploaderError):
+    """There is no such file in this container."""
+
+
+class PreconditionFailed(FileUploaderError):
+    """The file is not in the state that the caller made a condition."""
+
+
+class FileTooLarge(FileUploaderError):
+    """The body is, or is going to be, larger than a limit of ours or of the store."""
+
+
+class BodyError(FileUploaderError):
+    """The client's stream broke. A store never raises this, it lets it pass."""
+
+
+class ClientDisconnected(BodyError):
+    """The client went away before its body was whole."""
+
+
+class BodyLengthMismatch(BodyError):
+    """More or fewer bytes arrived than were announced."""
+
+
+class BodyTimeout(BodyError):
+    """The body stopped arriving, or arrives too slowly."""
+
+
+class StorageError(FileUploaderError):
+    """The store broke; what was stored before is as it was."""
+
+
+class StorageFailed(StorageError):
+    """The store gave an answer that means failure."""
+
+
+class StorageUnavailable(StorageError):
+    """The store cannot be reached, or asks to come back later."""
+
+
+class StorageTimeout(StorageError):
+    """The store did not answer in time."""
+
+
+class StorageFull(StorageError):
+    """No space is left, or a quota is used up."""
+
+
+class Overloaded(FileUploaderError):
+    """Memory and spool of this process are spent; a later try may find room."""
+
+
+class ConfigurationError(FileUploaderError):
+    """Settings that cannot work. The message is one line that names the setting."""

@@ -1,0 +1,133 @@
+"""The only reader of the environment and of ``.env``.
+
+Sizes are written as ``5GiB`` or ``5GB`` (or a number of bytes), times as ``7d``, ``12h``, ``30m``,
+``60s`` (or a number of seconds). Empty means unset.
+"""
+
+import os
+import re
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import ConfigurationError
+
+_SIZE = re.compile(r"(\d{1,20})\s*(?:([KMGTP])(i)?)?B?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d{1,15})\s*(s|m|h|d)?", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("write a size as 5GiB, 500MB or a number of bytes")
+    number, unit, binary = match.groups()
+    base = 1024 if binary else 1000
+    return int(number) * (base ** (" KMGTP".index(unit.upper())) if unit else 1)
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError("write a time as 7d, 12h, 30m, 60s or a number of seconds")
+    number, unit = match.groups()
+    try:
+        return timedelta(seconds=int(number) * _SECONDS[(unit or "s").lower()])
+    except OverflowError:
+        raise ValueError("that is too long a time") from None
+
+
+Size = Annotated[int, BeforeValidator(_size)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class Settings(BaseSettings):
+    """Every setting of the service; ``docs/configuration.md`` tells what each means."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    bucket: str | None = None
+    container_bucket: str | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    aws_region: str | None = Field(
+        default=None, validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION")
+    )
+    aws_endpoint_url_s3: str | None = Field(
+        default=None, validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    )
+    aws_profile: str | None = None
+    data_dir: Path = Path("data")
+    host: str = "0.0.0.0"  # noqa: S104 (a server's default)
+    port: int = Field(default=8080, ge=1, le=65535)
+    web_concurrency: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1)
+    max_file_size: Size | None = Field(default=None, ge=1)
+    upload_expiry: Duration = Field(default=timedelta(days=7), gt=timedelta(0))
+    idle_timeout: Duration = Field(default=timedelta(seconds=60), gt=timedelta(0))
+    min_rate: Size = Field(default=1024, ge=0)
+    memory_budget: Size = Field(default=256 * 2**20, ge=16 * 2**20)
+    spool_dir: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()))
+    spool_limit: Size = Field(default=4 * 2**30, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: dict[str, object]) -> dict[str, object]:
+        # After the sources are merged, so that an empty variable overrides one in .env.
+        return {name: value for name, value in values.items() if value != ""}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.container_bucket is not None:
+            if self.bucket is None:
+                raise ValueError("CONTAINER_BUCKET needs BUCKET as well")
+            sample = self.container_bucket.replace("{container}", "0" * 32)
+            if self.container_bucket.count("{container}") != 1 or not _BUCKET.fullmatch(sample):
+                raise ValueError(
+                    "CONTAINER_BUCKET has to be a bucket name (at most 63 characters) with"
+                    " {container} in it once, for example acme-{container}"
+                )
+        if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+            raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises `ConfigurationError`, one line that names what is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(map(_explain, error.errors()))) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(".env has to be UTF-8") from None
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """One setting's problem in words that name it, and never its value: it may be a secret."""
+    name = "_".join(str(part) for part in problem["loc"]).upper()
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
