@@ -1,0 +1,1 @@
+"""The stores behind one protocol; see `file_uploader.storage.base`."""

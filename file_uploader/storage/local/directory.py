@@ -1,0 +1,90 @@
+"""The data directory: what is in it, opened for one process.
+
+::
+
+    DATA_DIR/
+    ├── index.db, -wal, -shm   which files there are, and the small ones
+    ├── blobs/<2 hex>/         the contents of the others
+    ├── sessions/              one locked file for each process that writes
+    └── *.lock                 the turns for writing, and the one for the sweep
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from file_uploader.errors import ConfigurationError
+
+from .blobs import Blobs, make_directory, sync_directory
+from .index import Index
+from .locks import FileLock, Session, Turnstile
+from .rows import check_library
+from .writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """Everything that is open in a data directory. Build it with `open`; it blocks."""
+
+    sessions: Path
+    session: Session
+    blobs: Blobs
+    turnstile: Turnstile
+    sweep_lock: FileLock
+    index: Index
+    writer: Writer
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the directory, and make it where it is missing (mode 0700).
+
+        Raises `ConfigurationError` if it cannot be made, written or understood.
+        """
+        check_library()
+        try:
+            return cls._open(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"DATA_DIR: cannot create or write it: {error.strerror}: {error.filename or path}"
+            ) from error
+        except apsw.Error as error:
+            raise ConfigurationError(
+                f"DATA_DIR: cannot use the index: {error}: {path / 'index.db'}"
+            ) from error
+
+    @classmethod
+    def _open(cls, path: Path) -> Self:
+        sessions = path / "sessions"
+        make_directory(sessions)
+        with ExitStack() as undo:
+            session = Session.begin(sessions)
+            undo.callback(session.end)
+            blobs = Blobs(path / "blobs", session.id)
+            blobs.prepare()
+            turnstile = Turnstile(path)
+            undo.callback(turnstile.close)
+            sweep_lock = FileLock(path / "sweep.lock")
+            undo.callback(sweep_lock.close)
+            with turnstile.held():
+                index = Index.open(path / "index.db")
+            writer = index.writer()
+            sync_directory(path)
+            undo.pop_all()
+        return cls(sessions, session, blobs, turnstile, sweep_lock, index, writer)
+
+    def check(self) -> None:
+        """Read and write a little. Raises `OSError` and `apsw.Error`."""
+        self.index.check()
+        self.session.touch()
+
+    def close(self) -> None:
+        """Let go of everything but the writer, which whoever writes closes."""
+        self.index.close()
+        self.turnstile.close()
+        self.sweep_lock.close()
+        self.session.end()

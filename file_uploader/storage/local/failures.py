@@ -1,0 +1,53 @@
+"""What the operating system and SQLite report, as the errors of this package.
+
+A message is for the client and says nothing of paths; the cause, which says everything, is chained
+for the log.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from file_uploader.errors import (
+    FileTooLarge,
+    FileUploaderError,
+    StorageFailed,
+    StorageFull,
+    StorageUnavailable,
+)
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+
+
+def failure(error: OSError | apsw.Error, number: int = 0) -> FileUploaderError:
+    """The error to raise for ``error``; ``number`` is the errno that SQLite noted last.
+
+    That one may be of an earlier call: it only tells one failed write from another.
+    """
+    if isinstance(error, OSError):
+        full, busy = error.errno in _FULL, error.errno in _EXHAUSTED
+        if error.errno == errno.EFBIG:
+            return FileTooLarge("The file is larger than the file system can hold.")
+    else:
+        full = isinstance(error, apsw.FullError)
+        full |= isinstance(error, apsw.IOError) and number in _FULL  # It knows no quotas.
+        busy = isinstance(error, apsw.BusyError | apsw.LockedError)
+    if full:
+        return StorageFull("No space is left to store this.")
+    if busy:
+        return StorageUnavailable("The store is too busy; try again later.")
+    return StorageFailed("The store could not read or write its disk.")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the errors of the operating system and of SQLite as those of this package."""
+    try:
+        yield
+    except (OSError, apsw.Error) as error:
+        raise failure(error) from error

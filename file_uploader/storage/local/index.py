@@ -1,0 +1,158 @@
+"""The reading side of the index: which files there are, and where their bytes are. It blocks.
+
+Any number of threads take a connection each for the length of one query. No query is held open
+between two calls: a reader that never ended would make the WAL grow without end.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import apsw
+
+from file_uploader.errors import ConfigurationError, NoSuchFile
+from file_uploader.model import (
+    Container,
+    FileName,
+    ListedFile,
+    ListEntry,
+    ListQuery,
+    Usage,
+    after_prefix,
+)
+
+from . import listing
+from .rows import FIND_WITH_DATA, SCHEMA, SCHEMA_VERSION, Stored, connect, find, key, time_of
+from .writer import Writer
+
+_ABOVE_ALL_TEXT = b""
+"""SQLite orders every BLOB above every TEXT, so that this ends no range of names."""
+
+
+class Index:
+    """The database and its reading connections. Build it with `open`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[apsw.Connection] = []
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the database, and make it where there is none. One process at a time.
+
+        Raises `ConfigurationError` for a schema that this version does not know, and `apsw.Error`.
+        """
+        # So that only the owner reads it, whatever the directory allows.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with closing(connect(path)) as connection:
+            if connection.pragma("journal_mode", "wal") != "wal":
+                raise ConfigurationError(
+                    "DATA_DIR: its file system has no shared memory, which SQLite's WAL needs; a"
+                    " local one has."
+                )
+            found = connection.pragma("user_version")
+            if found == 0:
+                with connection:
+                    connection.execute(SCHEMA)
+                    connection.pragma("user_version", SCHEMA_VERSION)
+            elif found != SCHEMA_VERSION:
+                raise ConfigurationError(
+                    f"DATA_DIR: its index has schema {found} and this version knows"
+                    f" {SCHEMA_VERSION}; use the version of file-uploader that made it."
+                )
+        return cls(path)
+
+    def writer(self) -> Writer:
+        """A connection for writing."""
+        return Writer(connect(self._path))
+
+    def close(self) -> None:
+        """Close the reading connections; nobody may be using one."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def find(self, container: Container, name: FileName) -> Stored:
+        """The current version. Raises `NoSuchFile`."""
+        with self._reading() as connection:
+            return _there(find(connection, container, name))
+
+    def find_with_data(self, container: Container, name: FileName) -> Stored:
+        """The current version, with its content where the index keeps it. Raises `NoSuchFile`."""
+        with self._reading() as connection:
+            return _there(find(connection, container, name, FIND_WITH_DATA))
+
+    def page(
+        self, container: Container, query: ListQuery, start: str, size: int
+    ) -> tuple[list[ListEntry], str | None]:
+        """See `listing.page`."""
+        with self._reading() as connection:
+
+            @contextmanager
+            def scan(position: str) -> Iterator[Iterator[ListedFile]]:
+                cursor = connection.execute(
+                    "SELECT name, size, sha256, modified FROM files"
+                    " WHERE container = ? AND name >= ? AND name < ? ORDER BY name",
+                    (key(container), position, after_prefix(query.prefix) or _ABOVE_ALL_TEXT),
+                )
+                with closing(cursor):  # And with it the read transaction.
+                    yield (
+                        ListedFile(name, length, sha256.hex(), time_of(modified))
+                        for name, length, sha256, modified in _rows(cursor)
+                    )
+
+            return listing.page(scan, query, start, size)
+
+    def usage(self, container: Container) -> Usage:
+        """Number and size of a container's files; takes time with their number."""
+        sql = "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE container = ?"
+        with self._reading() as connection:
+            [(files, size)] = _rows(connection.execute(sql, (key(container),)))
+        return Usage(files, size)
+
+    def check(self) -> None:
+        """Read something. Raises `apsw.Error` if that fails."""
+        with self._reading() as connection:
+            connection.execute("SELECT 1 FROM files LIMIT 1").fetchall()
+
+    def garbage(self, after: str, count: int) -> list[str]:
+        """The first blobs above ``after`` that wait to be removed."""
+        sql = "SELECT blob FROM garbage WHERE blob > ? ORDER BY blob LIMIT ?"
+        with self._reading() as connection:
+            return [blob for (blob,) in _rows(connection.execute(sql, (after, count)))]
+
+    def blobs(self, prefix: str) -> set[str]:
+        """The blobs in use whose ids start with ``prefix``."""
+        sql = "SELECT blob FROM files WHERE blob >= ? AND blob < ?"
+        with self._reading() as connection:
+            rows = _rows(connection.execute(sql, (prefix, after_prefix(prefix))))
+            return {blob for (blob,) in rows}
+
+    @contextmanager
+    def _reading(self) -> Iterator[apsw.Connection]:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None:
+            connection = connect(self._path)
+            connection.pragma("query_only", True)
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._idle.append(connection)
+
+
+def _there(stored: Stored | None) -> Stored:
+    if stored is None:
+        raise NoSuchFile("There is no such file.")
+    return stored
+
+
+def _rows(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query, with types that the query itself promises."""
+    return iter(cursor)

@@ -1,0 +1,135 @@
+"""The tables of the index, how to connect to them, and what their rows mean."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from file_uploader.errors import ConfigurationError
+from file_uploader.model import Container, FileInfo, FileName, Metadata
+
+OLDEST_SQLITE = (3, 51, 3)
+"""Older ones can corrupt a database in WAL mode that has two connections."""
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE files (
+    container BLOB NOT NULL,     -- 16 bytes
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,       -- bytes
+    sha256 BLOB NOT NULL,
+    modified INTEGER NOT NULL,   -- microseconds since 1970
+    metadata TEXT NOT NULL,      -- JSON
+    blob TEXT,                   -- the file that has the content, or
+    content INTEGER,             -- the row of "contents" that has it
+    PRIMARY KEY (container, name),
+    CHECK ((blob IS NULL) <> (content IS NULL))
+) WITHOUT ROWID, STRICT;
+
+-- In the order of the blobs' directories, for the sweep.
+CREATE UNIQUE INDEX files_by_blob ON files (blob) WHERE blob IS NOT NULL;
+
+-- Small contents, apart from the rows that lists walk over.
+CREATE TABLE contents (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+
+-- Blobs that no row names any more and whose files may still be there.
+CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID, STRICT;
+"""
+
+BUSY_TIMEOUT = 5_000
+"""Milliseconds to wait for a lock of SQLite's. Processes of ours queue before it comes to that."""
+
+WAL_LIMIT = 64 * 1024 * 1024
+"""Bytes to which the WAL is cut when it starts afresh."""
+
+FIND = (
+    "SELECT size, sha256, modified, metadata, blob, content FROM files"
+    " WHERE container = ? AND name = ?"
+)
+FIND_WITH_DATA = (
+    "SELECT size, sha256, modified, metadata, blob, content, data"
+    " FROM files LEFT JOIN contents ON id = content WHERE container = ? AND name = ?"
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A version that is about to be committed: its content is ``data``, or else ``blob``."""
+
+    size: int
+    sha256: bytes
+    metadata: Metadata
+    data: bytes | None = None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row of the index; ``data`` only where it was asked for and is kept in the index."""
+
+    info: FileInfo
+    blob: str | None
+    content: int | None
+    data: bytes | None = None
+
+
+def check_library() -> None:
+    """Raise `ConfigurationError` if the SQLite in use is too old to be trusted."""
+    version = apsw.sqlite_lib_version()
+    if tuple(map(int, version.split("."))) < OLDEST_SQLITE:
+        wanted = ".".join(map(str, OLDEST_SQLITE))
+        raise ConfigurationError(
+            f"SQLite {version} can corrupt its database; the embedded store needs {wanted} or"
+            " newer: upgrade the package apsw."
+        )
+
+
+def connect(path: Path) -> apsw.Connection:
+    """A connection to the database at ``path``; it is there already."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_TIMEOUT)
+    connection.pragma("synchronous", "full")
+    connection.pragma("journal_size_limit", WAL_LIMIT)
+    return connection
+
+
+def find(
+    connection: apsw.Connection, container: Container, name: FileName, sql: str = FIND
+) -> Stored | None:
+    """The current version of a file, if there is one."""
+    found = connection.execute(sql, (key(container), name.value)).fetchall()
+    if not found:
+        return None
+    row: tuple[Any, ...] = found[0]
+    size, sha256, modified, metadata, blob, content, *data = row
+    info = FileInfo(name, size, sha256.hex(), time_of(modified), _decoded(metadata), sha256)
+    return Stored(info, blob, content, *data)
+
+
+def key(container: Container) -> bytes:
+    """A container as the tables have it."""
+    return bytes.fromhex(container.name)
+
+
+def time_of(microseconds: int) -> datetime:
+    """A time as the tables have it, in UTC."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def encoded(metadata: Metadata) -> str:
+    """Metadata as the tables have it."""
+    said = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
+    said["custom"] = dict(metadata.custom)
+    return json.dumps({name: value for name, value in said.items() if value is not None})
+
+
+def _decoded(text: str) -> Metadata:
+    return Metadata(**json.loads(text))

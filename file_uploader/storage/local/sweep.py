@@ -1,0 +1,106 @@
+"""Removal of what failures left behind, beside live traffic of any number of processes.
+
+A blob is removed only after a committed transaction has named it garbage, and such a transaction
+looks for itself whether a row names the blob. It remains to be sure that no row is *going* to:
+
+* The blob was seen before its session was looked at. A session that is dead then commits no more,
+  and no other writes under its name.
+* A blob of our own session that is not in flight has been committed or given up.
+
+That a transaction, and not just a look, comes first has one more reason. One that failed in its
+last step may be in the WAL without being visible, and come to light when all processes crash
+before another one has overwritten it. If its blob were gone by then, so would the file be.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from .blobs import SHARDS, session_of
+from .commits import GroupCommit
+from .directory import DataDirectory
+from .locks import is_dead
+from .threads import Threads
+
+_AT_ONCE = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class Sweep:
+    """The sweep of one process; while another process sweeps, it does nothing."""
+
+    def __init__(self, directory: DataDirectory, commits: GroupCommit, threads: Threads) -> None:
+        self._lock = directory.sweep_lock
+        self._sessions = directory.sessions
+        self._own_session = directory.session.id
+        self._blobs = directory.blobs
+        self._index = directory.index
+        self._commits = commits
+        self._threads = threads
+        self._running = False
+
+    async def run(self) -> None:
+        """Sweep once. May be cancelled at any time."""
+        self._threads.ensure_open()
+        if self._running or not self._lock.try_acquire():
+            return
+        self._running = True
+        try:
+            await self._finish_garbage()
+            dead = {self._own_session: False}
+            await self._threads.run(self._look_at_sessions, dead)
+            for shard in SHARDS:
+                suspects = await self._threads.run(self._suspects, shard, dead)
+                if suspects:
+                    await self.remove(suspects)
+        finally:
+            self._running = False
+            self._lock.release()
+
+    async def remove(self, suspects: list[str]) -> None:
+        """Remove those of the blobs that no row names. None of them may be in flight."""
+        condemned = await self._commits.run(lambda writer: writer.condemn(suspects))
+        await self._unlink(condemned)
+
+    async def _finish_garbage(self) -> None:
+        after = ""
+        while blobs := await self._threads.run(self._index.garbage, after, _AT_ONCE):
+            await self._unlink(blobs)
+            after = blobs[-1]
+
+    async def _unlink(self, blobs: list[str]) -> None:
+        gone = await self._threads.run(self._unlink_each, blobs)
+        await self._commits.run(lambda writer: writer.forget(gone))
+
+    def _unlink_each(self, blobs: list[str]) -> list[str]:
+        gone = []
+        for blob in blobs:
+            try:
+                self._blobs.unlink(blob)
+            except OSError:
+                _log.warning("a blob cannot be removed; the next sweep tries again", exc_info=True)
+            else:
+                gone.append(blob)
+        return gone
+
+    def _look_at_sessions(self, dead: dict[str, bool]) -> None:
+        """Note which sessions are dead, and remove their files."""
+        for path in self._sessions.iterdir():
+            if path.name not in dead:
+                dead[path.name] = is_dead(self._sessions, path.name)
+
+    def _suspects(self, shard: str, dead: dict[str, bool]) -> list[str]:
+        """The blobs in a shard that nobody is writing and no row names, as it looks now."""
+        ours = self._own_session
+        given_up = []
+        for blob in self._blobs.in_shard(shard):
+            session = session_of(blob)
+            if session not in dead:
+                dead[session] = is_dead(self._sessions, session)
+            if dead[session] or (session == ours and blob not in self._blobs.in_flight):
+                given_up.append(blob)
+        if not given_up:
+            return []
+        used = self._index.blobs(shard)
+        return [blob for blob in given_up if blob not in used]

@@ -1,0 +1,40 @@
+"""Tasks that belong to a store: whoever waits for one may be cancelled, the task goes on.
+
+The server cancels a request the moment its client is gone, even in the middle of a commit. What
+must not stop half-way runs here, and closing the store waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class OwnedTasks:
+    """Tasks that end by themselves."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin ``work``; await it through `asyncio.shield`."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run ``work`` to its end, whatever happens to the caller meanwhile."""
+        return await asyncio.shield(self.start(work))
+
+    async def drain(self, patience: float | None = None) -> None:
+        """Wait until all have ended; cancel what has not after ``patience`` seconds, if given."""
+        if self._tasks:
+            _, late = await asyncio.wait(set(self._tasks), timeout=patience)
+            for task in late:
+                task.cancel()
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))

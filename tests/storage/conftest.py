@@ -1,0 +1,52 @@
+"""The contract runs on each of `KINDS`: one store, in a fresh place for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from botocore.loaders import JSONFileLoader
+
+from file_uploader.model import Container
+from file_uploader.storage.base import Storage
+from tests.storage.stores import LocalPlace, Place, S3Place, close_admins, new_container
+
+KINDS = ["local", "moto", "ceph"]
+EVERY_KIND = [*KINDS, "moto-own-buckets", "ceph-own-buckets"]
+"""With a bucket for each container too: where names, keys and buckets are what is tested."""
+
+
+def place_of(kind: str, request: pytest.FixtureRequest, directory: Path) -> Place:
+    """A fresh, empty place; starts the server that it needs."""
+    if kind == "local":
+        return LocalPlace(directory)
+    server = request.getfixturevalue(kind.removesuffix("-own-buckets"))
+    return S3Place.fresh(server, own_buckets=kind.endswith("-own-buckets"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_clients() -> Iterator[None]:
+    """Read botocore's description of S3 once, not again for each store that is opened."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", cache(JSONFileLoader.load_file))
+        yield
+    close_admins()
+
+
+@pytest.fixture(params=KINDS)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    made = place_of(request.param, request, tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def store(place: Place) -> Storage:
+    return await place.open()
+
+
+@pytest.fixture
+def container() -> Container:
+    return new_container()

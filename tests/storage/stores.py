@@ -1,0 +1,254 @@
+"""The stores under test: how each is opened, and what can be found in it from outside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import apsw
+
+from file_uploader.body import ClientBody
+from file_uploader.model import (
+    UNCONDITIONAL,
+    ByteRange,
+    Container,
+    FileInfo,
+    FileName,
+    Metadata,
+    Precondition,
+)
+from file_uploader.storage.base import Storage
+from file_uploader.storage.local import LocalStorage
+from file_uploader.storage.s3 import S3Config, S3Storage
+from tests.support.bodies import KIB, MIB, body_of
+from tests.support.s3_servers import S3Server
+
+Live = Mapping[tuple[Container, str], int]
+"""The files that ought to be there, with their sizes."""
+
+Recipe = dict[str, Any]
+"""What JSON can carry to another process."""
+
+
+class Place(ABC):
+    """Where a store keeps its files: several instances can be open on it at once."""
+
+    kind: str
+    swaps_atomically = True
+    """Whether the place itself decides conditions, so that no update is ever lost in a race."""
+    inline_limit = 16 * KIB
+    part_size = 8 * MIB
+
+    def __init__(self) -> None:
+        self._opened: list[Storage] = []
+
+    async def open(self, **settings: int) -> Storage:
+        """Another instance, as another process would open it; `close` closes it.
+
+        ``settings`` are numbers of `S3Config`; a store without such a setting ignores it.
+        """
+        store = await self._open(settings)
+        self._opened.append(store)
+        return store
+
+    async def reopen(self, store: Storage) -> Storage:
+        """Close ``store`` and open another instance in its place."""
+        self._opened.remove(store)
+        await store.aclose()
+        return await self.open()
+
+    async def close(self) -> None:
+        """Close what is still open."""
+        while self._opened:
+            await self._opened.pop().aclose()
+
+    @abstractmethod
+    async def _open(self, settings: Mapping[str, Any]) -> Storage: ...
+
+    @abstractmethod
+    def recipe(self, **settings: int) -> Recipe:
+        """What `place_from` makes the same place of, in another process."""
+
+    @abstractmethod
+    def strays(self, live: Live) -> list[str]:
+        """Everything found in the place that ``live`` does not account for, and what it misses."""
+
+
+class LocalPlace(Place):
+    """The embedded store in a directory."""
+
+    kind = "local"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self.directory = directory
+
+    async def _open(self, settings: Mapping[str, Any]) -> Storage:
+        return await LocalStorage.connect(self.directory)
+
+    def recipe(self, **settings: int) -> Recipe:
+        return {"kind": self.kind, "directory": str(self.directory)}
+
+    def strays(self, live: Live) -> list[str]:
+        with closing(apsw.Connection(str(self.directory / "index.db"))) as index:
+            rows: dict[str, list[Any]] = {
+                table: list(index.execute(f"SELECT * FROM {table}"))
+                for table in ("files", "contents", "garbage")
+            }
+            named = {blob for (blob,) in index.execute("SELECT blob FROM files") if blob}
+            inlined = {
+                row for (row,) in index.execute("SELECT content FROM files") if row is not None
+            }
+        blobs = {path.name for path in (self.directory / "blobs").rglob("*") if path.is_file()}
+        files = {(row[0].hex(), row[1], row[2]) for row in rows["files"]}
+        expected = {(owner.name, name, size) for (owner, name), size in live.items()}
+        sessions = len(list((self.directory / "sessions").iterdir()))
+        known = {"index.db", "index.db-wal", "index.db-shm", "blobs", "sessions"}
+        top = {path.name for path in self.directory.iterdir() if path.suffix != ".lock"}
+        return [
+            *(f"row or missing row: {each}" for each in files ^ expected),
+            *(f"blob or missing blob: {each}" for each in blobs ^ named),
+            *(f"content: {each}" for each in {row[0] for row in rows["contents"]} ^ inlined),
+            *(f"garbage: {each}" for each in rows["garbage"]),
+            *([] if sessions == len(self._opened) else [f"{sessions} sessions"]),
+            *(f"unknown: {each}" for each in top - known),
+        ]
+
+
+_admins: dict[S3Server, Any] = {}
+
+
+def admin_of(server: S3Server) -> Any:
+    """A client of the tests' own; making one takes longer than most tests."""
+    if server not in _admins:
+        _admins[server] = server.client()
+    return _admins[server]
+
+
+def close_admins() -> None:
+    while _admins:
+        _admins.popitem()[1].close()
+
+
+class S3Place(Place):
+    """The S3 store in a bucket, or in one for each container, named ``<bucket>-<container>``."""
+
+    def __init__(self, server: S3Server, bucket: str, *, own_buckets: bool) -> None:
+        super().__init__()
+        self.kind = f"{server.name}-own-buckets" if own_buckets else server.name
+        self.swaps_atomically = server.name != "moto"  # moto looks, and then writes
+        self._server = server
+        self._bucket = bucket
+        self._own_buckets = own_buckets
+
+    @classmethod
+    def fresh(cls, server: S3Server, *, own_buckets: bool = False) -> S3Place:
+        """A place in a new bucket."""
+        bucket = f"test-{uuid4().hex[:16]}"
+        admin_of(server).create_bucket(Bucket=bucket)
+        return cls(server, bucket, own_buckets=own_buckets)
+
+    async def _open(self, settings: Mapping[str, Any]) -> Storage:
+        config = S3Config(
+            bucket=self._bucket,
+            container_bucket=f"{self._bucket}-{{container}}" if self._own_buckets else None,
+            endpoint_url=self._server.endpoint,
+            region=self._server.region,
+            access_key=self._server.access_key,
+            secret_key=self._server.secret_key,
+        )
+        return await S3Storage.connect(replace(config, **settings))
+
+    def recipe(self, **settings: int) -> Recipe:
+        return {
+            "kind": "s3",
+            "server": asdict(self._server),
+            "bucket": self._bucket,
+            "own_buckets": self._own_buckets,
+            "settings": settings,
+        }
+
+    def strays(self, live: Live) -> list[str]:
+        found = set()
+        admin = admin_of(self._server)
+        for name in (each["Name"] for each in admin.list_buckets()["Buckets"]):
+            if not name.startswith(self._bucket):
+                continue
+            for page in admin.get_paginator("list_objects_v2").paginate(Bucket=name):
+                found |= {f"{name}: {each['Key']}" for each in page.get("Contents", ())}
+            for page in admin.get_paginator("list_multipart_uploads").paginate(Bucket=name):
+                found |= {f"{name}: upload of {each['Key']}" for each in page.get("Uploads", ())}
+        return sorted(found ^ {self._key(*file) for file in live})
+
+    def _key(self, container: Container, name: str) -> str:
+        if self._own_buckets:
+            return f"{self._bucket}-{container.name}: files/{name}"
+        return f"{self._bucket}: files/{container.name}/{name}"
+
+
+def place_from(recipe: Recipe) -> Place:
+    """The place that `Place.recipe` described."""
+    if recipe["kind"] == "local":
+        return LocalPlace(Path(recipe["directory"]))
+    server = S3Server(**recipe["server"])
+    return S3Place(server, recipe["bucket"], own_buckets=recipe["own_buckets"])
+
+
+def new_container() -> Container:
+    return Container.of(uuid4())
+
+
+async def put(
+    store: Storage,
+    container: Container,
+    name: str,
+    data: bytes | ClientBody,
+    *,
+    metadata: Metadata | None = None,
+    precondition: Precondition = UNCONDITIONAL,
+) -> FileInfo:
+    """`Storage.put` with less ado."""
+    return await store.put(
+        container,
+        FileName(name),
+        body_of(data) if isinstance(data, bytes) else data,
+        metadata=metadata or Metadata(),
+        precondition=precondition,
+    )
+
+
+async def read(
+    store: Storage,
+    container: Container,
+    name: str,
+    *,
+    etag: str | None = None,
+    byte_range: ByteRange | None = None,
+) -> bytes:
+    """A whole file, or the range."""
+    opened = store.open(container, FileName(name), etag=etag, byte_range=byte_range)
+    async with opened as found:
+        return b"".join([chunk async for chunk in found.chunks])
+
+
+async def clean(place: Place, store: Storage, live: Live) -> Storage:
+    """Let clean-ups end, sweep, and assert that nothing but ``live`` is there.
+
+    Returns the store to go on with: the old instance is closed.
+    """
+    store = await place.reopen(store)
+    await store.sweep()
+    assert place.strays(live) == []
+    return store
+
+
+def sizes_around(place: Place) -> list[int]:
+    """The sizes at which a store changes how it keeps a file, and their neighbours."""
+    edges = (place.inline_limit, 256 * KIB, place.part_size)
+    around = [edge + off for edge in edges for off in (-1, 0, 1)]
+    return [0, 1, 2, *around, 2 * place.part_size + 1, 3 * place.part_size]
