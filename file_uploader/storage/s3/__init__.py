@@ -1,0 +1,25 @@
+"""The S3 store: any S3-compatible provider, nothing shared between nodes but the bucket.
+
+::
+
+    store.py       S3Storage: every operation of the protocol, put together
+    gather.py      a body cut into parts as it is pulled
+    upload.py      a multipart upload: parts sent, completed, or discarded
+    commit.py      the moment a write becomes the file: conditions, lost replies
+    conditions.py  what the provider decides natively, found out by a probe
+    reading.py     one GetObject, streamed
+    listing.py     pages of a container
+    sweeping.py    what failures left behind, and how it goes
+    buckets.py     buckets of the containers' own
+    keys.py        which bucket and key; metadata to and from headers
+    room.py        the memory budget and the spool: slots, admission
+    part.py        one part, held so that it can be sent again
+    sizes.py       how large the parts are
+    client.py      one call: retried, timed, its errors translated
+    errors.py      the one translator of errors
+"""
+
+from .config import S3Config
+from .store import S3Storage
+
+__all__ = ["S3Config", "S3Storage"]

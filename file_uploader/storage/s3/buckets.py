@@ -1,0 +1,85 @@
+"""Buckets of the containers' own: made when first needed, found again for the sweep."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+from file_uploader.errors import StorageFailed
+
+from .client import Client
+from .errors import BucketTaken, NoSuchBucket
+from .keys import Layout, Place
+
+T = TypeVar("T")
+
+_PAUSES = (0.0, 0.2, 0.5, 1.0)
+"""Seconds between tries: a new bucket is not known everywhere at once."""
+
+
+class Buckets:
+    """The buckets of one layout."""
+
+    def __init__(self, client: Client, layout: Layout, *, aws: bool) -> None:
+        self._client = client
+        self._layout = layout
+        self._aws = aws
+
+    async def with_bucket(self, place: Place, request: Callable[[], Awaitable[T]]) -> T:
+        """Make a request; if it finds no bucket and the container should have one, make that.
+
+        Raises `StorageFull` where the provider allows no more buckets.
+        """
+        try:
+            return await request()
+        except NoSuchBucket:
+            if not self._layout.own_buckets:
+                raise
+        await self._make(place.bucket)
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                return await request()
+            except NoSuchBucket:
+                continue
+        raise StorageFailed("The object store made a bucket and does not find it.")
+
+    @contextlib.contextmanager
+    def missing_is_empty(self) -> Iterator[None]:
+        """Leave the block when a container's own bucket is not there: nothing is in it yet."""
+        try:
+            yield
+        except NoSuchBucket:
+            if not self._layout.own_buckets:
+                raise
+
+    async def all(self) -> list[str]:
+        """Every bucket that holds files."""
+        if not self._layout.own_buckets:
+            return [self._layout.bucket]
+        found: list[str] = []
+        more: dict[str, Any] = {}
+        while True:
+            answer = await self._client.call("list_buckets", **more)
+            found += [bucket["Name"] for bucket in answer.get("Buckets", ())]
+            if not (token := answer.get("ContinuationToken")):
+                break
+            more = {"ContinuationToken": token}
+        own = filter(self._layout.is_container_bucket, found)
+        return [self._layout.bucket, *own]
+
+    async def _make(self, bucket: str) -> None:
+        parameters: dict[str, Any] = {"Bucket": bucket}
+        # AWS wants the region named, except for its oldest one; others refuse names that they do
+        # not know, and have no other region than the endpoint's.
+        if self._aws and self._client.region not in (None, "us-east-1", "aws-global"):
+            location = {"LocationConstraint": self._client.region}
+            parameters["CreateBucketConfiguration"] = location
+        try:
+            await self._client.call("create_bucket", **parameters)
+        except BucketTaken:
+            # Ours already, or a stranger's: the request that comes next finds out, since a
+            # stranger's bucket denies it. Its name cannot be guessed without the container's.
+            return

@@ -1,0 +1,210 @@
+"""Calls to S3: one request, tried for a bounded time, its errors translated.
+
+botocore's own retries are off: what is retried has to be known here, because a retried commit that
+seems to fail may have succeeded the first time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from botocore.exceptions import (
+    ClientError,
+    ConfigNotFound,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.handlers import add_expect_header
+
+from file_uploader.errors import ConfigurationError
+
+from .config import S3Config
+from .errors import ANY_ERROR, error_status, retryable, translated
+from .part import Part, PartPayload
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 60.0
+"""Seconds without a byte, in either direction, until an attempt is given up."""
+
+PATIENCE = 60.0
+"""Seconds after its first failure in which a request is tried again."""
+
+MAX_ATTEMPTS = 8
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 8.0
+
+_SENDING = 32
+"""Bodies that are being written to S3 at once. More is not faster, and each has up to 256 KiB in
+buffers that no budget counts."""
+
+_INLINE_BODY = 64 * 1024
+"""A body below this waits for no turn: what counts for it is the number of requests in flight."""
+
+_CONNECTIONS = 4096
+"""No limit in practice: a download holds its connection for as long as its reader likes."""
+
+_BUCKET_PROBLEMS = {
+    301: "AWS_REGION: BUCKET is in another region.",
+    400: "AWS_REGION, or the credentials: the object store refuses them for BUCKET.",
+    403: "BUCKET: the credentials have no access to it.",
+    404: "BUCKET: there is no such bucket.",
+}
+
+
+class Client:
+    """An S3 client. Belongs to one event loop; `open` makes it, `aclose` ends it."""
+
+    def __init__(self, client: Any, resources: AsyncExitStack) -> None:
+        self._client = client
+        self._resources = resources
+        self._sending = asyncio.Semaphore(_SENDING)
+
+    @classmethod
+    async def open(cls, config: S3Config) -> Client:
+        """Raises `ConfigurationError` for settings that no client can be made from."""
+        resources = AsyncExitStack()
+        try:
+            session = AioSession(profile=config.profile)
+            client = await resources.enter_async_context(
+                session.create_client(
+                    "s3",
+                    region_name=config.region,
+                    endpoint_url=config.endpoint_url,
+                    aws_access_key_id=config.access_key,
+                    aws_secret_access_key=config.secret_key,
+                    aws_session_token=config.session_token,
+                    config=_botocore_config(config),
+                )
+            )
+        except ProfileNotFound:
+            raise ConfigurationError("AWS_PROFILE: there is no such profile.") from None
+        except (NoRegionError, InvalidRegionError):
+            raise ConfigurationError("AWS_REGION: missing, or not a region's name.") from None
+        except PartialCredentialsError:
+            raise ConfigurationError(
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither."
+            ) from None
+        except ValueError:
+            raise ConfigurationError("AWS_ENDPOINT_URL_S3: not a URL.") from None
+        except ConfigNotFound:
+            raise ConfigurationError("AWS_CONFIG_FILE: not found.") from None
+        # A provider that never answers "100 Continue" would hang every upload: aiohttp waits.
+        client.meta.events.unregister("before-call.s3", add_expect_header)
+        # With the star it comes before botocore's own handler, which makes an error of bad XML.
+        client.meta.events.register_first("before-parse.*.ListObjectsV2", _make_readable)
+        return cls(client, resources)
+
+    @property
+    def region(self) -> str | None:
+        """The region that requests are signed for."""
+        region: str | None = self._client.meta.region_name
+        return region
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._resources.aclose()
+
+    async def check_bucket(self, bucket: str) -> None:
+        """Raise `ConfigurationError` if the bucket does not exist or does not let us in.
+
+        Raises `StorageError` if that cannot be found out now.
+        """
+        try:
+            await self._client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            problem = _BUCKET_PROBLEMS.get(error_status(error))
+            if problem is None:
+                raise translated("head_bucket", error) from None
+            raise ConfigurationError(problem) from None
+        except NoCredentialsError:
+            raise ConfigurationError(
+                "AWS_ACCESS_KEY_ID: not set, and there are no other credentials for BUCKET."
+            ) from None
+        except ANY_ERROR as error:
+            raise translated("head_bucket", error) from None
+
+    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Make one request, again and again for what may pass; return botocore's answer.
+
+        ``operation`` is botocore's name of it (``put_object``). Raises `StorageError` and, for
+        answers that mean these, `NoSuchFile`, `PreconditionFailed` and `FileTooLarge`.
+        """
+        return await self._retrying(operation, MAX_ATTEMPTS, parameters)
+
+    async def call_once(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """`call` without another try: what asks wants to know how it is now."""
+        return await self._retrying(operation, 1, parameters)
+
+    async def send(self, operation: str, part: Part, **parameters: Any) -> dict[str, Any]:
+        """`call` with a part as its body, and its MD5 beside it."""
+        parameters["ContentMD5"] = await part.md5()
+        if not part.size:
+            return await self._retrying(operation, MAX_ATTEMPTS, {**parameters, "Body": b""})
+        return await self._retrying(operation, MAX_ATTEMPTS, parameters, part)
+
+    async def _retrying(
+        self, operation: str, attempts: int, parameters: dict[str, Any], part: Part | None = None
+    ) -> dict[str, Any]:
+        deadline: float | None = None
+        for attempt in range(1, attempts + 1):
+            try:
+                return await self._attempt(operation, parameters, part)
+            except ANY_ERROR as error:
+                now = time.monotonic()
+                deadline = deadline or now + PATIENCE
+                pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311
+                if attempt == attempts or now + pause > deadline or not retryable(error):
+                    raise translated(operation, error) from None
+            await asyncio.sleep(pause)
+        raise AssertionError("at least one attempt is made")
+
+    async def _attempt(
+        self, operation: str, parameters: dict[str, Any], part: Part | None
+    ) -> dict[str, Any]:
+        method: Callable[..., Awaitable[dict[str, Any]]] = getattr(self._client, operation)
+        if part is None:
+            return await method(**parameters)
+        payload = PartPayload(part, write_timeout=READ_TIMEOUT)
+        if part.size <= _INLINE_BODY:
+            return await method(**parameters, Body=payload)
+        async with self._sending:
+            return await method(**parameters, Body=payload)
+
+
+def _make_readable(response_dict: dict[str, Any], **_: object) -> None:
+    """Take out of a list what no XML may hold: U+FFFE and U+FFFF, which keys may.
+
+    Keys come encoded and are not affected. What Ceph 16 (and moto) repeat as it is, a start and a
+    continuation token, is not used, but would make the whole list unreadable.
+    """
+    body: bytes = response_dict["body"]
+    response_dict["body"] = body.replace(b"\xef\xbf\xbe", b"").replace(b"\xef\xbf\xbf", b"")
+
+
+def _botocore_config(config: S3Config) -> AioConfig:
+    return AioConfig(
+        signature_version="s3v4",
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        max_pool_connections=_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        # Other providers do not know the checksums that newer SDKs add by default.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={
+            # Not every provider has a host name for each bucket; AWS has, and prefers them.
+            "addressing_style": "path" if config.endpoint_url else "auto",
+            # Nothing is hashed on the event loop: a Content-MD5 covers the bodies instead.
+            "payload_signing_enabled": False,
+        },
+    )

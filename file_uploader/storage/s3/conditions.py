@@ -1,0 +1,140 @@
+"""Which conditions the provider decides itself, atomically with the write.
+
+S3 has them on PutObject, CompleteMultipartUpload and DeleteObject, but other providers ignore some
+(and answer as if all were well), or want the tag of ``If-Match`` without its quotes. Nobody
+documents this reliably, so a probe writes an object and looks what happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed, StorageError
+
+from .client import Client
+from .errors import Unsupported
+from .keys import PROBES, etag_of
+
+logger = logging.getLogger(__name__)
+
+Try = Callable[[dict[str, Any]], Awaitable[object]]
+_WRONG = "0" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What one operation decides natively. ``if_match`` is the form its tag has to have."""
+
+    if_none_match: bool = False
+    if_match: str | None = None
+
+    def create_only(self) -> dict[str, Any] | None:
+        """The parameters for "only if there is nothing yet"; None if that is not native."""
+        return {"IfNoneMatch": "*"} if self.if_none_match else None
+
+    def replace_only(self, etag: str) -> dict[str, Any] | None:
+        """The parameters for "only if it is still this version"; None if that is not native."""
+        return {"IfMatch": self.if_match.format(etag)} if self.if_match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the provider decides natively, by operation."""
+
+    put: Support
+    complete: Support
+    delete: Support
+
+
+class Probe:
+    """Finds `Conditions` out once, when they are first needed; a failure is tried again."""
+
+    def __init__(self, client: Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._lock = asyncio.Lock()
+        self._found: Conditions | None = None
+
+    async def conditions(self) -> Conditions:
+        """What the provider decides natively. Raises `StorageError` if it cannot be found out."""
+        async with self._lock:
+            if self._found is None:
+                key = PROBES + secrets.token_hex(16)
+                probing = _Probing(self._client, {"Bucket": self._bucket, "Key": key})
+                self._found = await probing.run()
+                logger.info("conditions decided by the object store: %s", self._found)
+            return self._found
+
+
+class _Probing:
+    def __init__(self, client: Client, address: dict[str, str]) -> None:
+        self._client = client
+        self._address = address
+
+    async def run(self) -> Conditions:
+        try:
+            put = await self._support(self._put)
+            complete = await self._support(self._complete)
+            return Conditions(put, complete, await self._delete_support())
+        finally:
+            with contextlib.suppress(FileUploaderError):
+                await self._client.call("delete_object", **self._address)
+
+    async def _support(self, attempt: Try) -> Support:
+        """Try an operation on an object that is there, with conditions that hold or do not."""
+        etag = etag_of(await self._put({}))
+        none_match = await self._refused(attempt, {"IfNoneMatch": "*"})
+        for form in ('"{}"', "{}"):
+            etag = etag_of(await self._put({}))
+            wrong, right = ({"IfMatch": form.format(tag)} for tag in (_WRONG, etag))
+            if await self._refused(attempt, wrong) and not await self._refused(attempt, right):
+                return Support(none_match, form)
+        return Support(none_match)
+
+    async def _delete_support(self) -> Support:
+        for form in ('"{}"', "{}"):
+            etag = etag_of(await self._put({}))
+            wrong, right = ({"IfMatch": form.format(tag)} for tag in (_WRONG, etag))
+            if await self._refused(self._delete, wrong) and not await self._refused(
+                self._delete, right
+            ):
+                return Support(if_match=form)
+        return Support()
+
+    async def _refused(self, attempt: Try, condition: dict[str, Any]) -> bool:
+        """Whether the condition was looked at and found not to hold."""
+        try:
+            await attempt(condition)
+        except PreconditionFailed:
+            return True
+        except (Unsupported, NoSuchFile) as error:
+            logger.info("the object store refuses %s: %s", condition, error)
+        return False
+
+    async def _put(self, condition: dict[str, Any]) -> dict[str, Any]:
+        return await self._client.call("put_object", **self._address, Body=b"probe", **condition)
+
+    async def _delete(self, condition: dict[str, Any]) -> None:
+        await self._client.call("delete_object", **self._address, **condition)
+
+    async def _complete(self, condition: dict[str, Any]) -> None:
+        created = await self._client.call("create_multipart_upload", **self._address)
+        upload = {**self._address, "UploadId": created["UploadId"]}
+        done = False
+        try:
+            part = await self._client.call("upload_part", **upload, PartNumber=1, Body=b"probe")
+            listed = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+            await self._client.call(
+                "complete_multipart_upload", **upload, MultipartUpload=listed, **condition
+            )
+            done = True
+        finally:
+            if not done:
+                with contextlib.suppress(StorageError):
+                    await self._client.call("abort_multipart_upload", **upload)

@@ -1,0 +1,151 @@
+"""Which bucket and key a file has, and how its metadata travels in headers.
+
+::
+
+    files/<container>/<name>    a file, in the bucket
+    files/<name>                a file, in a bucket of the container's own
+    uploads/<container>/<id>/…  unfinished uploads in several requests, always in the bucket
+    uploads/.probe/<random>     what the probe of conditions writes, for seconds
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from file_uploader.model import Container, FileInfo, FileName, Metadata
+
+from .config import S3Config
+
+FILES = "files/"
+PROBES = "uploads/.probe/"
+
+_PLACE = "{container}"
+_CUSTOM = "m-"
+"""Custom metadata has this prefix, so that it never collides with ours."""
+_ID = "id"
+_SHA256 = "sha256"
+
+_KEPT_HEADERS = {
+    "content_type": "ContentType",
+    "content_encoding": "ContentEncoding",
+    "content_language": "ContentLanguage",
+    "content_disposition": "ContentDisposition",
+    "cache_control": "CacheControl",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one container's files are: ``prefix`` ends in a slash, so that none is in another."""
+
+    bucket: str
+    prefix: str
+
+    def address(self, name: FileName) -> dict[str, str]:
+        """The parameters that name the file's object to botocore."""
+        return {"Bucket": self.bucket, "Key": self.prefix + name.value}
+
+
+class Layout:
+    """Where everything is."""
+
+    def __init__(self, config: S3Config) -> None:
+        self.bucket = config.bucket
+        self._pattern = config.container_bucket
+
+    @property
+    def own_buckets(self) -> bool:
+        """Whether each container has a bucket of its own."""
+        return self._pattern is not None
+
+    def place(self, container: Container) -> Place:
+        """Where a container's files are."""
+        if self._pattern is None:
+            return Place(self.bucket, f"{FILES}{container.name}/")
+        return Place(self._pattern.replace(_PLACE, container.name), FILES)
+
+    def is_container_bucket(self, bucket: str) -> bool:
+        """Whether a bucket is one of those that this pattern makes."""
+        if self._pattern is None:
+            return False
+        before, after = map(re.escape, self._pattern.split(_PLACE, 1))
+        return re.fullmatch(f"{before}[0-9a-f]{{32}}{after}", bucket) is not None
+
+
+def upload_headers(metadata: Metadata, write_id: str, sha256: bytes | None) -> dict[str, Any]:
+    """The parameters that make an object carry the metadata, our id and, if known, its SHA-256."""
+    own = {_ID: write_id}
+    if sha256 is not None:
+        own[_SHA256] = sha256.hex()
+    own |= {_CUSTOM + _escaped(name): value for name, value in metadata.custom.items()}
+    headers = {
+        parameter: value
+        for field, parameter in _KEPT_HEADERS.items()
+        if (value := getattr(metadata, field)) is not None
+    }
+    return {**headers, "Metadata": own}
+
+
+def write_id(answer: Mapping[str, Any]) -> str | None:
+    """The id of the write that made the object, from the answer of HeadObject or GetObject."""
+    found: str | None = answer.get("Metadata", {}).get(_ID)
+    return found
+
+
+def file_info(name: FileName, answer: Mapping[str, Any]) -> FileInfo:
+    """A `FileInfo` from the answer of HeadObject or GetObject."""
+    user = answer.get("Metadata", {})
+    kept = {
+        field: value
+        for field, parameter in _KEPT_HEADERS.items()
+        if (value := answer.get(parameter))
+    }
+    custom = {
+        _unescaped(key.removeprefix(_CUSTOM)): value
+        for key, value in user.items()
+        if key.startswith(_CUSTOM)
+    }
+    return FileInfo(
+        name=name,
+        size=_whole_size(answer),
+        etag=etag_of(answer),
+        modified=answer["LastModified"].astimezone(UTC),
+        metadata=Metadata(**kept, custom=custom),
+        sha256=_sha256(user.get(_SHA256)),
+    )
+
+
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """The ETag of an answer, without its quotes."""
+    return str(answer["ETag"]).strip('"')
+
+
+def date_of(answer: Mapping[str, Any]) -> datetime:
+    """The store's own clock when it answered, to the second; ours if it did not say."""
+    text = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(text).astimezone(UTC) if text else datetime.now(UTC)
+
+
+def _whole_size(answer: Mapping[str, Any]) -> int:
+    content_range: str = answer.get("ContentRange") or ""
+    _, _, whole = content_range.partition("/")
+    return int(whole) if whole.isdigit() else int(answer["ContentLength"])
+
+
+def _sha256(text: str | None) -> bytes | None:
+    """What others wrote there is not believed to be a digest just for its place."""
+    return bytes.fromhex(text) if text and re.fullmatch("[0-9a-f]{64}", text) else None
+
+
+def _escaped(name: str) -> str:
+    """A header name that survives every provider: some take ``_`` for ``-``, or drop it."""
+    return re.sub("[^a-z0-9-]", lambda found: f".{ord(found.group()):02x}", name)
+
+
+def _unescaped(name: str) -> str:
+    return re.sub(r"\.([0-9a-f]{2})", lambda found: chr(int(found.group(1), 16)), name)

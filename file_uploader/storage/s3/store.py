@@ -1,0 +1,239 @@
+"""The S3 store: every operation of the protocol, put together from the parts beside it.
+
+A put: admitted to the `Room` -> `Gatherer` pulls the body into a `Part` -> one PutObject, or a
+`Multipart` -> `Target` commits, in a task that the store owns -> `FileInfo`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from file_uploader.body import ClientBody
+from file_uploader.errors import ConfigurationError, StorageTimeout, StorageUnavailable
+from file_uploader.model import (
+    UNCONDITIONAL,
+    ByteRange,
+    Container,
+    FileInfo,
+    FileName,
+    ListEntry,
+    ListQuery,
+    Metadata,
+    Precondition,
+    Usage,
+)
+from file_uploader.storage.base import Content
+from file_uploader.storage.owned import OwnedTasks
+
+from . import listing, reading
+from .buckets import Buckets
+from .client import Client
+from .commit import Target
+from .conditions import Probe
+from .config import S3Config
+from .gather import Gatherer
+from .keys import Layout, date_of, etag_of, upload_headers
+from .part import Part
+from .room import Room
+from .sizes import MIN_PART, PartSizes
+from .sweeping import sweep
+from .upload import Multipart
+
+logger = logging.getLogger(__name__)
+
+OVERHEAD = 128 * 1024
+"""Bytes that an upload holds beside its parts: what was read of its socket and waits, and what is
+in hand."""
+
+CLOSING = 30.0
+"""Seconds that commits and clean-ups have to end when the store is closed."""
+
+
+class S3Storage:
+    """A `file_uploader.storage.base.Storage` in S3; `connect` makes it."""
+
+    def __init__(self, config: S3Config, client: Client, room: Room) -> None:
+        self._config = config
+        self._client = client
+        self._room = room
+        self._layout = Layout(config)
+        self._buckets = Buckets(client, self._layout, aws=config.endpoint_url is None)
+        self._probe = Probe(client, config.bucket)
+        self._tasks = OwnedTasks()
+        self._live: set[str] = set()
+        self._closed = False
+
+    @classmethod
+    async def connect(cls, config: S3Config) -> Self:
+        """Open the store. A bucket that cannot be reached right now is no reason not to start.
+
+        Raises `ConfigurationError` for one that does not exist or refuses the credentials, and for
+        settings that cannot work.
+        """
+        least = MIN_PART + OVERHEAD
+        if config.memory_budget + config.spool_limit < least:
+            raise ConfigurationError(
+                f"MEMORY_BUDGET and SPOOL_LIMIT: together at least {least} bytes."
+            )
+        room = Room(
+            memory=config.memory_budget,
+            spool=config.spool_limit,
+            spool_dir=config.spool_dir,
+            overhead=OVERHEAD,
+        )
+        try:
+            client = await Client.open(config)
+        except BaseException:
+            room.close()
+            raise
+        store = cls(config, client, room)
+        try:
+            await client.check_bucket(config.bucket)
+        except (StorageUnavailable, StorageTimeout):
+            logger.warning("the object store does not answer; starting without it")
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    async def put(
+        self,
+        container: Container,
+        name: FileName,
+        body: ClientBody,
+        *,
+        metadata: Metadata,
+        precondition: Precondition = UNCONDITIONAL,
+    ) -> FileInfo:
+        """See `Storage.put`."""
+        sizes = PartSizes(body.length)
+        size = sizes.size if body.length is None else min(sizes.size, body.length)
+        target = self._target(container, name)
+        write = _Write(target, body, metadata, precondition)
+        with self._room.admit(size) as share:
+            gatherer = Gatherer(body, share, sizes)
+            first = await gatherer.next()
+            if gatherer.ended:
+                return await self._tasks.finish(self._put_whole(write, first))
+            return await self._put_parts(write, first, gatherer)
+
+    async def head(self, container: Container, name: FileName) -> FileInfo:
+        """See `Storage.head`."""
+        info, _ = await self._target(container, name).head()
+        return info
+
+    def open(
+        self,
+        container: Container,
+        name: FileName,
+        *,
+        etag: str | None = None,
+        byte_range: ByteRange | None = None,
+    ) -> AbstractAsyncContextManager[Content]:
+        """See `Storage.open`."""
+        place = self._layout.place(container)
+        own_bucket = self._layout.own_buckets
+        return reading.opened(self._client, place, name, etag, byte_range, own_bucket=own_bucket)
+
+    async def delete(
+        self, container: Container, name: FileName, *, precondition: Precondition = UNCONDITIONAL
+    ) -> None:
+        """See `Storage.delete`."""
+        await self._tasks.finish(self._target(container, name).delete(precondition))
+
+    async def list(
+        self, container: Container, query: ListQuery
+    ) -> AsyncIterator[Sequence[ListEntry]]:
+        """See `Storage.list`."""
+        place = self._layout.place(container)
+        with self._buckets.missing_is_empty():
+            async for page in listing.entries(self._client, place, query):
+                yield page
+
+    async def usage(self, container: Container) -> Usage | None:
+        """See `Storage.usage`; None above 10,000 files."""
+        return await listing.usage(self.list(container, ListQuery()))
+
+    async def ready(self) -> None:
+        """See `Storage.ready`."""
+        await self._client.call_once("head_bucket", Bucket=self._config.bucket)
+
+    async def sweep(self) -> None:
+        """See `Storage.sweep`."""
+        expiry = self._config.upload_expiry
+        await sweep(self._client, self._buckets, self._layout, expiry=expiry, live=self._live)
+
+    async def aclose(self) -> None:
+        """See `Storage.aclose`; waits half a minute at most, and does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._tasks.drain(CLOSING)
+        await self._client.aclose()
+        self._room.close()
+
+    def _target(self, container: Container, name: FileName) -> Target:
+        place = self._layout.place(container)
+        return Target(self._client, self._probe, self._buckets, place, name)
+
+    async def _put_whole(self, write: _Write, part: Part) -> FileInfo:
+        target, headers = write.target, write.headers(write.body.sha256)
+
+        async def put(condition: dict[str, Any]) -> dict[str, Any]:
+            return await self._client.send(
+                "put_object", part, **target.address, **headers, **condition
+            )
+
+        try:
+            done = await target.put("put", put, write.precondition, write.id)
+        finally:
+            part.release()
+        return write.info(done)
+
+    async def _put_parts(self, write: _Write, first: Part, gatherer: Gatherer) -> FileInfo:
+        # S3 takes metadata before the body, so only an announced digest can be in it.
+        headers = write.headers(write.body.announced_sha256)
+        try:
+            multipart = await Multipart.create(write.target, headers, self._tasks)
+        except BaseException:
+            first.release()
+            raise
+        self._live.add(multipart.upload_id)
+        try:
+            try:
+                await multipart.send_all(first, gatherer)
+            except BaseException:
+                await self._tasks.finish(multipart.discard())
+                raise
+            done = await self._tasks.finish(multipart.complete(write.precondition, write.id))
+        finally:
+            self._live.discard(multipart.upload_id)
+        return write.info(done)
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """What a put was asked to do; ``id`` is in the metadata of the object that it makes."""
+
+    target: Target
+    body: ClientBody
+    metadata: Metadata
+    precondition: Precondition
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def headers(self, sha256: bytes | None) -> dict[str, Any]:
+        return upload_headers(self.metadata, self.id, sha256)
+
+    def info(self, done: dict[str, Any] | FileInfo) -> FileInfo:
+        """What was written; ``modified`` is the store's clock when it answered."""
+        if isinstance(done, FileInfo):
+            etag, modified = done.etag, done.modified
+        else:
+            etag, modified = etag_of(done), date_of(done)
+        name, size = self.target.name, self.body.received
+        return FileInfo(name, size, etag, modified, self.metadata, self.body.sha256)
