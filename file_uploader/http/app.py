@@ -1,0 +1,140 @@
+"""The one place where things are put together: settings, a store, the routes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from file_uploader.errors import FileUploaderError, StorageError
+from file_uploader.model import TransferLimits
+from file_uploader.settings import Settings
+from file_uploader.storage.base import Storage
+
+from . import problems
+from .files import Files
+from .listing import Listing
+from .middleware import AnswerFailure, BodilessHead, DrainUnread, RequireHost
+from .ranges import RangeNotSatisfiable
+from .routing import NoRoute, PrivateRoute, PublicRoute
+
+SWEEP_INTERVAL = 3600.0
+"""Seconds between sweeps, give or take a tenth so that workers and nodes spread out."""
+
+log = logging.getLogger(__name__)
+
+OpenStorage = Callable[[Settings], Awaitable[Storage]]
+
+
+async def open_storage(settings: Settings) -> Storage:
+    """Open the store that the settings name. Raises `ConfigurationError`."""
+    if settings.bucket is None:
+        from file_uploader.storage.local import LocalStorage  # noqa: PLC0415
+
+        return await LocalStorage.connect(settings.data_dir)
+    from file_uploader.storage.s3 import S3Config, S3Storage  # noqa: PLC0415
+
+    secret, session = settings.aws_secret_access_key, settings.aws_session_token
+    return await S3Storage.connect(
+        S3Config(
+            bucket=settings.bucket,
+            container_bucket=settings.container_bucket,
+            endpoint_url=settings.aws_endpoint_url_s3,
+            region=settings.aws_region,
+            access_key=settings.aws_access_key_id,
+            secret_key=secret.get_secret_value() if secret else None,
+            session_token=session.get_secret_value() if session else None,
+            profile=settings.aws_profile,
+            memory_budget=settings.memory_budget,
+            spool_dir=settings.spool_dir,
+            spool_limit=settings.spool_limit,
+            upload_expiry=settings.upload_expiry,
+        )
+    )
+
+
+async def try_storage(settings: Settings) -> None:
+    """Open the store and close it again. Raises `ConfigurationError` if it cannot work."""
+    storage = await open_storage(settings)
+    await storage.aclose()
+
+
+def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> Starlette:
+    """Build the ASGI application. The store is opened when the server starts it up."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        storage = await open_storage(settings)
+        app.router.routes[:] = routes(storage, settings)
+        sweeper = asyncio.create_task(_sweep_for_ever(storage))
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweeper
+            await storage.aclose()
+
+    return Starlette(
+        lifespan=lifespan,
+        middleware=[
+            Middleware(BodilessHead),
+            Middleware(DrainUnread),
+            Middleware(AnswerFailure),
+            Middleware(RequireHost),
+        ],
+        exception_handlers={FileUploaderError: _refuse},
+    )
+
+
+def routes(storage: Storage, settings: Settings) -> list[BaseRoute]:
+    """Every resource there is, in the order in which they are tried."""
+    limits = TransferLimits(
+        max_size=settings.max_file_size,
+        idle_timeout=settings.idle_timeout,
+        min_rate=settings.min_rate,
+    )
+
+    async def health() -> Response:
+        return JSONResponse({"status": "up"}, headers={"cache-control": "no-store"})
+
+    async def ready() -> Response:
+        await storage.ready()
+        return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
+
+    return [
+        PrivateRoute("/api/files", Listing(storage, settings.idle_timeout).endpoints),
+        PrivateRoute("/api/files/", Files(storage, limits).endpoints),
+        PublicRoute("/health", health),
+        PublicRoute("/ready", ready),
+        NoRoute(),
+    ]
+
+
+async def _sweep_for_ever(storage: Storage) -> None:
+    while True:
+        try:
+            await storage.sweep()
+        except StorageError as error:
+            log.warning("the sweep failed and will be tried again: %s", error)
+        except Exception:
+            log.exception("the sweep failed and will be tried again")
+        await asyncio.sleep(SWEEP_INTERVAL * random.uniform(0.9, 1.1))  # noqa: S311
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    problem = problems.of_error(error)
+    if problem is problems.INTERNAL:
+        raise error  # not meant for a client, and so neither is its message
+    if problem.status >= 500:
+        log.warning("%s: %s", problem.slug, error.__cause__ or error)
+    headers = error.headers if isinstance(error, RangeNotSatisfiable) else None
+    return problems.response(problem, str(error), headers)

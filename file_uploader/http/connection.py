@@ -1,0 +1,236 @@
+"""One connection: gunicorn's, with what it leaves to us.
+
+* A request head that does not arrive in time ends its connection (slowloris): an unfinished head
+  never reaches an application, so only the server can do it.
+* What the server itself refuses is answered with problem details, like everything else, never in
+  the middle of another answer, and the client gets a moment to read it.
+* A transfer coding besides chunked is refused: its bytes would be stored still encoded.
+* A client that ends its side of the connection behind a whole request still gets its answer.
+* A client that takes nothing of what was written before the end of a connection is let go of.
+* HTTP/1.0 connections end after one answer, whatever they ask for: its end may be the only mark
+  of the answer's end.
+* Less is read at once, and ahead of a slow application, so that many uploads at once stay small.
+* ``Connection: close`` in an answer closes the connection.
+
+It leans on inner names of gunicorn 27's ``asgi.protocol`` module; the end-to-end tests hold every
+point of the list against the version that is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from gunicorn.asgi.parser import UnsupportedTransferCoding
+from gunicorn.asgi.protocol import ASGIProtocol
+
+from . import problems
+
+HEAD_TIMEOUT = 15.0
+"""Seconds from the opening of a connection, or its last answer, to the end of a request head."""
+
+SYNTAX_LIMIT = 128 * 1024
+"""Bytes that may arrive without completing a request head or adding to a body: gunicorn's C parser
+holds on to a header, a chunk's extension or a trailer of any size until it ends."""
+
+READ_SIZE = 64 * 1024
+"""Bytes read from a socket at once."""
+
+READ_AHEAD = 32 * 1024
+"""Bytes of a body that wait for the application before the socket is paused."""
+
+LINGER = 2.0
+"""Seconds for which the rest of a refused request is thrown away, so that no reset overtakes the
+answer (RFC 9112, 9.6)."""
+
+FLUSH_TIMEOUT = 15.0
+"""Seconds without any progress after which a closed connection's unsent bytes are given up."""
+
+
+class HasConnections(Protocol):
+    """The worker, as far as a connection needs it; gunicorn's own needs are its own."""
+
+    connections: Any
+
+
+class Connection(ASGIProtocol):  # type: ignore[misc]
+    """One connection."""
+
+    def __init__(self, worker: HasConnections) -> None:
+        super().__init__(worker)
+        self._closed: bool
+        worker.connections.add(self)
+        self._max_buffer_size = READ_AHEAD
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._syntax = 0
+        self._answer_begun = False
+        self._refused = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being served."""
+        return bool(self._awaiting_request) and not self._finishing_calls
+
+    @property
+    def serving(self) -> asyncio.Task[None] | None:
+        """The task that serves this connection, while it runs."""
+        task: asyncio.Task[None] | None = self._task
+        return None if task is None or task.done() else task
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self._close_transport()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock of the first request head."""
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Throw away what follows a refusal."""
+        if not self._closed:
+            super().data_received(data)
+
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        # The first byte of a further head starts its clock, pipelined ones included.
+        if self._current_request is None and self._head_timer is None:
+            self._start_head_timer()
+        self._syntax += len(data)
+        going_on: bool = super()._feed_callback_parser(data)
+        receiver = self._body_receiver
+        unfinished = receiver is None or not receiver._complete  # noqa: SLF001
+        if going_on and unfinished and self._syntax > SYNTAX_LIMIT:
+            status = 431 if receiver is None else 400
+            self._send_error_response(status, f"More than {SYNTAX_LIMIT} bytes of mere syntax.")
+            self._close_transport()
+            return False
+        return going_on
+
+    def _on_headers_complete(self) -> Any:
+        self._stop_head_timer()
+        self._syntax = 0
+        self._answer_begun = False
+        outcome = super()._on_headers_complete()
+        for name, value in self._current_request.headers_bytes:
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise UnsupportedTransferCoding("The only transfer coding known here is chunked.")
+        return outcome
+
+    def _on_body(self, chunk: bytes) -> None:
+        self._syntax = 0
+        super()._on_body(chunk)
+
+    def eof_received(self) -> bool:
+        """Keep the way back open while a request that is whole has no answer yet."""
+        receiver = self._body_receiver
+        whole = receiver is not None and receiver._complete  # noqa: SLF001
+        if self._closed or self._current_request is None or not whole:
+            return False
+        self._keepalive = 0
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clocks."""
+        self._stop_head_timer()
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        super().connection_lost(exc)
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.worker.loop.call_later(HEAD_TIMEOUT, self._head_timed_out)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_timed_out(self) -> None:
+        self._head_timer = None
+        self._send_error_response(408, f"No complete request head in {HEAD_TIMEOUT:g} s.")
+        self._close_transport()
+
+    def _close_transport(self) -> None:
+        if self._closed or self.transport is None:
+            return
+        if not self._refused:
+            super()._close_transport()
+            self._give_up_unless_sending(None)
+            return
+        self._closed = True
+        self.transport.write_eof()
+        self._close_timer = self.worker.loop.call_later(LINGER, self.transport.close)
+        # What the connection's task may be waiting for; it then finds the connection closed.
+        self._request_ready.set()
+        if self._body_receiver is not None:
+            self._body_receiver.signal_disconnect()
+
+    def _give_up_unless_sending(self, unsent_before: int | None) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent == unsent_before:
+            self.transport.abort()
+        elif unsent:
+            self._close_timer = self.worker.loop.call_later(
+                FLUSH_TIMEOUT, self._give_up_unless_sending, unsent
+            )
+
+    def _send_error_response(
+        self, status: int, message: str, extra_headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self._refused = True
+        if self._answer_begun and self._current_request is not None:
+            return
+        problem = problems.of_status(status)
+        ours = status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
+        body = problems.body(problem, problem.title if ours else message or problem.title)
+        headers = (
+            ("Content-Type", problems.MEDIA_TYPE),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            ("Connection", "close"),
+            *extra_headers,
+        )
+        reason = self._get_reason_phrase(problem.status)
+        head = f"HTTP/1.1 {problem.status} {reason}\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in headers
+        )
+        self._safe_write(head.encode("latin-1") + b"\r\n" + body)
+
+    def _send_response_start(
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        request: Any,
+        *,
+        close: bool = False,
+    ) -> None:
+        self._answer_begun = True
+        if request.version < (1, 1) or (b"connection", b"close") in headers:
+            self._keepalive, close = 0, True
+        super()._send_response_start(status, headers, request, close=close)
+
+
+class BoundedReads(asyncio.BufferedProtocol):
+    """Feeds a connection at most `READ_SIZE` bytes at a time.
+
+    The event loop of its own accord reads 256 KiB at once, and each body holds on to two such
+    reads while it waits. The buffer is the worker's: it is copied from before the next read.
+    """
+
+    def __init__(self, connection: Connection, buffer: memoryview) -> None:
+        self._connection = connection
+        self._buffer = buffer
+        self.connection_made = connection.connection_made  # type: ignore[method-assign]
+        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
+        self.eof_received = connection.eof_received  # type: ignore[method-assign]
+        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass them on."""
+        self._connection.data_received(bytes(self._buffer[:nbytes]))

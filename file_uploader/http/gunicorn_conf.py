@@ -1,0 +1,78 @@
+"""How gunicorn serves the application; every value gives way to gunicorn's own flags."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from file_uploader.errors import ConfigurationError
+from file_uploader.settings import load_settings
+
+try:
+    _settings = load_settings()
+except ConfigurationError as error:
+    sys.exit(f"file-uploader: {error}")
+
+_host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
+
+bind = f"{_host}:{_settings.port}"
+workers = _settings.web_concurrency
+worker_class = "file_uploader.http.worker.Worker"
+asgi_loop = "uvloop"
+asgi_lifespan = "on"
+# A client that is gone has nobody waiting: its request is cancelled at once, and cleans up.
+asgi_disconnect_grace_period = 0
+# The longest wait for a byte of a body is ours to decide (IDLE_TIMEOUT), so the server's is longer.
+timeout = int(_settings.idle_timeout.total_seconds()) + 60
+graceful_timeout = 30
+# Longer than the usual idle time of a proxy's connections, so that it never meets a closed one.
+keepalive = 75
+# Two names of 960 percent-encoded bytes (prefix and marker) have to fit.
+limit_request_line = 8190
+# No socket in the home directory: read-only root file systems, least privilege.
+control_socket_disable = True
+accesslog = "-"
+# The raw request line: a decoded path could hold line breaks.
+access_log_format = '%(h)s "%(r)s" %(s)s %(B)s %(M)sms'
+if Path("/dev/shm").is_dir():  # noqa: S108 (gunicorn's heartbeat must not wait for a disk)
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def on_starting(_server: Any) -> None:
+    """Try the store once before any worker does, so that what cannot work is said once, in a line.
+
+    In a child process: with ``--reload`` the workers have to import the code afresh, so the master
+    must not have imported it.
+    """
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        if status:
+            sys.exit(os.waitstatus_to_exitcode(status))
+        return
+    status = 1
+    try:
+        from file_uploader.http.app import try_storage  # noqa: PLC0415
+
+        asyncio.run(try_storage(_settings))
+        status = 0
+    except ConfigurationError as error:
+        print(f"file-uploader: {error}", file=sys.stderr, flush=True)
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(status)
+
+
+def post_fork(server: Any, _worker: Any) -> None:
+    """Send the package's own log where gunicorn's goes."""
+    log = logging.getLogger("file_uploader")
+    log.handlers = server.log.error_log.handlers
+    log.setLevel(server.log.error_log.level)
+    log.propagate = False

@@ -1,0 +1,166 @@
+"""A client's list of files: ``GET`` and ``HEAD /api/files``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
+from urllib.parse import quote, urlencode
+
+from starlette.responses import Response
+
+from file_uploader.errors import InvalidParameter
+from file_uploader.model import ListedFile, ListedPrefix, ListEntry, ListQuery
+from file_uploader.storage.base import Storage
+
+from . import target
+from .headers import combined
+from .negotiation import choose
+from .routing import Call, Endpoint
+from .streams import Streamed
+
+MAX_PAGE = 10_000
+"""Entries of an answer with a ``limit``: they wait in memory until it is known what comes next."""
+
+_JSON, _LINES, _TEXT = "application/json", "application/x-ndjson", "text/plain"
+_NO_STORE = {
+    "cache-control": "private, no-store",
+    "vary": "X-Auth-Token, Accept",
+    "x-content-type-options": "nosniff",
+}
+
+Pages = AsyncIterator[Sequence[ListEntry]]
+
+
+class Listing:
+    """The endpoints of the list, on any store."""
+
+    def __init__(self, storage: Storage, idle_timeout: timedelta) -> None:
+        self._storage = storage
+        self._idle_timeout = idle_timeout
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """By method."""
+        return {"GET": self.get, "HEAD": self.head}
+
+    async def head(self, call: Call) -> Response:
+        """What the container holds, where the store can tell."""
+        target.parameters(call.query, ())
+        usage = await self._storage.usage(call.container)
+        headers = dict(_NO_STORE)
+        if usage is not None:
+            headers["x-container-object-count"] = str(usage.files)
+            headers["x-container-bytes-used"] = str(usage.size)
+        return Response(status_code=204, headers=headers)
+
+    async def get(self, call: Call) -> Response:
+        """The list, streamed; with ``limit`` a page of it and a link to the next."""
+        given = target.parameters(call.query, ("prefix", "delimiter", "marker", "limit", "details"))
+        details = _boolean(given, "details")
+        offered = (_JSON, _LINES) if details else (_JSON, _LINES, _TEXT)
+        media_type = choose(combined(call.headers, "Accept"), offered)
+        query = ListQuery(
+            prefix=given.get("prefix", ""),
+            delimiter=given.get("delimiter", ""),
+            marker=given.get("marker", ""),
+            limit=_limit(given),
+        )
+        headers = {**_NO_STORE, "content-type": _content_type(media_type)}
+        if query.limit is None:
+            pages = self._storage.list(call.container, query)
+        else:
+            entries, following = await self._page(call, query, query.limit)
+            if following is not None:
+                headers["link"] = f'<?{_render_query(given, following)}>; rel="next"'
+            pages = _single(entries)
+        render = _describe if details else _name
+        return Streamed(_FORMATS[media_type](pages, render), 200, headers, self._idle_timeout)
+
+    async def _page(
+        self, call: Call, query: ListQuery, limit: int
+    ) -> tuple[list[ListEntry], str | None]:
+        """One page, and the marker of the next if there is one: it takes an entry more to know."""
+        size = min(limit, MAX_PAGE)
+        one_more = ListQuery(query.prefix, query.delimiter, query.marker, size + 1)
+        entries: list[ListEntry] = []
+        async for page in self._storage.list(call.container, one_more):
+            entries.extend(page)
+        if len(entries) <= size:
+            return entries, None
+        return entries[:size], entries[size - 1].name
+
+
+def _boolean(given: dict[str, str], name: str) -> bool:
+    value = given.get(name, "false")
+    if value not in ("true", "false"):
+        raise InvalidParameter(f"{name} has to be true or false.")
+    return value == "true"
+
+
+def _limit(given: dict[str, str]) -> int | None:
+    value = given.get("limit")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value) >= 1):
+        raise InvalidParameter("limit has to be a whole number, 1 or more.")
+    return int(value)
+
+
+def _render_query(given: dict[str, str], marker: str) -> str:
+    return urlencode({**given, "marker": marker}, quote_via=quote)
+
+
+def _content_type(media_type: str) -> str:
+    return f"{media_type}; charset=utf-8" if media_type == _TEXT else media_type
+
+
+def _name(entry: ListEntry) -> object:
+    return entry.name
+
+
+def _describe(entry: ListEntry) -> object:
+    if isinstance(entry, ListedPrefix):
+        return {"prefix": entry.name}
+    return {
+        "name": entry.name,
+        "size": entry.size,
+        "etag": f'"{entry.etag}"',
+        "last_modified": _rfc3339(entry),
+    }
+
+
+def _rfc3339(entry: ListedFile) -> str:
+    return entry.modified.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def _single(entries: Sequence[ListEntry]) -> Pages:
+    if entries:
+        yield entries
+
+
+Render = Callable[[ListEntry], object]
+
+
+async def _json_array(pages: Pages, render: Render) -> AsyncIterator[bytes]:
+    opening = "["
+    async for page in pages:
+        yield (opening + ",".join(_dumps(render(entry)) for entry in page)).encode()
+        opening = ","
+    yield b"[]" if opening == "[" else b"]"
+
+
+async def _json_lines(pages: Pages, render: Render) -> AsyncIterator[bytes]:
+    async for page in pages:
+        yield "".join(f"{_dumps(render(entry))}\n" for entry in page).encode()
+
+
+async def _text(pages: Pages, render: Render) -> AsyncIterator[bytes]:
+    async for page in pages:
+        yield "".join(f"{render(entry)}\n" for entry in page).encode()
+
+
+_FORMATS = {_JSON: _json_array, _LINES: _json_lines, _TEXT: _text}
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -1,0 +1,133 @@
+"""What holds for every answer, whichever endpoint gave it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from file_uploader.errors import ClientDisconnected
+
+from . import problems
+from .headers import has_body
+from .streams import incoming
+
+DRAIN_SECONDS = 2.0
+DRAIN_BYTES = 64 * 2**20
+
+
+class BodilessHead:
+    """Leave out the body of every answer to HEAD, whoever rendered it (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application without its bodies where the method is HEAD."""
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        bodiless = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app(scope, receive, send_head if bodiless else send)
+
+
+class DrainUnread:
+    """Let a client that is still sending see the answer to what was refused.
+
+    Closing a connection with unread bytes in it resets it, and the reset can overtake the answer.
+    So the rest of the body is read and thrown away, for a while, and the connection then closed
+    (RFC 9112, 9.6).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, then drain what it left."""
+        if scope["type"] != "http" or not has_body(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        unread = True
+
+        async def receive_and_note() -> Message:
+            nonlocal unread
+            message = await receive()
+            unread = message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        async def send_and_announce(message: Message) -> None:
+            if unread and message["type"] == "http.response.start":
+                headers = [*message["headers"], (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        try:
+            await self._app(scope, receive_and_note, send_and_announce)
+        except Exception:
+            if unread:
+                await _drain(receive)
+            raise
+        if unread:
+            await _drain(receive)
+
+
+async def _drain(receive: Receive) -> None:
+    drained = 0
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for chunk in incoming(receive):
+                drained += len(chunk)
+                if drained > DRAIN_BYTES:
+                    return
+    except (TimeoutError, ClientDisconnected):
+        return
+
+
+class AnswerFailure:
+    """Answer what nobody foresaw with `500`, and raise it on so that the server logs it.
+
+    Starlette's own handler of such is outside of all middleware, and so of what they promise.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application; answer for it if it fails before it began to answer."""
+        started = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception:
+            if scope["type"] == "http" and not started:
+                detail = "The server failed; the log tells its operator."
+                await problems.response(problems.INTERNAL, detail)(scope, receive, send)
+            raise
+
+
+class RequireHost:
+    """Refuse HTTP/1.1 without one valid Host (RFC 9112, 3.2), which the server lets by."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what has a Host."""
+        if scope["type"] == "http" and scope["http_version"] == "1.1":
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) != 1 or any(byte in b" \t,/@?#" for byte in hosts[0]):
+                answer = problems.response(
+                    problems.BAD_REQUEST, "Send one valid Host header (RFC 9112, section 3.2)."
+                )
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

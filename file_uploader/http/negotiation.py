@@ -1,0 +1,50 @@
+"""Proactive content negotiation (RFC 9110, 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from file_uploader.errors import FileUploaderError
+
+
+class NothingAcceptable(FileUploaderError):
+    """The client accepts none of what there is."""
+
+    def __init__(self, offered: Sequence[str]) -> None:
+        super().__init__(f"Accept one of {', '.join(offered)}.")
+
+
+def choose(accept: str | None, offered: Sequence[str]) -> str:
+    """The most wanted of the offered media types, the first of equals.
+
+    Raises `NothingAcceptable`.
+    """
+    if accept is None or not accept.strip():
+        return offered[0]
+    ranges = [_parse(part) for part in accept.split(",") if part.strip()]
+    qualities = {media_type: _quality(media_type, ranges) for media_type in offered}
+    best = max(offered, key=lambda media_type: qualities[media_type])
+    if qualities[best] <= 0:
+        raise NothingAcceptable(offered)
+    return best
+
+
+def _parse(part: str) -> tuple[str, float]:
+    media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return media_range, float(value)
+            except ValueError:
+                return media_range, 0.0
+    return media_range, 1.0
+
+
+def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """The quality that the most specific matching range gives."""
+    for pattern in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+        matching = [quality for media_range, quality in ranges if media_range == pattern]
+        if matching:
+            return max(matching)
+    return 0.0

@@ -1,0 +1,142 @@
+"""Routing on the raw path, and authentication before anything else is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from file_uploader.model import Container
+
+from . import problems
+from .auth import authenticate
+from .target import raw_path
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated request.
+
+    What an endpoint enters into ``resources`` is let go of once the answer is out.
+    """
+
+    container: Container
+    path: bytes
+    query: bytes
+    headers: Headers
+    receive: Receive
+    resources: AsyncExitStack
+
+
+Endpoint = Callable[[Call], Awaitable[Response]]
+OpenEndpoint = Callable[[], Awaitable[Response]]
+
+
+class PrivateRoute(BaseRoute):
+    """A resource, or all below one, that only an authenticated client reaches.
+
+    ``path`` that ends in ``/`` stands for everything that begins with it; the comparison is byte
+    by byte, so that an encoded slash or letter never selects a route.
+    """
+
+    def __init__(self, path: str, endpoints: Mapping[str, Endpoint]) -> None:
+        self.path = path
+        self.methods = (*endpoints, "OPTIONS")
+        self._raw = path.encode()
+        self._endpoints = endpoints
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Look at the raw path alone; a method that is not there is answered by `handle`."""
+        return _match(self._raw, scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Authenticate, call the endpoint, send what it answers."""
+        headers = Headers(scope=scope)
+        if scope["method"] == "OPTIONS":
+            await _allowed(self.methods)(scope, receive, send)
+            return
+        container = authenticate(headers)
+        endpoint = self._endpoints.get(scope["method"])
+        if endpoint is None:
+            await _not_allowed(scope["method"], self.methods)(scope, receive, send)
+            return
+        async with AsyncExitStack() as resources:
+            call = Call(
+                container,
+                raw_path(scope["raw_path"]),
+                scope["query_string"],
+                headers,
+                receive,
+                resources,
+            )
+            response = await endpoint(call)
+            await response(scope, receive, send)
+
+
+class PublicRoute(BaseRoute):
+    """A resource that needs no token and tells nothing of any client."""
+
+    methods = ("GET", "HEAD", "OPTIONS")
+
+    def __init__(self, path: str, endpoint: OpenEndpoint) -> None:
+        self.path = path
+        self._raw = path.encode()
+        self._endpoint = endpoint
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Look at the raw path alone."""
+        return _match(self._raw, scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the endpoint and send what it answers."""
+        method = scope["method"]
+        if method == "OPTIONS":
+            response = _allowed(self.methods)
+        elif method not in self.methods:
+            response = _not_allowed(method, self.methods)
+        else:
+            response = await self._endpoint()
+        await response(scope, receive, send)
+
+
+class NoRoute(BaseRoute):
+    """The end of the table: nothing is here, and under ``/api/`` only its clients learn that."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take whatever is left."""
+        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer `404`."""
+        if raw_path(scope["raw_path"]).startswith(b"/api/") and scope["method"] != "OPTIONS":
+            authenticate(Headers(scope=scope))
+        response = problems.response(
+            problems.NOT_FOUND, "There is nothing here; files are at /api/files/{name}."
+        )
+        await response(scope, receive, send)
+
+
+def _match(own: bytes, scope: Scope) -> tuple[Match, Scope]:
+    if scope["type"] != "http":
+        return Match.NONE, {}
+    path = raw_path(scope["raw_path"])
+    found = path.startswith(own) if own.endswith(b"/") else path == own
+    return (Match.FULL if found else Match.NONE), {}
+
+
+def _allowed(methods: tuple[str, ...]) -> Response:
+    return Response(status_code=204, headers={"Allow": ", ".join(methods)})
+
+
+def _not_allowed(method: str, methods: tuple[str, ...]) -> Response:
+    allow = ", ".join(methods)
+    return problems.response(
+        problems.METHOD_NOT_ALLOWED,
+        f"{method} is not possible here; use {allow}.",
+        {"Allow": allow},
+    )

@@ -1,0 +1,57 @@
+"""The request target, byte for byte: percent-decoded exactly once, strictly as UTF-8."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
+
+from file_uploader.errors import FileUploaderError, InvalidName, InvalidParameter
+from file_uploader.model import FileName
+
+FILES = b"/api/files"
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_ABSOLUTE_FORM = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+def raw_path(scope_path: bytes) -> bytes:
+    """The path as it was sent; of an absolute-form target (RFC 9112, 3.2.2) its path."""
+    if scope_path.startswith(b"/"):
+        return scope_path
+    return _ABSOLUTE_FORM.sub(b"", scope_path, count=1) or b"/"
+
+
+def file_name(path: bytes) -> FileName:
+    """The name in a raw path below ``/api/files/``. Raises `InvalidName`."""
+    return FileName(_decode(path.removeprefix(FILES + b"/"), InvalidName, "A file name"))
+
+
+def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:
+    """The query's parameters; ``+`` is a space, as forms encode it.
+
+    Raises `InvalidParameter` for one that is not known here, given twice, or not UTF-8.
+    """
+    allowed = list(known)
+    found: dict[str, str] = {}
+    for pair in query.split(b"&"):
+        if not pair:
+            continue
+        raw_key, _, raw_value = pair.partition(b"=")
+        key = _decode(raw_key.replace(b"+", b" "), InvalidParameter, "A parameter's name")
+        if key not in allowed:
+            expected = ", ".join(allowed) if allowed else "none"
+            raise InvalidParameter(f"Unknown parameter {key!r}; known here: {expected}.")
+        if key in found:
+            raise InvalidParameter(f"The parameter {key!r} is given twice.")
+        found[key] = _decode(raw_value.replace(b"+", b" "), InvalidParameter, f"{key!r}")
+    return found
+
+
+def _decode(raw: bytes, error: type[FileUploaderError], what: str) -> str:
+    if _BAD_ESCAPE.search(raw):
+        raise error(f"{what} has a '%' that two hex digits do not follow; write it as %25.")
+    try:
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise error(f"{what} has to be percent-encoded UTF-8.") from None

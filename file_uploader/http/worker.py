@@ -1,0 +1,96 @@
+"""gunicorn's ASGI worker, with what it leaves to us.
+
+* Connections are those of `file_uploader.http.connection`.
+* Every status has its reason phrase.
+* A stop closes idle connections at once, gives transfers most of ``graceful_timeout``, cancels
+  the rest and waits until they have cleaned up, and only then shuts the application down: also
+  at SIGINT, which skips the waiting for transfers only. A stop during the start is not lost.
+
+It leans on inner names of gunicorn 27's ``gasgi`` module; the end-to-end tests hold every point of
+the list against the version that is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import weakref
+from http import HTTPStatus
+from types import FrameType
+from typing import Any
+
+from gunicorn.asgi import protocol
+from gunicorn.workers import gasgi
+
+from .connection import READ_SIZE, BoundedReads, Connection
+
+CLEANUP_TIMEOUT = 10.0
+"""Seconds at the end of a stop that are kept for cancelled requests and the store to clean up."""
+
+
+class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
+    """One worker process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.read_buffer = memoryview(bytearray(READ_SIZE))
+        self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+    def init_process(self) -> None:
+        """Make the worker build our connections: it looks the class up in its own module."""
+        self.init_signals()
+        gasgi.ASGIProtocol = self._connect
+        # It notes what it finds in the class that it is called on, and looks for it in its own.
+        protocol.ASGIProtocol._check_h1c_protocol_available()  # noqa: SLF001
+        for status in HTTPStatus:
+            protocol._REASON_PHRASES.setdefault(status.value, status.phrase)  # noqa: SLF001
+        super().init_process()
+
+    def _connect(self, _worker: Worker) -> BoundedReads:
+        return BoundedReads(Connection(self), self.read_buffer)
+
+    def init_signals(self) -> None:
+        """Heed a stop from now on: until here the handlers are the master's, in a copy of it."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._stop_starting)
+
+    def _stop_starting(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            self.handle_exit_signal()
+        else:
+            self.handle_quit_signal()
+
+    async def _serve(self) -> None:
+        # Not earlier: uvloop loses what comes before it runs.
+        super().init_signals()
+        await super()._serve()
+
+    async def _shutdown(self) -> None:
+        for server in self.servers:
+            server.close()
+        # The arbiter kills what is left after graceful_timeout; clean-ups have to fit as well.
+        deadline = self.loop.time() + max(0, self.cfg.graceful_timeout - CLEANUP_TIMEOUT)
+        # gunicorn sets no event when a connection has nothing left to serve.
+        while self._close_idle() and not self._quick_shutdown and self.loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await self._cancel_requests()
+        if self.lifespan is not None:
+            await self.lifespan.shutdown()
+
+    def _close_idle(self) -> int:
+        """Close what serves nothing; return how many connections still serve something."""
+        busy = 0
+        for connection in list(self.connections):
+            if connection.idle:
+                connection.close()
+            elif connection.serving is not None:
+                busy += 1
+        return busy
+
+    async def _cancel_requests(self) -> None:
+        tasks = [task for connection in self.connections if (task := connection.serving)]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.log.warning("Cancelled %d requests that did not end in time", len(tasks))
+            await asyncio.wait(tasks, timeout=CLEANUP_TIMEOUT / 2)
