@@ -1,0 +1,81 @@
+"""Clients that take their time: with the request's head, or with the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from file_uploader.http.connection import HEAD_TIMEOUT
+from tests.support import raw
+from tests.support.raw import Connection, End
+from tests.support.service import LocalBackend, Service, service
+from tests.support.waiting import until
+from tests.support.witness import store
+
+PATIENCE = HEAD_TIMEOUT + 10
+TOO_EARLY = HEAD_TIMEOUT - 0.5
+
+
+@pytest.fixture
+def server(tmp_path: Path, log: Path) -> Iterator[Service]:
+    with service(LocalBackend(tmp_path / "data"), log) as running:
+        yield running
+
+
+def test_a_head_that_does_not_arrive_in_time_ends_the_connection(server: Service) -> None:
+    """All kinds at once, because each of them takes as long as the limit."""
+    whole = raw.head("GET", "/health")
+    with (
+        Connection(server.port, PATIENCE) as silent,
+        Connection(server.port, PATIENCE) as begun,
+        Connection(server.port, PATIENCE) as trickled,
+        Connection(server.port, PATIENCE) as second,
+        Connection(server.port, PATIENCE) as pipelined,
+        Connection(server.port, PATIENCE) as kept_alive,
+    ):
+        kept_alive.send(whole)
+        assert kept_alive.read_answer().status == 200
+        second.send(whole)
+        assert second.read_answer().status == 200
+        started = time.monotonic()
+        begun.send(whole[:-1])
+        second.send(whole[:1])
+        trickled.send(whole[:-2])
+        pipelined.send(whole + whole[:-1])
+        assert pipelined.read_answer().status == 200
+        with pytest.raises(OSError):  # noqa: PT011 (reset or broken pipe, as it happens)
+            trickled.send_slowly((b"X-Note: a\r\n" for _ in range(1000)), HEAD_TIMEOUT / 40)
+        assert TOO_EARLY < time.monotonic() - started < PATIENCE
+        for name, client in (("silent", silent), ("begun", begun), ("second", second)):
+            answer = client.read_answer()
+            assert answer.problem["status"] == 408, name
+            assert answer.closes, name
+            assert client.end() is End.CLOSED, name
+        assert pipelined.read_answer().status == 408
+        # Idle between two requests is something else: that is what keep-alive is for.
+        kept_alive.send(whole)
+        assert kept_alive.read_answer().status == 200
+
+
+@pytest.mark.heavy
+def test_a_client_that_takes_nothing_is_let_go_of(tmp_path: Path, log: Path) -> None:
+    backend = LocalBackend(tmp_path / "data")
+    with service(backend, log, settings={"IDLE_TIMEOUT": "1s"}) as server:
+        store(server, "large", bytes(64 * 2**20))
+        with Connection(server.port) as client:
+            client.send(raw.head("GET", "/api/files/large", server.token))
+            assert client.read_interim() == 200
+            until(lambda: _holds(server, client), "the server sends")
+            until(lambda: not _holds(server, client), "the server lets go", patience=60)
+            with pytest.raises(raw.BrokenAnswerError):
+                client.read_body(64 * 2**20)
+
+
+def _holds(server: Service, client: Connection) -> bool:
+    """Whether a process has the server's end of this connection open (else its inode is 0)."""
+    ends = [f"0100007F:{server.port:04X}", f"0100007F:{client.port:04X}"]
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    return any(row[1:3] == ends and row[9] != "0" for row in rows)
