@@ -253,7 +253,7 @@ rgw gc processor max time = 5
             raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
 
     def _run_when_ready(self, *command: str) -> None:
-        """Repeat a command that may be repeated: a monitor refuses (EPERM) until it has a quorum."""
+        """Repeat what may be repeated: a monitor without a quorum yet refuses (EPERM)."""
         deadline = time.monotonic() + _START_PATIENCE
         while True:
             try:
