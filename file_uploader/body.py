@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Self
 
 from .errors import BodyLengthMismatch, BodyTimeout, DigestMismatch, FileTooLarge
@@ -34,6 +35,8 @@ class _Digests:
         self._running: asyncio.Future[None] | None = None
 
     async def update(self, chunk: bytes) -> None:
+        if not self._hashes:
+            return
         self._waiting.append(chunk)
         self._waiting_size += len(chunk)
         if self._running is None or self._running.done():
@@ -73,7 +76,7 @@ class ClientBody:
 
     Yields non-empty ``bytes`` of whatever size arrives. ``length`` is the announced number of
     bytes, or None. ``expected`` maps names of `hashlib` algorithms to the digests that the whole
-    body must have; those named in ``also`` are computed besides SHA-256.
+    body must have; those named in ``algorithms`` are computed besides.
 
     Iterating raises `FileTooLarge` as soon as a limit is passed, `BodyTimeout` when the client
     stops or is too slow, `BodyLengthMismatch` and `DigestMismatch` at the end, and whatever
@@ -88,13 +91,13 @@ class ClientBody:
         length: int | None = None,
         limits: TransferLimits = NO_LIMITS,
         expected: Mapping[str, bytes] | None = None,
-        also: Iterable[str] = (),
+        algorithms: Iterable[str] = ("sha256",),
     ) -> None:
         self.length = length
         self.received = 0
         self._limits = limits
         self._expected = dict(expected or {})
-        self._hashing = _Digests({"sha256", *self._expected, *also})
+        self._hashing = _Digests({*self._expected, *algorithms})
         self._patience = _Patience(source, limits)
         self._digests: Mapping[str, bytes] | None = None
         if length is not None:
@@ -111,6 +114,16 @@ class ClientBody:
     def sha256(self) -> bytes:
         """SHA-256 of the whole body (32 bytes); only once the iteration has ended normally."""
         return self.digests["sha256"]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the iteration has ended normally: the body was whole and as announced."""
+        return self._digests is not None
+
+    @property
+    def all_or_nothing(self) -> bool:
+        """Whether a digest was announced, so that no byte may count before the last is there."""
+        return bool(self._expected)
 
     @property
     def announced_sha256(self) -> bytes | None:
@@ -184,3 +197,42 @@ class _Patience:
                 raise BodyTimeout(f"The body arrives at less than {self._min_rate} bytes a second.")
             self._waited, self._arrived = 0.0, 0
         return chunk
+
+
+@asynccontextmanager
+async def read_ahead(body: ClientBody, pause: float) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Pull a body in a task of its own; yield its chunks, and ``b""`` for each ``pause`` without.
+
+    ``pause`` in seconds: so that whoever stores a body can put in safety what has arrived before
+    its client went silent. One chunk is pulled ahead, no more.
+    """
+    chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def pull() -> None:
+        async for chunk in body:
+            chunks.put_nowait(chunk)
+            await chunks.join()
+
+    async def pulled() -> AsyncIterator[bytes]:
+        while True:
+            try:
+                async with asyncio.timeout(pause):
+                    chunk = await chunks.get()
+            except TimeoutError:
+                yield b""
+                continue
+            if chunk is None:
+                await pulling  # for what it raised
+                return
+            chunks.task_done()
+            yield chunk
+
+    pulling = asyncio.create_task(pull())
+    pulling.add_done_callback(lambda _: chunks.put_nowait(None))
+    try:
+        yield pulled()
+    finally:
+        pulling.cancel()
+        await asyncio.wait([pulling])
+        if not pulling.cancelled():
+            pulling.exception()  # seen, also where nobody came to hear of it

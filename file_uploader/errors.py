@@ -8,15 +8,23 @@
     │   ├── InvalidParameter             a list parameter
     │   ├── InvalidHeader                a header, kept metadata included
     │   ├── DigestUnsupported            no algorithm of a digest field is known here
-    │   └── DigestMismatch               the bytes are not those that were announced
+    │   ├── DigestMismatch               the bytes are not those that were announced
+    │   ├── InconsistentLength           an upload's length, said twice and differently
+    │   └── NotConcatenable              uploads that cannot be put together (yet)
     ├── Unauthenticated              no usable token
     ├── NoSuchFile                   (or none of this client's)
+    ├── NoSuchUpload                 (or none of this client's, or one that is over)
     ├── PreconditionFailed
+    ├── OffsetMismatch               an append that does not begin where the upload ends
+    ├── Superseded                   another request has taken the upload over
+    ├── NotAppendable                an upload that is made of others
+    ├── ResumableUnsupported         the store cannot keep two appends apart
     ├── FileTooLarge                 over a limit of ours or of the store
     ├── BodyError                    the client's stream broke, not the store
     │   ├── ClientDisconnected           gone before the body was whole
     │   ├── BodyLengthMismatch           more or fewer bytes than announced
-    │   └── BodyTimeout                  idle for too long, or too slow
+    │   ├── BodyTimeout                  idle for too long, or too slow
+    │   └── BodyInterrupted              ended here, for a newer request to go on
     ├── StorageError                 the store broke, not the client
     │   ├── StorageFailed                it answered, and wrongly
     │   ├── StorageUnavailable           it does not answer, or asks to come back later
@@ -58,6 +66,14 @@ class DigestMismatch(InvalidInput):
     """The bytes that arrived are not those that the digest field announced."""
 
 
+class InconsistentLength(InvalidInput):
+    """The length of an upload is said twice and differently, or there is more than it."""
+
+
+class NotConcatenable(InvalidInput):
+    """What is to be put together is not partial uploads, or not finished ones."""
+
+
 class Unauthenticated(FileUploaderError):
     """No token, or one that is not a usable UUID."""
 
@@ -66,8 +82,35 @@ class NoSuchFile(FileUploaderError):
     """There is no such file in this container."""
 
 
+class NoSuchUpload(FileUploaderError):
+    """There is no such upload in this container; it may have expired or been cancelled."""
+
+
 class PreconditionFailed(FileUploaderError):
     """The file is not in the state that the caller made a condition."""
+
+
+class OffsetMismatch(FileUploaderError):
+    """An append that does not begin where the upload ends; both offsets in bytes."""
+
+    def __init__(self, expected: int, provided: int) -> None:
+        super().__init__(
+            f"The upload goes on at offset {expected}, not at {provided}; send from there."
+        )
+        self.expected = expected
+        self.provided = provided
+
+
+class Superseded(FileUploaderError):
+    """Another request has taken the upload over; ask for its offset to go on."""
+
+
+class NotAppendable(FileUploaderError):
+    """An upload that is made of others takes no bytes of its own."""
+
+
+class ResumableUnsupported(FileUploaderError):
+    """The object store does not decide conditions, so that two appends could not be told apart."""
 
 
 class FileTooLarge(FileUploaderError):
@@ -88,6 +131,10 @@ class BodyLengthMismatch(BodyError):
 
 class BodyTimeout(BodyError):
     """The body stopped arriving, or arrives too slowly."""
+
+
+class BodyInterrupted(BodyError):
+    """The rest of the body was not waited for: a newer request goes on with the upload."""
 
 
 class StorageError(FileUploaderError):

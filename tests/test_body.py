@@ -91,7 +91,7 @@ async def test_one_byte_at_a_time() -> None:
 
 async def test_other_digests_on_request() -> None:
     data = content(300 * KIB)
-    body = ClientBody(Source(pieces(data, KIB)), also=["sha512"])
+    body = ClientBody(Source(pieces(data, KIB)), algorithms=["sha256", "sha512"])
     await pulled(body)
     assert body.digests == {name: digest(name, data) for name in ("sha256", "sha512")}
 

@@ -51,7 +51,7 @@ class Files:
             length=content_length(call.headers),
             limits=self._limits,
             expected=digests.announced(call.headers),
-            also=[digests.ALGORITHMS[algorithm][0] for algorithm in wanted],
+            algorithms={"sha256", *(digests.ALGORITHMS[name][0] for name in wanted)},
         )
         if precondition:
             precondition.check(await self._current(call))

@@ -8,7 +8,8 @@
 4. **Ordered.** Lists are in UTF-8 byte order and see every finished write.
 5. **Conditional.** Preconditions are decided atomically with the commit; on S3 where the provider
    decides them natively, else checked just before it.
-6. **Resumable.** (Reserved for uploads in several requests.)
+6. **Resumable.** An acknowledged upload offset never goes down; of two appends at one offset at
+   most one wins; any process can go on where another one ended (`UploadStorage`).
 7. **Bounded.** Memory per transfer is bounded and counted as bytes arrive.
 8. **Private.** Nothing of one container can be reached from another.
 
@@ -20,7 +21,7 @@ pulls pass through it unchanged.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +29,7 @@ from typing import Protocol
 from file_uploader.body import ClientBody
 from file_uploader.model import (
     UNCONDITIONAL,
+    Appended,
     ByteRange,
     Container,
     FileInfo,
@@ -36,6 +38,7 @@ from file_uploader.model import (
     ListQuery,
     Metadata,
     Precondition,
+    Upload,
     Usage,
 )
 
@@ -51,8 +54,80 @@ class Content:
     chunks: AsyncIterator[bytes]
 
 
+class UploadStorage(Protocol):
+    """Records of uploads, each replaced by compare-and-swap only, and the bytes that they name.
+
+    The rules of who may append when are not here but in `file_uploader.uploads`; see
+    `file_uploader.model.Upload` for what a record says.
+    """
+
+    async def create(self, container: Container, upload: Upload) -> Upload:
+        """Write down a new upload and make ready for its bytes; return it with its version.
+
+        Raises `ResumableUnsupported`.
+        """
+        ...
+
+    async def load(self, container: Container, upload_id: str) -> Upload:
+        """The record as it is now, whatever its state. Raises `NoSuchUpload`."""
+        ...
+
+    async def swap(self, container: Container, upload: Upload) -> Upload:
+        """Replace the record, durably, if it still has ``upload.version``; return the new one.
+
+        A reply that was lost on the way is no failure. Raises `Superseded` where the record is
+        another one by now, and `NoSuchUpload` where there is none.
+        """
+        ...
+
+    def list(self, container: Container) -> AsyncIterator[Upload]:
+        """The container's records in the order of their ids, which is that of their creation."""
+        ...
+
+    def append(
+        self, container: Container, upload: Upload, body: ClientBody, *, final: bool
+    ) -> AsyncGenerator[Appended, None]:
+        """Store a body from ``upload.offset`` on; the caller has claimed ``upload.generation``.
+
+        Yields whenever more of it is durable, after 64 MiB or some seconds at the latest, and with
+        ``last`` once, when nothing is written any more; the caller swaps that into the record
+        before it goes on. A body that breaks (`BodyError`) is kept as far as it came: the error
+        comes after the ``last``. Of a body that is all or nothing and breaks, and with any other
+        error of the body, nothing more is kept. The content ends with this body if ``final``, or
+        where it reaches ``upload.length``.
+
+        Nothing is being written any more when the iteration has ended, in whichever way; nor is
+        anything that was written ever mixed with what a later generation writes. Raises
+        `StorageError`, `Overloaded` and `FileTooLarge` (over what the store can hold).
+        """
+        ...
+
+    async def complete(self, container: Container, upload: Upload) -> Upload:
+        """Make the file of an upload that is `UploadState.COMPLETING`; return the record after it.
+
+        Any number of processes may do it at once, and again: the file is written once. What the
+        plan demands is checked as part of it: promises 1, 2 and 5 hold as for `Storage.put`. A
+        partial upload is made ready to be a source of others. The record afterwards is
+        `UploadState.COMPLETE`, with its ``result`` and the ``expires`` that ``upload`` has here.
+
+        Raises `PreconditionFailed`, `DigestMismatch`, `NoSuchUpload` (for a source) and
+        `FileTooLarge` where it never can be done, and `StorageError` or `Overloaded` where it can
+        be tried again.
+        """
+        ...
+
+    async def remove(self, container: Container, upload: Upload) -> None:
+        """Remove the record of an upload that is `UploadState.CANCELLED`, and all that it holds."""
+        ...
+
+
 class Storage(Protocol):
     """A place for files. Instances belong to one event loop and are closed with `aclose`."""
+
+    @property
+    def uploads(self) -> UploadStorage:
+        """The uploads in several requests, in the same place."""
+        ...
 
     async def put(
         self,
@@ -122,7 +197,11 @@ class Storage(Protocol):
         ...
 
     async def sweep(self) -> None:
-        """Remove what failures left behind; safe beside live traffic and other processes."""
+        """Remove what failures left behind, and uploads that have expired or were cancelled.
+
+        Safe beside live traffic and other processes. An upload has expired when its ``expires``
+        has passed, whatever its state; whoever works on it then is superseded.
+        """
         ...
 
     async def aclose(self) -> None:

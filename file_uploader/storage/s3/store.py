@@ -27,8 +27,8 @@ from file_uploader.model import (
     Precondition,
     Usage,
 )
+from file_uploader.owned import OwnedTasks
 from file_uploader.storage.base import Content
-from file_uploader.storage.owned import OwnedTasks
 
 from . import listing, reading
 from .buckets import Buckets

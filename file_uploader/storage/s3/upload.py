@@ -7,7 +7,7 @@ from typing import Any
 
 from file_uploader.errors import FileUploaderError, StorageError
 from file_uploader.model import FileInfo, Precondition
-from file_uploader.storage.owned import OwnedTasks
+from file_uploader.owned import OwnedTasks
 
 from .commit import Target
 from .gather import Gatherer

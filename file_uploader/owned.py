@@ -1,7 +1,7 @@
-"""Tasks that belong to a store: whoever waits for one may be cancelled, the task goes on.
+"""Tasks with an owner: whoever waits for one may be cancelled, the task goes on.
 
 The server cancels a request the moment its client is gone, even in the middle of a commit. What
-must not stop half-way runs here, and closing the store waits for it.
+must not stop half-way runs here, and closing its owner waits for it.
 """
 
 from __future__ import annotations

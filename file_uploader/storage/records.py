@@ -1,0 +1,120 @@
+"""How an upload's record is written down: JSON, the same in every store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from file_uploader.model import (
+    EntityTags,
+    FileInfo,
+    FileName,
+    Metadata,
+    Precondition,
+    Upload,
+    UploadPlan,
+    UploadState,
+)
+
+
+def dumps(upload: Upload) -> str:
+    """The record, without its version."""
+    record = {field.name: getattr(upload, field.name) for field in fields(upload)}
+    del record["version"]
+    plan = upload.plan
+    record["plan"] = {
+        "name": None if plan.name is None else plan.name.value,
+        "metadata": metadata_to_json(plan.metadata),
+        "precondition": _precondition_to_json(plan.precondition),
+        "digests": {name: digest.hex() for name, digest in plan.digests.items()},
+        "sources": plan.sources,
+        "tus_metadata": plan.tus_metadata,
+        "tus_concat": plan.tus_concat,
+    }
+    record["created"] = upload.created.isoformat()
+    record["expires"] = upload.expires.isoformat()
+    record["held"] = dict(upload.held)
+    record["result"] = None if upload.result is None else _info_to_json(upload.result)
+    return json.dumps(record, separators=(",", ":"))
+
+
+def loads(text: str | bytes, version: str) -> Upload:
+    """The upload of a record. Raises `ValueError`, `KeyError` or `TypeError` for what is none."""
+    record: dict[str, Any] = json.loads(text)
+    plan = record["plan"]
+    record["plan"] = UploadPlan(
+        name=None if plan["name"] is None else FileName(plan["name"]),
+        metadata=metadata_from_json(plan["metadata"]),
+        precondition=_precondition_from_json(plan["precondition"]),
+        digests={name: bytes.fromhex(digest) for name, digest in plan["digests"].items()},
+        sources=tuple(plan["sources"]),
+        tus_metadata=plan["tus_metadata"],
+        tus_concat=plan["tus_concat"],
+    )
+    record["created"] = datetime.fromisoformat(record["created"])
+    record["expires"] = datetime.fromisoformat(record["expires"])
+    record["state"] = UploadState(record["state"])
+    record["result"] = None if record["result"] is None else _info_from_json(record["result"])
+    return Upload(**record, version=version)
+
+
+def metadata_to_json(metadata: Metadata) -> dict[str, Any]:
+    """What JSON can carry; what is not set is left out."""
+    said = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
+    said["custom"] = dict(metadata.custom)
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def metadata_from_json(said: dict[str, Any]) -> Metadata:
+    """The reverse of `metadata_to_json`."""
+    return Metadata(**said)
+
+
+def _precondition_to_json(precondition: Precondition) -> dict[str, Any]:
+    since = precondition.if_unmodified_since
+    return {
+        "if_match": _tags_to_json(precondition.if_match),
+        "if_none_match": _tags_to_json(precondition.if_none_match),
+        "if_unmodified_since": None if since is None else since.isoformat(),
+    }
+
+
+def _precondition_from_json(said: dict[str, Any]) -> Precondition:
+    since = said["if_unmodified_since"]
+    return Precondition(
+        if_match=_tags_from_json(said["if_match"]),
+        if_none_match=_tags_from_json(said["if_none_match"]),
+        if_unmodified_since=None if since is None else datetime.fromisoformat(since),
+    )
+
+
+def _tags_to_json(tags: EntityTags | None) -> dict[str, Any] | None:
+    return None if tags is None else {"tags": sorted(tags.tags), "any": tags.any}
+
+
+def _tags_from_json(said: dict[str, Any] | None) -> EntityTags | None:
+    return None if said is None else EntityTags(frozenset(said["tags"]), any=said["any"])
+
+
+def _info_to_json(info: FileInfo) -> dict[str, Any]:
+    return {
+        "name": info.name.value,
+        "size": info.size,
+        "etag": info.etag,
+        "modified": info.modified.isoformat(),
+        "metadata": metadata_to_json(info.metadata),
+        "sha256": None if info.sha256 is None else info.sha256.hex(),
+    }
+
+
+def _info_from_json(said: dict[str, Any]) -> FileInfo:
+    return FileInfo(
+        name=FileName(said["name"]),
+        size=said["size"],
+        etag=said["etag"],
+        modified=datetime.fromisoformat(said["modified"]),
+        metadata=metadata_from_json(said["metadata"]),
+        sha256=None if said["sha256"] is None else bytes.fromhex(said["sha256"]),
+    )

@@ -1,0 +1,518 @@
+"""Uploads in several requests: who may append when, whatever store and whatever protocol.
+
+There is one record per upload, and it is only ever swapped: replaced as a whole, on the condition
+that it has not changed since it was read. That is all the coordination there is between requests,
+workers and nodes.
+
+* **Claim, then write.** An append reads the record, compares its offset, and swaps in the next
+  generation. Who loses that swap has lost the append. Who wins it may write, where nobody else
+  writes.
+* **Acknowledge by swapping.** Bytes count from the moment a record names them. Where that swap
+  fails, a later generation has taken over: the append ends and says nothing more.
+* **Asking takes over, too.** Whoever is told an offset has taken the upload over first, so that no
+  append that is still under way can make the answer untrue.
+* **Completion is a state before it is an act.** Once the record says so, no byte can be appended,
+  and whoever comes by finishes the work or confirms it.
+
+Within one process the older append is told at once, and has a moment to put in safety what it has
+received. In another process it finds out by itself, at its next swap, or within `WATCH` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from .body import ClientBody
+from .errors import (
+    BodyInterrupted,
+    DigestMismatch,
+    FileTooLarge,
+    FileUploaderError,
+    InconsistentLength,
+    NoSuchFile,
+    NoSuchUpload,
+    NotAppendable,
+    NotConcatenable,
+    OffsetMismatch,
+    PreconditionFailed,
+    StorageError,
+    StorageUnavailable,
+    Superseded,
+)
+from .model import (
+    NO_LIMITS,
+    Appended,
+    Container,
+    TransferLimits,
+    Upload,
+    UploadPlan,
+    UploadState,
+    new_upload_id,
+)
+from .owned import OwnedTasks
+from .storage.base import Storage, UploadStorage
+
+HANDOVER = 0.8
+"""Seconds that an older append in this process has to put in safety what it received."""
+
+WATCH = 1.0
+"""Seconds between looks at the record while a client is silent."""
+
+FINISHED = timedelta(days=1)
+"""For how long a finished upload is remembered, for the client that never saw the last answer."""
+
+MOST_SWAPS = 100
+"""How often a record that others swap all the time is read again."""
+
+_VERDICTS = (PreconditionFailed, DigestMismatch, NoSuchUpload, FileTooLarge)
+"""What ends an upload for good: it would fail again however often it was tried."""
+
+_log = logging.getLogger(__name__)
+
+Acknowledge = Callable[[Upload], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one request brings: its bytes, how many it announced, and the digests they must have."""
+
+    source: AsyncIterator[bytes]
+    length: int | None = None
+    expected: Mapping[str, bytes] = field(default_factory=dict)
+
+
+async def _to_nobody(_upload: Upload) -> None:
+    return
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Uploads:
+    """The uploads of all containers in one store, as one process sees them.
+
+    Belongs to one event loop; `aclose` ends it, before the store.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        expiry: timedelta,
+        limits: TransferLimits = NO_LIMITS,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._files = storage
+        self._storage: UploadStorage = storage.uploads
+        self._expiry = expiry
+        self._limits = limits
+        self._now = now
+        self._tasks = OwnedTasks()
+        self._turns: defaultdict[tuple[Container, str], set[_Turn]] = defaultdict(set)
+        self._completing: dict[tuple[Container, str], asyncio.Task[Upload]] = {}
+
+    async def create(self, container: Container, plan: UploadPlan, length: int | None) -> Upload:
+        """Begin an upload. ``length`` in bytes, None if it is to be said later.
+
+        Raises `PreconditionFailed` where the file is not as demanded even now, `FileTooLarge`,
+        `ResumableUnsupported` and `StorageError`.
+        """
+        self._check_size(length)
+        await self._check_precondition(container, plan)
+        upload = self._new(plan, length)
+        return await self._tasks.finish(self._storage.create(container, upload))
+
+    async def concatenate(self, container: Container, plan: UploadPlan) -> Upload:
+        """Make one file of the partial uploads that ``plan.sources`` names, in that order.
+
+        Raises `NoSuchUpload`, `NotConcatenable` for sources that are not partial or not finished,
+        and what `create` and `UploadStorage.complete` raise.
+        """
+        length = 0
+        for source in plan.sources:
+            part = self._visible(await self._storage.load(container, source))
+            if part.plan.name is not None or part.state is not UploadState.COMPLETE:
+                raise NotConcatenable("Only partial uploads that are finished can be put together.")
+            length += part.offset
+        self._check_size(length)
+        await self._check_precondition(container, plan)
+        upload = replace(self._new(plan, length), offset=length, state=UploadState.COMPLETING)
+        return await self._tasks.finish(self._concatenate(container, upload))
+
+    async def append(
+        self,
+        container: Container,
+        upload_id: str,
+        piece: Piece,
+        *,
+        offset: int,
+        length: int | None = None,
+        final: bool | None = None,
+        acknowledge: Acknowledge = _to_nobody,
+    ) -> Upload:
+        """Append a piece at ``offset`` and return the upload after it.
+
+        ``length`` is that of the whole upload, where this request says it. ``final`` says whether
+        the upload ends with this piece; None: when its length is reached. ``acknowledge`` is
+        called after each swap that made more bytes count.
+
+        It ends an older append, and goes on to its end when the caller is cancelled: what the
+        client had sent by then is kept. Raises `NoSuchUpload`, `OffsetMismatch`, `Superseded`,
+        `NotAppendable`, `InconsistentLength`, `FileTooLarge`, `StorageError`, `Overloaded`, every
+        error of a body, and what ends an upload for good (see `UploadStorage.complete`).
+        """
+        request = _Request(piece, offset, length, final, acknowledge)
+        return await self._tasks.finish(self._append(container, upload_id, request))
+
+    async def look(self, container: Container, upload_id: str) -> Upload:
+        """The upload with an offset that the next append may use; ends an append under way.
+
+        Raises `NoSuchUpload`, `StorageError`, and what ends an upload for good.
+        """
+        return await self._tasks.finish(self._look(container, upload_id))
+
+    async def cancel(self, container: Container, upload_id: str) -> None:
+        """Forget an upload with all that it holds, never its file; ends an append under way.
+
+        Raises `NoSuchUpload` and `StorageError`.
+        """
+        await self._tasks.finish(self._cancel(container, upload_id))
+
+    async def list(self, container: Container) -> AsyncIterator[Upload]:
+        """The container's unfinished uploads; disturbs nobody."""
+        async for upload in self._storage.list(container):
+            unfinished = upload.state in (UploadState.OPEN, UploadState.COMPLETING)
+            if unfinished and upload.expires > self._now():
+                yield upload
+
+    async def aclose(self) -> None:
+        """Interrupt all appends, and wait until what they received is safe."""
+        for turns in self._turns.values():
+            for turn in turns:
+                turn.interrupt()
+        await self._tasks.drain()
+
+    def _new(self, plan: UploadPlan, length: int | None) -> Upload:
+        created = self._now()
+        return Upload(
+            id=new_upload_id(created),
+            plan=plan,
+            created=created,
+            expires=created + self._expiry,
+            length=length,
+        )
+
+    def _check_size(self, length: int | None) -> None:
+        limit = self._limits.max_size
+        if length is not None and limit is not None and length > limit:
+            raise FileTooLarge(f"A file may have at most {limit} bytes here.")
+
+    async def _check_precondition(self, container: Container, plan: UploadPlan) -> None:
+        if plan.name is None or not plan.precondition:
+            return
+        try:
+            current = await self._files.head(container, plan.name)
+        except NoSuchFile:
+            current = None
+        plan.precondition.check(current)
+
+    def _visible(self, upload: Upload) -> Upload:
+        """The upload, if it is there for its client. Raises `NoSuchUpload`."""
+        if upload.state is UploadState.CANCELLED or upload.expires <= self._now():
+            raise NoSuchUpload("There is no such upload; it has expired or was cancelled.")
+        return upload
+
+    async def _load(self, container: Container, upload_id: str) -> Upload:
+        """The upload; one that is completing only after that is done."""
+        upload = self._visible(await self._storage.load(container, upload_id))
+        if upload.state is UploadState.COMPLETING:
+            return await self._complete(container, upload)
+        return upload
+
+    async def _concatenate(self, container: Container, upload: Upload) -> Upload:
+        return await self._complete(container, await self._storage.create(container, upload))
+
+    async def _append(self, container: Container, upload_id: str, request: _Request) -> Upload:
+        await self._end_older(container, upload_id)
+        with self._turn(container, upload_id, request.piece.source) as turn:
+            upload = await self._load(container, upload_id)
+            if request.is_replay_of(upload):
+                return upload
+            upload = request.checked(upload)
+            self._check_size(upload.length)
+            self._check_size(request.end)
+            upload = await self._claim(container, upload)
+            upload = await self._receive(container, upload, request, turn)
+        if upload.state is UploadState.COMPLETING:
+            return await self._complete(container, upload)
+        return upload
+
+    async def _claim(self, container: Container, upload: Upload) -> Upload:
+        try:
+            return await self._storage.swap(container, _taken_over(upload, claimed=True))
+        except Superseded:
+            raise Superseded(
+                "Another request has taken this upload over just now; ask for its offset."
+            ) from None
+
+    async def _receive(
+        self, container: Container, upload: Upload, request: _Request, turn: _Turn
+    ) -> Upload:
+        """Store a claimed piece; return the upload after it, no longer claimed."""
+        body = self._body(upload, request, turn)
+        storing = self._storage.append(container, upload, body, final=request.final is True)
+        watching = asyncio.create_task(self._watch(container, upload, body, turn))
+        try:
+            async with aclosing(storing):
+                async for stored in storing:
+                    complete = stored.last and body.ended and request.completes(upload, stored)
+                    upload = await self._storage.swap(
+                        container, _appended(upload, stored, complete=complete)
+                    )
+                    await request.acknowledge(upload)
+        except FileTooLarge:
+            if upload.length is not None and body.received > upload.length - request.offset:
+                await self._forget(container, upload)
+                raise InconsistentLength(
+                    f"More came than the {upload.length} bytes of this upload; it was cancelled."
+                ) from None
+            raise
+        except StorageError:
+            # What was on its way may still arrive, so that whoever is next has to know: no release.
+            raise
+        except FileUploaderError:
+            await self._release(container, upload)
+            raise
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+        if request.final and upload.state is UploadState.OPEN:
+            raise InconsistentLength(
+                f"The upload was said to have {upload.length} bytes and to end with byte"
+                f" {upload.offset}; nothing is lost: send the rest."
+            )
+        return upload
+
+    def _body(self, upload: Upload, request: _Request, turn: _Turn) -> ClientBody:
+        limits = [size for size in (self._limits.max_size, upload.length) if size is not None]
+        room = min(limits) - upload.offset if limits else None
+        return ClientBody(
+            turn,
+            length=request.piece.length,
+            limits=replace(self._limits, max_size=room),
+            expected=request.piece.expected,
+            algorithms=(),
+        )
+
+    async def _watch(
+        self, container: Container, upload: Upload, body: ClientBody, turn: _Turn
+    ) -> None:
+        """Interrupt an append whose client is silent once another generation has taken over."""
+        seen = -1
+        while True:
+            received = body.received
+            if received == seen:
+                with contextlib.suppress(StorageError):
+                    try:
+                        current = await self._storage.load(container, upload.id)
+                    except NoSuchUpload:
+                        current = None
+                    if current is None or current.generation != upload.generation:
+                        turn.interrupt()
+                        return
+            seen = received
+            await asyncio.sleep(WATCH)
+
+    async def _release(self, container: Container, upload: Upload) -> None:
+        """Say that nothing is being written any more, after an append that failed."""
+        if not upload.claimed:
+            return
+        with contextlib.suppress(Superseded, NoSuchUpload, StorageError):
+            await self._storage.swap(container, replace(upload, claimed=False))
+
+    async def _look(self, container: Container, upload_id: str) -> Upload:
+        await self._end_older(container, upload_id)
+        for _ in range(MOST_SWAPS):
+            upload = await self._load(container, upload_id)
+            if upload.state is not UploadState.OPEN:
+                return upload
+            with contextlib.suppress(Superseded):
+                return await self._storage.swap(container, _taken_over(upload, claimed=False))
+        raise StorageUnavailable("This upload is taken over all the time; try again later.")
+
+    async def _cancel(self, container: Container, upload_id: str) -> None:
+        await self._end_older(container, upload_id)
+        for _ in range(MOST_SWAPS):
+            try:
+                upload = await self._load(container, upload_id)
+                await self._forget(container, upload)
+            except Superseded:
+                continue
+            return
+        raise StorageUnavailable("This upload is taken over all the time; try again later.")
+
+    async def _forget(self, container: Container, upload: Upload) -> None:
+        """Make the upload invisible, then remove it. Raises `Superseded`."""
+        cancelled = replace(upload, state=UploadState.CANCELLED)
+        cancelled = await self._storage.swap(container, cancelled)
+        try:
+            await self._storage.remove(container, cancelled)
+        except StorageError as error:
+            _log.warning("a cancelled upload is left to the sweep: %s", error)
+
+    async def _complete(self, container: Container, upload: Upload) -> Upload:
+        """Finish a completing upload, once at a time in this process."""
+        key = container, upload.id
+        running = self._completing.get(key)
+        if running is None:
+            running = self._tasks.start(self._complete_now(container, upload))
+            self._completing[key] = running
+            running.add_done_callback(lambda _: self._completing.pop(key))
+        return await asyncio.shield(running)
+
+    async def _complete_now(self, container: Container, upload: Upload) -> Upload:
+        if upload.plan.name is not None:  # A partial upload stays for as long as any.
+            expires = self._now() + min(FINISHED, self._expiry)
+            upload = replace(upload, expires=expires)
+        try:
+            return await self._storage.complete(container, upload)
+        except _VERDICTS:
+            with contextlib.suppress(Superseded, NoSuchUpload):
+                await self._forget(container, await self._storage.load(container, upload.id))
+            raise
+
+    async def _end_older(self, container: Container, upload_id: str) -> None:
+        """Interrupt the appends to an upload in this process, and give them a moment to end."""
+        turns = self._turns.get((container, upload_id))
+        if not turns:
+            return
+        for turn in turns:
+            turn.interrupt()
+        over = [asyncio.create_task(turn.over.wait()) for turn in turns]
+        await asyncio.wait(over, timeout=HANDOVER)
+        for each in over:
+            each.cancel()
+
+    @contextlib.contextmanager
+    def _turn(
+        self, container: Container, upload_id: str, source: AsyncIterator[bytes]
+    ) -> Iterator[_Turn]:
+        key = container, upload_id
+        turn = _Turn(source)
+        self._turns[key].add(turn)
+        try:
+            yield turn
+        finally:
+            turn.over.set()
+            self._turns[key].discard(turn)
+            if not self._turns[key]:
+                del self._turns[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What an append asks for; see `Uploads.append`."""
+
+    piece: Piece
+    offset: int
+    length: int | None
+    final: bool | None
+    acknowledge: Acknowledge
+
+    @property
+    def end(self) -> int | None:
+        """The offset after this piece, if that is known beforehand."""
+        return None if self.piece.length is None else self.offset + self.piece.length
+
+    def is_replay_of(self, upload: Upload) -> bool:
+        """Whether it is the confirmation of a finished upload whose last answer was lost."""
+        return (
+            upload.state is UploadState.COMPLETE
+            and not upload.plan.sources
+            and self.offset == upload.offset
+            and self.piece.length == 0
+        )
+
+    def checked(self, upload: Upload) -> Upload:
+        """The upload with the length that this request says. Raises what is wrong with it."""
+        if upload.plan.sources:
+            raise NotAppendable("This upload was put together from others and takes no bytes.")
+        if self.offset != upload.offset:
+            raise OffsetMismatch(upload.offset, self.offset)
+        ends = self.end if self.final else None
+        said = {each for each in (upload.length, self.length, ends) if each is not None}
+        if upload.state is UploadState.COMPLETE or len(said) > 1:
+            raise InconsistentLength(
+                f"The upload has {upload.length} bytes, by what was said before."
+                if upload.length is not None
+                else "This request says two different lengths of the upload."
+            )
+        length = said.pop() if said else None
+        if length is not None and max(self.offset, self.end or 0) > length:
+            raise InconsistentLength(
+                f"The upload has {length} bytes; this request goes beyond them."
+            )
+        return replace(upload, length=length)
+
+    def completes(self, upload: Upload, stored: Appended) -> bool:
+        """Whether the upload is complete once this piece is stored to its end."""
+        if self.final is None:
+            return stored.offset == upload.length
+        return self.final and upload.length in (None, stored.offset)
+
+
+class _Turn:
+    """One append's hold on its upload in this process: its source, until a newer request comes."""
+
+    def __init__(self, source: AsyncIterator[bytes]) -> None:
+        self.over = asyncio.Event()
+        self._source = source
+        self._interrupted = False
+        self._waiting: asyncio.Task[object] | None = None
+
+    def interrupt(self) -> None:
+        """End the source as if its client had gone; what it gave before is still stored."""
+        self._interrupted = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def __aiter__(self) -> _Turn:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._interrupted:
+            raise BodyInterrupted(_INTERRUPTED)
+        self._waiting = asyncio.current_task()
+        try:
+            return await anext(self._source)
+        except asyncio.CancelledError:
+            if self._interrupted and self._waiting is not None:
+                self._waiting.uncancel()
+                raise BodyInterrupted(_INTERRUPTED) from None
+            raise
+        finally:
+            self._waiting = None
+
+
+_INTERRUPTED = "A newer request has taken this upload over."
+
+
+def _taken_over(upload: Upload, *, claimed: bool) -> Upload:
+    generation = upload.generation + 1
+    torn = generation if upload.claimed else upload.torn
+    return replace(upload, generation=generation, claimed=claimed, torn=torn)
+
+
+def _appended(upload: Upload, stored: Appended, *, complete: bool) -> Upload:
+    appended = replace(upload, offset=stored.offset, held=stored.held, claimed=not stored.last)
+    if not complete:
+        return appended
+    return replace(appended, state=UploadState.COMPLETING, length=stored.offset)
