@@ -41,6 +41,7 @@ from .errors import (
     NotAppendable,
     NotConcatenable,
     OffsetMismatch,
+    PieceMismatch,
     PreconditionFailed,
     StorageError,
     StorageUnavailable,
@@ -138,7 +139,7 @@ class Uploads:
         """
         length = 0
         for source in plan.sources:
-            part = self._visible(await self._storage.load(container, source))
+            part = await self.peek(container, source)
             if part.plan.name is not None or part.state is not UploadState.COMPLETE:
                 raise NotConcatenable("Only partial uploads that are finished can be put together.")
             length += part.offset
@@ -179,6 +180,10 @@ class Uploads:
         """
         return await self._tasks.finish(self._look(container, upload_id))
 
+    async def peek(self, container: Container, upload_id: str) -> Upload:
+        """The upload as it is now; disturbs nobody. Raises `NoSuchUpload` and `StorageError`."""
+        return self._visible(await self._storage.load(container, upload_id))
+
     async def cancel(self, container: Container, upload_id: str) -> None:
         """Forget an upload with all that it holds, never its file; ends an append under way.
 
@@ -195,9 +200,8 @@ class Uploads:
 
     async def aclose(self) -> None:
         """Interrupt all appends, and wait until what they received is safe."""
-        for turns in self._turns.values():
-            for turn in turns:
-                turn.interrupt()
+        for container, upload_id in list(self._turns):
+            self._interrupt(container, upload_id)
         await self._tasks.drain()
 
     def _new(self, plan: UploadPlan, length: int | None) -> Upload:
@@ -288,6 +292,12 @@ class Uploads:
         except StorageError:
             # What was on its way may still arrive, so that whoever is next has to know: no release.
             raise
+        except DigestMismatch:
+            await self._release(container, upload)
+            raise PieceMismatch(
+                "The digest of this piece is not the announced one; nothing of the piece was kept."
+                " Send it again."
+            ) from None
         except FileUploaderError:
             await self._release(container, upload)
             raise
@@ -345,7 +355,10 @@ class Uploads:
             if upload.state is not UploadState.OPEN:
                 return upload
             with contextlib.suppress(Superseded):
-                return await self._storage.swap(container, _taken_over(upload, claimed=False))
+                upload = await self._storage.swap(container, _taken_over(upload, claimed=False))
+                # Also those that came meanwhile and have claimed nothing yet.
+                self._interrupt(container, upload_id)
+                return upload
         raise StorageUnavailable("This upload is taken over all the time; try again later.")
 
     async def _cancel(self, container: Container, upload_id: str) -> None:
@@ -391,15 +404,19 @@ class Uploads:
 
     async def _end_older(self, container: Container, upload_id: str) -> None:
         """Interrupt the appends to an upload in this process, and give them a moment to end."""
-        turns = self._turns.get((container, upload_id))
+        turns = self._interrupt(container, upload_id)
         if not turns:
             return
-        for turn in turns:
-            turn.interrupt()
         over = [asyncio.create_task(turn.over.wait()) for turn in turns]
         await asyncio.wait(over, timeout=HANDOVER)
         for each in over:
             each.cancel()
+
+    def _interrupt(self, container: Container, upload_id: str) -> list[_Turn]:
+        turns = list(self._turns.get((container, upload_id), ()))
+        for turn in turns:
+            turn.interrupt()
+        return turns
 
     @contextlib.contextmanager
     def _turn(
@@ -488,21 +505,21 @@ class _Turn:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._interrupted:
-            raise BodyInterrupted(_INTERRUPTED)
-        self._waiting = asyncio.current_task()
+        self._check()
+        task = self._waiting = asyncio.current_task()
         try:
             return await anext(self._source)
         except asyncio.CancelledError:
-            if self._interrupted and self._waiting is not None:
-                self._waiting.uncancel()
-                raise BodyInterrupted(_INTERRUPTED) from None
+            if self._interrupted and task is not None:
+                task.uncancel()
+            self._check()
             raise
         finally:
             self._waiting = None
 
-
-_INTERRUPTED = "A newer request has taken this upload over."
+    def _check(self) -> None:
+        if self._interrupted:
+            raise BodyInterrupted("A newer request has taken this upload over.")
 
 
 def _taken_over(upload: Upload, *, claimed: bool) -> Upload:

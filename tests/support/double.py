@@ -25,6 +25,7 @@ from file_uploader.model import (
     Usage,
 )
 from file_uploader.storage.base import Content
+from tests.support.double_uploads import UploadsDouble
 from tests.support.listing import expected_entries
 
 Hook = Callable[[], Awaitable[None]]
@@ -65,6 +66,7 @@ class StorageDouble:
         self.countable = True
         self.open_files = 0
         self.closed = False
+        self.uploads = UploadsDouble(self, self._step)
 
     async def put(
         self,
@@ -78,7 +80,7 @@ class StorageDouble:
         await self._step("put")
         data = b"".join([chunk async for chunk in body])
         await self._step("commit")
-        precondition.check(self._current(container, name))
+        precondition.check(self.current(container, name))
         return self.store(container, name.value, data, metadata)
 
     def store(
@@ -132,7 +134,7 @@ class StorageDouble:
         precondition: Precondition = UNCONDITIONAL,
     ) -> None:
         await self._step("delete")
-        precondition.check(self._current(container, name))
+        precondition.check(self.current(container, name))
         self._existing(container, name)
         del self.files[container][name.value]
 
@@ -180,7 +182,7 @@ class StorageDouble:
             await self._step("chunk")
             yield data[start : start + self.chunk_size]
 
-    def _current(self, container: Container, name: FileName) -> FileInfo | None:
+    def current(self, container: Container, name: FileName) -> FileInfo | None:
         found = self.files.get(container, {}).get(name.value)
         return found[0] if found else None
 
