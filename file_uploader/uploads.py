@@ -200,7 +200,7 @@ class Uploads:
 
     async def aclose(self) -> None:
         """Interrupt all appends, and wait until what they received is safe."""
-        for container, upload_id in list(self._turns):
+        for container, upload_id in tuple(self._turns):
             self._interrupt(container, upload_id)
         await self._tasks.drain()
 
@@ -412,8 +412,8 @@ class Uploads:
         for each in over:
             each.cancel()
 
-    def _interrupt(self, container: Container, upload_id: str) -> list[_Turn]:
-        turns = list(self._turns.get((container, upload_id), ()))
+    def _interrupt(self, container: Container, upload_id: str) -> set[_Turn]:
+        turns = set(self._turns.get((container, upload_id), ()))
         for turn in turns:
             turn.interrupt()
         return turns
