@@ -9,6 +9,7 @@
     │   ├── InvalidHeader                a header, kept metadata included
     │   ├── DigestUnsupported            no algorithm of a digest field is known here
     │   ├── DigestMismatch               the bytes are not those that were announced
+    │   │   └── PieceMismatch                those of one piece of an upload, and none was kept
     │   ├── InconsistentLength           an upload's length, said twice and differently
     │   └── NotConcatenable              uploads that cannot be put together (yet)
     ├── Unauthenticated              no usable token
@@ -64,6 +65,10 @@ class DigestUnsupported(InvalidInput):
 
 class DigestMismatch(InvalidInput):
     """The bytes that arrived are not those that the digest field announced."""
+
+
+class PieceMismatch(DigestMismatch):
+    """The bytes of one piece of an upload are not those announced; the upload is as it was."""
 
 
 class InconsistentLength(InvalidInput):

@@ -14,8 +14,9 @@ workers and nodes.
 * **Completion is a state before it is an act.** Once the record says so, no byte can be appended,
   and whoever comes by finishes the work or confirms it.
 
-Within one process the older append is told at once, and has a moment to put in safety what it has
-received. In another process it finds out by itself, at its next swap, or within `WATCH` seconds.
+Within one process the older append is told at once. In another process it finds out by itself, at
+its next swap, or within `WATCH` seconds; as a rule its client is gone and it is ending already. In
+both cases it has a moment to put in safety what it has received, and no more than that.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ from .owned import OwnedTasks
 from .storage.base import Storage, UploadStorage
 
 HANDOVER = 0.8
-"""Seconds that an older append in this process has to put in safety what it received."""
+"""Seconds that an older append has to put in safety what it received, before it is taken over."""
+
+_POLL = 0.1
+"""Seconds between looks at the record of one that another process may be about to end."""
 
 WATCH = 1.0
 """Seconds between looks at the record while a client is silent."""
@@ -119,6 +123,11 @@ class Uploads:
         self._tasks = OwnedTasks()
         self._turns: defaultdict[tuple[Container, str], set[_Turn]] = defaultdict(set)
         self._completing: dict[tuple[Container, str], asyncio.Task[Upload]] = {}
+
+    @property
+    def expiry(self) -> timedelta:
+        """How long an upload is kept from its creation on."""
+        return self._expiry
 
     async def create(self, container: Container, plan: UploadPlan, length: int | None) -> Upload:
         """Begin an upload. ``length`` in bytes, None if it is to be said later.
@@ -241,20 +250,33 @@ class Uploads:
             return await self._complete(container, upload)
         return upload
 
+    async def _load_unclaimed(
+        self, container: Container, upload_id: str, patience: float
+    ) -> Upload:
+        """`_load`, once nobody claims the upload any more, or the loop's time is ``patience``."""
+        while True:
+            upload = await self._load(container, upload_id)
+            open_to_others = upload.state is not UploadState.OPEN or not upload.claimed
+            if open_to_others or asyncio.get_running_loop().time() >= patience:
+                return upload
+            await asyncio.sleep(_POLL)
+
     async def _concatenate(self, container: Container, upload: Upload) -> Upload:
         return await self._complete(container, await self._storage.create(container, upload))
 
     async def _append(self, container: Container, upload_id: str, request: _Request) -> Upload:
+        patience = asyncio.get_running_loop().time() + HANDOVER
         await self._end_older(container, upload_id)
         with self._turn(container, upload_id, request.piece.source) as turn:
-            upload = await self._load(container, upload_id)
+            upload = await self._load_unclaimed(container, upload_id, patience)
             if request.is_replay_of(upload):
                 return upload
+            known = upload.length
             upload = request.checked(upload)
             self._check_size(upload.length)
             self._check_size(request.end)
             upload = await self._claim(container, upload)
-            upload = await self._receive(container, upload, request, turn)
+            upload = await self._receive(container, upload, request, turn, known)
         if upload.state is UploadState.COMPLETING:
             return await self._complete(container, upload)
         return upload
@@ -268,9 +290,18 @@ class Uploads:
             ) from None
 
     async def _receive(
-        self, container: Container, upload: Upload, request: _Request, turn: _Turn
+        self,
+        container: Container,
+        upload: Upload,
+        request: _Request,
+        turn: _Turn,
+        known: int | None,
     ) -> Upload:
-        """Store a claimed piece; return the upload after it, no longer claimed."""
+        """Store a claimed piece; return the upload after it, no longer claimed.
+
+        ``known`` is the length as it was before: of a piece that is not the announced one, not even
+        the length counts that came with it.
+        """
         body = self._body(upload, request, turn)
         storing = self._storage.append(container, upload, body, final=request.final is True)
         watching = asyncio.create_task(self._watch(container, upload, body, turn))
@@ -288,12 +319,13 @@ class Uploads:
                 raise InconsistentLength(
                     f"More came than the {upload.length} bytes of this upload; it was cancelled."
                 ) from None
+            await self._release(container, upload)
             raise
         except StorageError:
             # What was on its way may still arrive, so that whoever is next has to know: no release.
             raise
         except DigestMismatch:
-            await self._release(container, upload)
+            await self._release(container, replace(upload, length=known))
             raise PieceMismatch(
                 "The digest of this piece is not the announced one; nothing of the piece was kept."
                 " Send it again."
@@ -349,9 +381,10 @@ class Uploads:
             await self._storage.swap(container, replace(upload, claimed=False))
 
     async def _look(self, container: Container, upload_id: str) -> Upload:
+        patience = asyncio.get_running_loop().time() + HANDOVER
         await self._end_older(container, upload_id)
         for _ in range(MOST_SWAPS):
-            upload = await self._load(container, upload_id)
+            upload = await self._load_unclaimed(container, upload_id, patience)
             if upload.state is not UploadState.OPEN:
                 return upload
             with contextlib.suppress(Superseded):
@@ -399,7 +432,10 @@ class Uploads:
             return await self._storage.complete(container, upload)
         except _VERDICTS:
             with contextlib.suppress(Superseded, NoSuchUpload):
-                await self._forget(container, await self._storage.load(container, upload.id))
+                current = await self._storage.load(container, upload.id)
+                if current.state is UploadState.COMPLETE:  # Somebody else had it done by then.
+                    return current
+                await self._forget(container, current)
             raise
 
     async def _end_older(self, container: Container, upload_id: str) -> None:

@@ -119,7 +119,7 @@ async def test_an_operation_with_a_fault_takes_no_other_down(
         raise ZeroDivisionError
 
     with pytest.raises(StorageFailed) as caught:
-        await local._commits.run(faulty)
+        await local._changes.commits.run(faulty)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     await put(local, container, "file", b"1")
 
@@ -128,7 +128,8 @@ async def test_cancelled_waiters_and_closing(tmp_path: Path, container: Containe
     async with opened(tmp_path) as store:
         for _ in range(50):
             waiting = [
-                asyncio.create_task(store._commits.run(lambda writer: None)) for _ in range(5)
+                asyncio.create_task(store._changes.commits.run(lambda writer: None))
+                for _ in range(5)
             ]
             await asyncio.sleep(0)
             for task in waiting[:3]:

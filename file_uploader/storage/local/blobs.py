@@ -11,12 +11,15 @@ No name of a client's is ever part of a path.
 from __future__ import annotations
 
 import errno
+import fcntl
+import logging
 import os
 import re
 import secrets
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from file_uploader.errors import StorageFailed, StorageFull
@@ -25,6 +28,8 @@ SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 WRITEBACK = 8 * 1024 * 1024
 """Bytes after which the kernel is told to start writing, so that `fsync` finds little to do."""
+
+_log = logging.getLogger(__name__)
 
 _BLOB_ID = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 
@@ -50,6 +55,26 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def write_all(fd: int, data: bytes, position: int) -> None:
+    """Write the bytes at ``position``."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(fd, rest, position)
+        position += written
+        rest = rest[written:]
+
+
+def write_back(fd: int, start: int, end: int) -> int:
+    """Tell the kernel to write what is dirty, once it is much; return where it then begins.
+
+    Dirty pages are queued for the disk and stay cached; nothing waits here.
+    """
+    if end - start < WRITEBACK:
+        return start
+    os.posix_fadvise(fd, start, end - start, os.POSIX_FADV_DONTNEED)
+    return end
 
 
 class Blobs:
@@ -83,6 +108,18 @@ class Blobs:
     def unlink(self, blob_id: str) -> None:
         """Remove the blob; whoever has it open can still read it."""
         self.path(blob_id).unlink(missing_ok=True)
+
+    def unlink_each(self, blob_ids: Sequence[str]) -> list[str]:
+        """Remove the blobs; return those that are gone. The others are left to the next sweep."""
+        gone = []
+        for blob_id in blob_ids:
+            try:
+                self.unlink(blob_id)
+            except OSError:
+                _log.warning("a blob cannot be removed; the next sweep tries again", exc_info=True)
+            else:
+                gone.append(blob_id)
+        return gone
 
     def in_shard(self, shard: str) -> list[str]:
         """The ids of the blobs in one of the `SHARDS`; files of others are left alone."""
@@ -126,16 +163,10 @@ class NewBlob:
         """Append the chunks."""
         with self._lock:
             fd = self._writable()
-            rest = memoryview(b"".join(chunks))
-            while rest:
-                written = os.pwrite(fd, rest, self.size)
-                self.size += written
-                rest = rest[written:]
-            if self.size - self._written_back >= WRITEBACK:
-                # Dirty pages are queued for the disk and stay cached; nothing waits here.
-                length = self.size - self._written_back
-                os.posix_fadvise(fd, self._written_back, length, os.POSIX_FADV_DONTNEED)
-                self._written_back = self.size
+            data = b"".join(chunks)
+            write_all(fd, data, self.size)
+            self.size += len(data)
+            self._written_back = write_back(fd, self._written_back, self.size)
 
     def sync(self) -> None:
         """Make the bytes and the name of the file durable, and close it."""
@@ -163,6 +194,66 @@ class NewBlob:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+class GrowingBlob:
+    """The blob of an upload, while one append writes to it from ``size`` on.
+
+    ``guard`` raises unless this append may still write. It is called under a lock that all appends
+    to this blob share, in whatever process, and that is held for the length of one write. Methods
+    may run in any thread; `close` waits for a call that is under way and is final.
+    """
+
+    def __init__(self, blobs: Blobs, blob_id: str, size: int, guard: Callable[[], None]) -> None:
+        self._path = blobs.path(blob_id)
+        self._size = size
+        self._guard = guard
+        self._fd = -1
+        self._gone = False
+        self._lock = threading.Lock()
+        self._written_back = size
+
+    def open(self) -> None:
+        """Open it, and cut off what an older append had written beyond ``size``."""
+        with self._lock:
+            if self._gone:
+                return
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            with self._guarded():
+                if os.fstat(self._fd).st_size < self._size:
+                    raise StorageFailed("What is stored of this upload is damaged.")
+                os.ftruncate(self._fd, self._size)
+
+    def write(self, data: bytes) -> None:
+        """Append the bytes."""
+        with self._lock, self._guarded():
+            write_all(self._fd, data, self._size)
+            self._size += len(data)
+            self._written_back = write_back(self._fd, self._written_back, self._size)
+
+    def sync(self) -> None:
+        """Make the bytes durable; the name of the file has been since it was created."""
+        with self._lock:
+            os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._gone = True
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        if self._fd < 0:
+            raise OSError(errno.EBADF, "the blob is not open any more")
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            self._guard()
+            yield
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
 
 
 class OpenBlob:

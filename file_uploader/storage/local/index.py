@@ -15,19 +15,30 @@ from typing import Any, Self
 
 import apsw
 
-from file_uploader.errors import ConfigurationError, NoSuchFile
+from file_uploader.errors import ConfigurationError, NoSuchFile, NoSuchUpload, Superseded
 from file_uploader.model import (
     Container,
     FileName,
     ListedFile,
     ListEntry,
     ListQuery,
+    Upload,
     Usage,
     after_prefix,
 )
 
 from . import listing
-from .rows import FIND_WITH_DATA, SCHEMA, SCHEMA_VERSION, Stored, connect, find, key, time_of
+from .rows import (
+    FIND_WITH_DATA,
+    SCHEMA_FROM,
+    SCHEMA_VERSION,
+    Stored,
+    connect,
+    find,
+    find_upload,
+    key,
+    time_of,
+)
 from .writer import Writer
 
 _ABOVE_ALL_TEXT = b""
@@ -57,9 +68,9 @@ class Index:
                     " local one has."
                 )
             found = connection.pragma("user_version")
-            if found == 0:
+            if found in SCHEMA_FROM:
                 with connection:
-                    connection.execute(SCHEMA)
+                    connection.execute(SCHEMA_FROM[found]).fetchall()
                     connection.pragma("user_version", SCHEMA_VERSION)
             elif found != SCHEMA_VERSION:
                 raise ConfigurationError(
@@ -128,10 +139,36 @@ class Index:
 
     def blobs(self, prefix: str) -> set[str]:
         """The blobs in use whose ids start with ``prefix``."""
-        sql = "SELECT blob FROM files WHERE blob >= ? AND blob < ?"
+        sql = (
+            "SELECT blob FROM files WHERE blob >= ?1 AND blob < ?2"
+            " UNION ALL SELECT blob FROM uploads WHERE blob >= ?1 AND blob < ?2"
+        )
         with self._reading() as connection:
             rows = _rows(connection.execute(sql, (prefix, after_prefix(prefix))))
             return {blob for (blob,) in rows}
+
+    def upload(self, container: Container, upload_id: str) -> Upload:
+        """An upload as it is now. Raises `NoSuchUpload`."""
+        with self._reading() as connection:
+            upload = find_upload(connection, container, upload_id)
+        if upload is None:
+            raise NoSuchUpload("There is no such upload.")
+        return upload
+
+    def upload_ids(self, container: Container, after: str, count: int) -> list[str]:
+        """The ids of a container's first uploads above ``after``."""
+        sql = "SELECT id FROM uploads WHERE container = ? AND id > ? ORDER BY id LIMIT ?"
+        with self._reading() as connection:
+            rows = _rows(connection.execute(sql, (key(container), after, count)))
+            return [upload_id for (upload_id,) in rows]
+
+    def check_generation(self, container: Container, upload: Upload) -> None:
+        """Raise `Superseded` if a later generation has taken the upload over, or removed it."""
+        sql = "SELECT 1 FROM uploads WHERE container = ? AND id = ? AND generation = ?"
+        ours = (key(container), upload.id, upload.generation)
+        with self._reading() as connection:
+            if not connection.execute(sql, ours).fetchall():
+                raise Superseded("Another request has taken this upload over.")
 
     @contextmanager
     def _reading(self) -> Iterator[apsw.Connection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,15 @@ from typing import Any
 import apsw
 
 from file_uploader.errors import ConfigurationError
-from file_uploader.model import Container, FileInfo, FileName, Metadata
+from file_uploader.model import Container, FileInfo, FileName, Metadata, Upload, UploadState
+from file_uploader.storage import records
 
 OLDEST_SQLITE = (3, 51, 3)
 """Older ones can corrupt a database in WAL mode that has two connections."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-SCHEMA = """
+_FILES = """
 CREATE TABLE files (
     container BLOB NOT NULL,     -- 16 bytes
     name TEXT NOT NULL,
@@ -41,6 +42,26 @@ CREATE TABLE contents (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 -- Blobs that no row names any more and whose files may still be there.
 CREATE TABLE garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID, STRICT;
 """
+
+_UPLOADS = """
+-- Uploads in several requests.
+CREATE TABLE uploads (
+    container BLOB NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,    -- counts the swaps of the record
+    generation INTEGER NOT NULL, -- that of the record, for whoever writes to the blob
+    ends INTEGER NOT NULL,       -- when to remove it: microseconds since 1970
+    record TEXT NOT NULL,        -- JSON
+    blob TEXT,                   -- the file that has what has arrived
+    PRIMARY KEY (container, id)
+) WITHOUT ROWID, STRICT;
+
+CREATE UNIQUE INDEX uploads_by_blob ON uploads (blob) WHERE blob IS NOT NULL;
+CREATE INDEX uploads_by_end ON uploads (ends);
+"""
+
+SCHEMA_FROM = {0: _FILES + _UPLOADS, 1: _UPLOADS}
+"""By the version that a database has, 0 if it is new: what makes the current one of it."""
 
 BUSY_TIMEOUT = 5_000
 """Milliseconds to wait for a lock of SQLite's. Processes of ours queue before it comes to that."""
@@ -124,12 +145,37 @@ def time_of(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+def microseconds_of(time: datetime) -> int:
+    """A time for the tables."""
+    return (time - _EPOCH) // timedelta(microseconds=1)
+
+
 def encoded(metadata: Metadata) -> str:
     """Metadata as the tables have it."""
-    said = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
-    said["custom"] = dict(metadata.custom)
-    return json.dumps({name: value for name, value in said.items() if value is not None})
+    return json.dumps(records.metadata_to_json(metadata))
 
 
 def _decoded(text: str) -> Metadata:
-    return Metadata(**json.loads(text))
+    return records.metadata_from_json(json.loads(text))
+
+
+def blob_of(upload: Upload) -> str | None:
+    """The blob that has what has arrived of an upload; None where it is, or was, a file's."""
+    blob: str | None = upload.held.get("blob")
+    return blob
+
+
+def end_of(upload: Upload) -> int:
+    """When the sweep is to remove the upload, as the tables have it."""
+    cancelled = upload.state is UploadState.CANCELLED
+    return 0 if cancelled else microseconds_of(upload.expires)
+
+
+def find_upload(connection: apsw.Connection, container: Container, upload_id: str) -> Upload | None:
+    """An upload as it is now, if there is such a one."""
+    sql = "SELECT record, version FROM uploads WHERE container = ? AND id = ?"
+    found = connection.execute(sql, (key(container), upload_id)).fetchall()
+    if not found:
+        return None
+    record, version = found[0]
+    return records.loads(str(record), str(version))

@@ -9,18 +9,14 @@ afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
-from functools import partial
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
 from file_uploader.body import ClientBody
 from file_uploader.errors import (
-    FileUploaderError,
     PreconditionFailed,
-    StorageError,
     StorageFailed,
     StorageUnavailable,
 )
@@ -36,18 +32,17 @@ from file_uploader.model import (
     Precondition,
     Usage,
 )
-from file_uploader.owned import OwnedTasks
 from file_uploader.storage.base import Content
 
 from . import listing
 from .blobs import NewBlob, OpenBlob
-from .commits import GroupCommit
+from .changes import Changes
 from .directory import DataDirectory
 from .rows import Draft, Stored
 from .sweep import Sweep
 from .threads import Threads
 from .transfer import Intake, blob_chunks, data_chunks
-from .writer import Writer
+from .uploads import LocalUploads
 
 T = TypeVar("T")
 
@@ -73,11 +68,12 @@ class LocalStorage:
         self._blobs = directory.blobs
         self._reading = Threads("storage-read", THREADS)
         self._writing = Threads("storage-write", THREADS)
-        self._tasks = OwnedTasks()
-        self._unlinked: deque[str] = deque()
-        self._commits = GroupCommit(directory.writer, directory.turnstile, self._forget_unlinked)
+        self._changes = Changes(directory, self._writing)
         self._intake = Intake(self._blobs, self._writing)
-        self._sweep = Sweep(directory, self._commits, self._writing)
+        self._sweep = Sweep(directory, self._changes, self._writing)
+        self._uploads = LocalUploads(
+            directory, self._changes, self._intake, reading=self._reading, writing=self._writing
+        )
 
     @classmethod
     async def connect(cls, data_dir: Path) -> Self:
@@ -86,6 +82,11 @@ class LocalStorage:
         Raises `ConfigurationError` if that directory cannot be made, written or understood.
         """
         return cls(await asyncio.to_thread(DataDirectory.open, data_dir))
+
+    @property
+    def uploads(self) -> LocalUploads:
+        """See `Storage.uploads`."""
+        return self._uploads
 
     async def put(
         self,
@@ -107,10 +108,9 @@ class LocalStorage:
             blob=None if blob is None else blob.id,
         )
 
-        def operation(writer: Writer) -> tuple[FileInfo, str | None]:
-            return writer.put(container, name, draft, precondition)
-
-        return await self._tasks.finish(self._commit(operation, blob))
+        return await self._changes.make(
+            lambda writer: writer.put(container, name, draft, precondition), blob
+        )
 
     async def head(self, container: Container, name: FileName) -> FileInfo:
         """See `Storage.head`."""
@@ -151,11 +151,9 @@ class LocalStorage:
         precondition: Precondition = UNCONDITIONAL,
     ) -> None:
         """See `Storage.delete`."""
-
-        def operation(writer: Writer) -> tuple[None, str | None]:
-            return None, writer.delete(container, name, precondition)
-
-        await self._tasks.finish(self._commit(operation))
+        await self._changes.make(
+            lambda writer: (None, writer.delete(container, name, precondition))
+        )
 
     async def list(
         self, container: Container, query: ListQuery
@@ -187,50 +185,11 @@ class LocalStorage:
 
     async def aclose(self) -> None:
         """See `Storage.aclose`."""
-        await self._tasks.drain()
+        await self._changes.drain()
         await self._writing.aclose()
-        with suppress(StorageError):
-            await self._commits.run(self._forget_unlinked)
-        await self._commits.aclose()
+        await self._changes.aclose()
         await self._reading.aclose()
         await asyncio.to_thread(self._directory.close)
-
-    async def _commit(
-        self, operation: Callable[[Writer], tuple[T, str | None]], blob: NewBlob | None = None
-    ) -> T:
-        """Commit an operation, and do with the new and the replaced blob what follows from it.
-
-        The operation returns its result and the blob that it made garbage.
-        """
-        try:
-            result, garbage = await self._commits.run(operation)
-        except StorageError:
-            # A blob that a transaction has named may only go when it is certain that it failed.
-            if blob is not None:
-                self._blobs.in_flight.discard(blob.id)
-                with suppress(StorageError):  # If this fails as well, the next sweep settles it.
-                    await self._sweep.remove([blob.id])
-            raise
-        except FileUploaderError:
-            if blob is not None:
-                self._writing.detach(blob.discard)
-            raise
-        if blob is not None:
-            self._blobs.in_flight.discard(blob.id)
-        if garbage is not None:
-            self._writing.detach(partial(self._unlink, garbage))
-        return result
-
-    def _unlink(self, blob_id: str) -> None:
-        self._blobs.unlink(blob_id)
-        self._unlinked.append(blob_id)
-
-    def _forget_unlinked(self, writer: Writer) -> None:
-        """Note in the index what `_unlink` has done; part of whichever transaction comes next."""
-        gone = []
-        while self._unlinked:
-            gone.append(self._unlinked.popleft())
-        writer.forget(gone)
 
     def _open_version(
         self, container: Container, name: FileName, etag: str | None, blob: OpenBlob

@@ -14,29 +14,25 @@ before another one has overwritten it. If its blob were gone by then, so would t
 
 from __future__ import annotations
 
-import logging
-
 from .blobs import SHARDS, session_of
-from .commits import GroupCommit
+from .changes import Changes
 from .directory import DataDirectory
 from .locks import is_dead
 from .threads import Threads
 
 _AT_ONCE = 1_000
 
-_log = logging.getLogger(__name__)
-
 
 class Sweep:
     """The sweep of one process; while another process sweeps, it does nothing."""
 
-    def __init__(self, directory: DataDirectory, commits: GroupCommit, threads: Threads) -> None:
+    def __init__(self, directory: DataDirectory, changes: Changes, threads: Threads) -> None:
         self._lock = directory.sweep_lock
         self._sessions = directory.sessions
         self._own_session = directory.session.id
         self._blobs = directory.blobs
         self._index = directory.index
-        self._commits = commits
+        self._changes = changes
         self._threads = threads
         self._running = False
 
@@ -48,41 +44,30 @@ class Sweep:
         self._running = True
         try:
             await self._finish_garbage()
+            await self._end_uploads()
             dead = {self._own_session: False}
             await self._threads.run(self._look_at_sessions, dead)
             for shard in SHARDS:
                 suspects = await self._threads.run(self._suspects, shard, dead)
                 if suspects:
-                    await self.remove(suspects)
+                    await self._changes.remove(suspects)
         finally:
             self._running = False
             self._lock.release()
 
-    async def remove(self, suspects: list[str]) -> None:
-        """Remove those of the blobs that no row names. None of them may be in flight."""
-        condemned = await self._commits.run(lambda writer: writer.condemn(suspects))
-        await self._unlink(condemned)
-
     async def _finish_garbage(self) -> None:
         after = ""
         while blobs := await self._threads.run(self._index.garbage, after, _AT_ONCE):
-            await self._unlink(blobs)
+            await self._changes.unlink(blobs)
             after = blobs[-1]
 
-    async def _unlink(self, blobs: list[str]) -> None:
-        gone = await self._threads.run(self._unlink_each, blobs)
-        await self._commits.run(lambda writer: writer.forget(gone))
-
-    def _unlink_each(self, blobs: list[str]) -> list[str]:
-        gone = []
-        for blob in blobs:
-            try:
-                self._blobs.unlink(blob)
-            except OSError:
-                _log.warning("a blob cannot be removed; the next sweep tries again", exc_info=True)
-            else:
-                gone.append(blob)
-        return gone
+    async def _end_uploads(self) -> None:
+        found = _AT_ONCE
+        while found == _AT_ONCE:
+            found, garbage = await self._changes.commits.run(
+                lambda writer: writer.remove_ended_uploads(_AT_ONCE)
+            )
+            await self._changes.unlink(garbage)
 
     def _look_at_sessions(self, dead: dict[str, bool]) -> None:
         """Note which sessions are dead, and remove their files."""

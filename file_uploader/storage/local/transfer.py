@@ -39,7 +39,7 @@ class Intake:
 
     async def receive(self, body: ClientBody) -> bytes | NewBlob:
         """Pull the whole body. A blob is durable then, and the caller's to keep or discard."""
-        batch = _Batch(self)
+        batch = Batch(self)
         try:
             async for chunk in body:
                 batch.add(chunk)
@@ -49,7 +49,7 @@ class Intake:
         finally:
             batch.clear()
 
-    async def _receive_blob(self, body: ClientBody, batch: _Batch) -> NewBlob:
+    async def _receive_blob(self, body: ClientBody, batch: Batch) -> NewBlob:
         blob = self._blobs.new()
         try:
             await self._threads.run(blob.create, body.length)
@@ -61,7 +61,7 @@ class Intake:
             raise
         return blob
 
-    async def _write(self, body: ClientBody, batch: _Batch, blob: NewBlob) -> None:
+    async def _write(self, body: ClientBody, batch: Batch, blob: NewBlob) -> None:
         """Write the batch and the rest of the body; one write runs while the next is gathered."""
         writing: asyncio.Future[None] | None = None
         async for chunk in body:
@@ -70,15 +70,15 @@ class Intake:
                 if writing is not None:
                     await writing
                 writing = self._threads.start(blob.write, [batch.take()])
-                writing.add_done_callback(_seen)
+                writing.add_done_callback(seen)
         if writing is not None:
             await writing
         if batch.size:
             await self._threads.run(blob.write, [batch.take()])
 
 
-class _Batch:
-    """Chunks that wait to be written, counted in the intake as long as they do."""
+class Batch:
+    """Chunks that wait to be written, counted in the intake as long as they do; ``size`` bytes."""
 
     def __init__(self, intake: Intake) -> None:
         self.size = 0
@@ -86,22 +86,25 @@ class _Batch:
         self._intake = intake
 
     def add(self, chunk: bytes) -> None:
+        """Put a chunk behind the others."""
         self._chunks.append(chunk)
         self.size += len(chunk)
         self._intake.gathered += len(chunk)
 
     def take(self) -> bytes:
+        """All that waits, in one piece."""
         data = b"".join(self._chunks)
         self.clear()
         return data
 
     def clear(self) -> None:
+        """Let go of what waits."""
         self._intake.gathered -= self.size
         self.size = 0
         self._chunks = []
 
 
-def _seen(future: asyncio.Future[None]) -> None:
+def seen(future: asyncio.Future[None]) -> None:
     """Take note of a failure that nobody waits for any more, because the body broke as well."""
     if not future.cancelled():
         future.exception()

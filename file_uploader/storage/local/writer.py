@@ -5,13 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import apsw
 
-from file_uploader.errors import NoSuchFile
-from file_uploader.model import Container, FileInfo, FileName, Precondition
+from file_uploader.errors import NoSuchFile, NoSuchUpload, Superseded
+from file_uploader.model import Container, FileInfo, FileName, Precondition, Upload, UploadState
+from file_uploader.storage import records
 
-from .rows import BUSY_TIMEOUT, WAL_LIMIT, Draft, Stored, encoded, find, key, time_of
+from .rows import (
+    BUSY_TIMEOUT,
+    WAL_LIMIT,
+    Draft,
+    Stored,
+    blob_of,
+    encoded,
+    end_of,
+    find,
+    find_upload,
+    key,
+    time_of,
+)
 
 CHECKPOINT_PAGES = 1_000
 """Pages in the WAL from which on they are copied into the database, without waiting for anyone."""
@@ -51,8 +65,8 @@ class Writer:
 
     def put(
         self, container: Container, name: FileName, draft: Draft, precondition: Precondition
-    ) -> tuple[FileInfo, str | None]:
-        """Make the draft the current version; return it, and the blob that it replaces.
+    ) -> tuple[FileInfo, list[str]]:
+        """Make the draft the current version; return it, and the blob that became garbage.
 
         Raises `PreconditionFailed`, and then has changed nothing.
         """
@@ -81,12 +95,10 @@ class Writer:
         info = FileInfo(
             name, draft.size, draft.sha256.hex(), time_of(modified), draft.metadata, draft.sha256
         )
-        return info, None if current is None else self._drop_content(current)
+        return info, [] if current is None else self._drop_content(current)
 
-    def delete(
-        self, container: Container, name: FileName, precondition: Precondition
-    ) -> str | None:
-        """Remove the file; return the blob that it had.
+    def delete(self, container: Container, name: FileName, precondition: Precondition) -> list[str]:
+        """Remove the file; return the blob that became garbage.
 
         Raises `NoSuchFile` and `PreconditionFailed`, and then has changed nothing.
         """
@@ -101,12 +113,11 @@ class Writer:
 
     def condemn(self, blobs: Iterable[str]) -> list[str]:
         """Make those of the blobs garbage that no row names; return them."""
-        used = "SELECT 1 FROM files WHERE blob = ?"
+        used = "SELECT 1 FROM files WHERE blob = ?1 UNION ALL SELECT 1 FROM uploads WHERE blob = ?1"
         condemned = []
         for blob in blobs:
             if not self._connection.execute(used, (blob,)).fetchall():
-                self._connection.execute("REPLACE INTO garbage VALUES (?)", (blob,))
-                condemned.append(blob)
+                condemned += self._waste(blob)
         return condemned
 
     def forget(self, blobs: Sequence[str]) -> None:
@@ -115,6 +126,102 @@ class Writer:
             self._connection.executemany(
                 "DELETE FROM garbage WHERE blob = ?", ((blob,) for blob in blobs)
             )
+
+    def add_upload(self, container: Container, upload: Upload) -> Upload:
+        """Write down a new upload."""
+        self._connection.execute(
+            "INSERT INTO uploads (container, id, version, generation, ends, record, blob)"
+            " VALUES (?, ?, 1, ?, ?, ?, ?)",
+            (
+                key(container),
+                upload.id,
+                upload.generation,
+                end_of(upload),
+                records.dumps(upload),
+                blob_of(upload),
+            ),
+        )
+        return replace(upload, version="1")
+
+    def swap_upload(self, container: Container, upload: Upload) -> Upload:
+        """Replace the record of an upload that still has its version.
+
+        Raises `Superseded` and `NoSuchUpload`, and then has changed nothing.
+        """
+        current = self._existing_upload(container, upload.id)
+        if current.version != upload.version:
+            raise Superseded("Another request has taken this upload over.")
+        version = int(current.version) + 1
+        self._connection.execute(
+            "UPDATE uploads SET version = ?, generation = ?, ends = ?, record = ?, blob = ?"
+            " WHERE container = ? AND id = ?",
+            (
+                version,
+                upload.generation,
+                end_of(upload),
+                records.dumps(upload),
+                blob_of(upload),
+                key(container),
+                upload.id,
+            ),
+        )
+        return replace(upload, version=str(version))
+
+    def complete_upload(
+        self, container: Container, upload: Upload, draft: Draft | None
+    ) -> tuple[Upload, list[str]]:
+        """Make the draft, if there is one, the file of a completing upload.
+
+        Returns the record after that, and the blobs that became garbage. Whoever comes second
+        finds the upload complete, and its draft is garbage too.
+
+        Raises `PreconditionFailed` and `NoSuchUpload`, and then has changed nothing.
+        """
+        current = self._existing_upload(container, upload.id)
+        own = blob_of(current)
+        made = None if draft is None else draft.blob
+        if current.state is UploadState.COMPLETE:
+            return current, [] if made is None or made == own else self.condemn([made])
+        if current.state is UploadState.CANCELLED:
+            raise NoSuchUpload("The upload was cancelled.")
+        complete = replace(upload, state=UploadState.COMPLETE, version=current.version)
+        name = upload.plan.name
+        if draft is None or name is None:
+            return self.swap_upload(container, complete), []
+        info, garbage = self.put(container, name, draft, upload.plan.precondition)
+        complete = self.swap_upload(container, replace(complete, result=info, held={}))
+        if own is not None and own != made:
+            garbage += self._waste(own)
+        return complete, garbage
+
+    def remove_upload(self, container: Container, upload_id: str) -> list[str]:
+        """Forget an upload; return the blob that became garbage."""
+        upload = find_upload(self._connection, container, upload_id)
+        if upload is None:
+            return []
+        self._connection.execute(
+            "DELETE FROM uploads WHERE container = ? AND id = ?", (key(container), upload_id)
+        )
+        blob = blob_of(upload)
+        return [] if blob is None else self._waste(blob)
+
+    def remove_ended_uploads(self, count: int) -> tuple[int, list[str]]:
+        """Forget up to ``count`` uploads that have expired or were cancelled.
+
+        Returns their number, and the blobs that became garbage.
+        """
+        ended = self._connection.execute(
+            "SELECT container, id, blob FROM uploads WHERE ends <= ? LIMIT ?",
+            (time.time_ns() // 1_000, count),
+        ).fetchall()
+        garbage: list[str] = []
+        for container, upload_id, blob in ended:
+            self._connection.execute(
+                "DELETE FROM uploads WHERE container = ? AND id = ?", (container, upload_id)
+            )
+            if blob is not None:
+                garbage += self._waste(str(blob))
+        return len(ended), garbage
 
     def checkpoint(self) -> None:
         """Copy the WAL into the database if it is long enough to be worth it.
@@ -142,12 +249,21 @@ class Writer:
         """Close the connection."""
         self._connection.close()
 
-    def _drop_content(self, stored: Stored) -> str | None:
+    def _existing_upload(self, container: Container, upload_id: str) -> Upload:
+        upload = find_upload(self._connection, container, upload_id)
+        if upload is None:
+            raise NoSuchUpload("There is no such upload.")
+        return upload
+
+    def _drop_content(self, stored: Stored) -> list[str]:
         if stored.blob is not None:
-            self._connection.execute("INSERT INTO garbage VALUES (?)", (stored.blob,))
-        else:
-            self._connection.execute("DELETE FROM contents WHERE id = ?", (stored.content,))
-        return stored.blob
+            return self._waste(stored.blob)
+        self._connection.execute("DELETE FROM contents WHERE id = ?", (stored.content,))
+        return []
+
+    def _waste(self, blob: str) -> list[str]:
+        self._connection.execute("REPLACE INTO garbage VALUES (?)", (blob,))
+        return [blob]
 
     def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         self._wal_pages = pages

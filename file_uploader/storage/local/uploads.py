@@ -1,0 +1,260 @@
+"""Uploads in several requests: records in the index, and for each a blob that grows.
+
+Any process can go on with an upload, so any process may have its blob open. What keeps a superseded
+append from writing over its successor is a lock on the blob, held for the length of one write, and
+a look at the record under it. The successor, having claimed the record, takes that lock once and
+cuts the blob to the acknowledged offset: whatever the older one wrote in time is gone then, and
+whatever it wants to write later it finds itself superseded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from file_uploader.body import ClientBody, read_ahead
+from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
+from file_uploader.model import Appended, Container, Upload, UploadState
+
+from .appending import Appending, Hash
+from .blobs import Blobs, NewBlob, OpenBlob
+from .changes import Changes
+from .directory import DataDirectory
+from .rows import Draft, blob_of
+from .threads import Threads
+from .transfer import INLINE, READ_SIZE, Intake
+
+PAUSE = 1.0
+"""Seconds of a client's silence after which what has arrived is made durable."""
+
+_STEP = 16 * 1024 * 1024
+"""Bytes that a thread reads and hashes in one go, so that others get their turn."""
+
+_HASHES = 4096
+"""Uploads whose running hash is remembered; what is forgotten is read again at the end."""
+
+
+class LocalUploads:
+    """The `UploadStorage` of a data directory."""
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        changes: Changes,
+        intake: Intake,
+        *,
+        reading: Threads,
+        writing: Threads,
+    ) -> None:
+        self._index = directory.index
+        self._blobs: Blobs = directory.blobs
+        self._changes = changes
+        self._intake = intake
+        self._reading = reading
+        self._writing = writing
+        self._hashes: OrderedDict[str, tuple[int, Hash]] = OrderedDict()
+
+    async def create(self, container: Container, upload: Upload) -> Upload:
+        """See `UploadStorage.create`."""
+        if upload.state is not UploadState.OPEN:  # Its bytes are other uploads'.
+            return await self._changes.make(
+                lambda writer: (writer.add_upload(container, upload), ())
+            )
+        blob = self._blobs.new()
+        created = replace(upload, held={"blob": blob.id})
+        try:
+            await self._writing.run(blob.create, upload.length)
+            await self._writing.run(blob.sync)
+        except BaseException:
+            self._writing.detach(blob.discard)
+            raise
+        return await self._add(container, created, blob)
+
+    async def load(self, container: Container, upload_id: str) -> Upload:
+        """See `UploadStorage.load`."""
+        return await self._reading.run(self._index.upload, container, upload_id)
+
+    async def swap(self, container: Container, upload: Upload) -> Upload:
+        """See `UploadStorage.swap`."""
+        return await self._changes.make(lambda writer: (writer.swap_upload(container, upload), ()))
+
+    async def list(self, container: Container) -> AsyncIterator[Upload]:
+        """See `UploadStorage.list`."""
+        after = ""
+        while ids := await self._reading.run(self._index.upload_ids, container, after, 100):
+            for upload_id in ids:
+                with suppress(NoSuchUpload):
+                    yield await self.load(container, upload_id)
+            after = ids[-1]
+
+    async def append(
+        self, container: Container, upload: Upload, body: ClientBody, *, final: bool
+    ) -> AsyncGenerator[Appended, None]:
+        """See `UploadStorage.append`; a blob needs not to be told what its last piece is."""
+        del final
+        guard = partial(self._index.check_generation, container, upload)
+        appending = Appending(self._blobs, self._intake, self._writing, upload, guard)
+        appending.hash = self._take_hash(upload)
+        try:
+            await appending.begin()
+            try:
+                async with read_ahead(body, PAUSE) as chunks:
+                    async for chunk in chunks:
+                        await appending.add(chunk)
+                        if appending.due(silent=not chunk) and not body.all_or_nothing:
+                            yield await appending.flush(last=False)
+            except BodyError:
+                if not body.all_or_nothing:
+                    yield await self._last(appending)
+                raise
+            yield await self._last(appending)
+        finally:
+            appending.end()
+
+    async def complete(self, container: Container, upload: Upload) -> Upload:
+        """See `UploadStorage.complete`."""
+        try:
+            if upload.plan.sources:
+                return await self._complete_joined(container, upload)
+            return await self._complete(container, upload)
+        except NoSuchUpload:
+            current = await self.load(container, upload.id)
+            if current.state is UploadState.COMPLETE:  # Somebody was faster.
+                return current
+            raise
+
+    async def remove(self, container: Container, upload: Upload) -> None:
+        """See `UploadStorage.remove`."""
+        await self._changes.make(lambda writer: (None, writer.remove_upload(container, upload.id)))
+
+    async def _complete(self, container: Container, upload: Upload) -> Upload:
+        blob_id = blob_of(upload) or ""
+        digests, data = await self._read(blob_id, upload)
+        _check(upload, digests)
+        draft = None
+        if upload.plan.name is not None:
+            blob = blob_id if data is None else None
+            draft = Draft(upload.offset, digests["sha256"], upload.plan.metadata, data, blob)
+        return await self._changes.make(
+            lambda writer: writer.complete_upload(container, upload, draft)
+        )
+
+    async def _add(
+        self, container: Container, upload: Upload, blob: NewBlob | None = None
+    ) -> Upload:
+        return await self._changes.make(
+            lambda writer: (writer.add_upload(container, upload), ()), blob
+        )
+
+    async def _last(self, appending: Appending) -> Appended:
+        appended = await appending.flush(last=True)
+        if appending.hash is not None:
+            self._hashes[appending.blob_id] = appended.offset, appending.hash
+            if len(self._hashes) > _HASHES:
+                self._hashes.popitem(last=False)
+        return appended
+
+    def _take_hash(self, upload: Upload) -> Hash | None:
+        """The running hash of what is there, if it ran through in this process."""
+        if upload.offset == 0:
+            return hashlib.sha256()
+        position, running = self._hashes.pop(blob_of(upload) or "", (0, None))
+        return running if position == upload.offset else None
+
+    async def _read(self, blob_id: str, upload: Upload) -> tuple[dict[str, bytes], bytes | None]:
+        """The digests that are needed of a blob, and its bytes if they are few."""
+        hashes: dict[str, Hash] = {
+            name: hashlib.new(name, usedforsecurity=False) for name in upload.plan.digests
+        }
+        position, running = self._hashes.pop(blob_id, (0, None))
+        if hashes or running is None:
+            position, running = 0, hashlib.sha256()
+        hashes["sha256"] = running
+        blob = OpenBlob(self._blobs)
+        try:
+            try:
+                await self._reading.run(blob.open, blob_id, upload.offset)
+            except FileNotFoundError:
+                raise NoSuchUpload("The upload is gone.") from None
+            data = None
+            if upload.offset <= INLINE:
+                data = await self._reading.run(blob.read, 0, upload.offset)
+            while position < upload.offset:
+                end = min(position + _STEP, upload.offset)
+                await self._reading.run(_hash, blob, position, end, list(hashes.values()))
+                position = end
+        finally:
+            self._reading.detach(blob.close)
+        return {name: each.digest() for name, each in hashes.items()}, data
+
+    async def _complete_joined(self, container: Container, upload: Upload) -> Upload:
+        joined = self._blobs.new()
+        try:
+            digests = await self._join(container, upload, joined)
+            _check(upload, digests)
+        except BaseException:
+            self._writing.detach(joined.discard)
+            raise
+        draft = Draft(upload.offset, digests["sha256"], upload.plan.metadata, blob=joined.id)
+        return await self._changes.make(
+            lambda writer: writer.complete_upload(container, upload, draft), joined
+        )
+
+    async def _join(
+        self, container: Container, upload: Upload, joined: NewBlob
+    ) -> dict[str, bytes]:
+        """Copy the sources of an upload into a new blob, durably; return its digests."""
+        hashes = {
+            name: hashlib.new(name, usedforsecurity=False)
+            for name in {"sha256", *upload.plan.digests}
+        }
+        await self._writing.run(joined.create, upload.offset)
+        for source_id in upload.plan.sources:
+            source = await self.load(container, source_id)
+            blob = OpenBlob(self._blobs)
+            try:
+                await self._reading.run(blob.open, blob_of(source) or "", source.offset)
+                for start in range(0, source.offset, _STEP):
+                    end = min(start + _STEP, source.offset)
+                    await self._writing.run(_copy, blob, start, end, list(hashes.values()), joined)
+            except FileNotFoundError:
+                raise NoSuchUpload("One of the uploads to be put together is gone.") from None
+            finally:
+                self._reading.detach(blob.close)
+        await self._writing.run(joined.sync)
+        return {name: each.digest() for name, each in hashes.items()}
+
+
+def _hashes(algorithms: Iterable[str]) -> dict[str, Hash]:
+    return {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+
+
+def _check(upload: Upload, digests: dict[str, bytes]) -> None:
+    for algorithm, digest in upload.plan.digests.items():
+        if digests[algorithm] != digest:
+            raise DigestMismatch(
+                f"The {algorithm} digest of the {upload.offset} bytes that arrived is not the"
+                " announced one; nothing was stored. Send the file again."
+            )
+
+
+def _hash(blob: OpenBlob, start: int, end: int, hashes: Sequence[Hash]) -> None:
+    for data in _pieces(blob, start, end):
+        for each in hashes:
+            each.update(data)
+
+
+def _copy(blob: OpenBlob, start: int, end: int, hashes: Sequence[Hash], target: NewBlob) -> None:
+    for data in _pieces(blob, start, end):
+        target.write([data])
+        for each in hashes:
+            each.update(data)
+
+
+def _pieces(blob: OpenBlob, start: int, end: int) -> Iterator[bytes]:
+    for position in range(start, end, READ_SIZE):
+        yield blob.read(position, min(READ_SIZE, end - position))
