@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
@@ -31,6 +31,8 @@ from file_uploader.errors import ConfigurationError
 from .config import S3Config
 from .errors import ANY_ERROR, error_status, retryable, translated
 from .part import Part, PartPayload
+
+T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 60.0
@@ -139,26 +141,34 @@ class Client:
         ``operation`` is botocore's name of it (``put_object``). Raises `StorageError` and, for
         answers that mean these, `NoSuchFile`, `PreconditionFailed` and `FileTooLarge`.
         """
-        return await self._retrying(operation, MAX_ATTEMPTS, parameters)
+        return await self._retrying(
+            operation, MAX_ATTEMPTS, lambda: self._request(operation, parameters)
+        )
 
     async def call_once(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """`call` without another try: what asks wants to know how it is now."""
-        return await self._retrying(operation, 1, parameters)
+        return await self._retrying(operation, 1, lambda: self._request(operation, parameters))
 
     async def send(self, operation: str, part: Part, **parameters: Any) -> dict[str, Any]:
         """`call` with a part as its body, and its MD5 beside it."""
         parameters["ContentMD5"] = await part.md5()
         if not part.size:
-            return await self._retrying(operation, MAX_ATTEMPTS, {**parameters, "Body": b""})
-        return await self._retrying(operation, MAX_ATTEMPTS, parameters, part)
+            return await self.call(operation, **parameters, Body=b"")
+        return await self._retrying(
+            operation, MAX_ATTEMPTS, lambda: self._send(operation, parameters, part)
+        )
+
+    async def fetch(self, **address: str) -> tuple[dict[str, Any], bytes]:
+        """GetObject of something small; a body that breaks is a reason to try again, too."""
+        return await self._retrying("get_object", MAX_ATTEMPTS, lambda: self._fetch(address))
 
     async def _retrying(
-        self, operation: str, attempts: int, parameters: dict[str, Any], part: Part | None = None
-    ) -> dict[str, Any]:
+        self, operation: str, attempts: int, attempt_once: Callable[[], Awaitable[T]]
+    ) -> T:
         deadline: float | None = None
         for attempt in range(1, attempts + 1):
             try:
-                return await self._attempt(operation, parameters, part)
+                return await attempt_once()
             except ANY_ERROR as error:
                 now = time.monotonic()
                 deadline = deadline or now + PATIENCE
@@ -168,17 +178,24 @@ class Client:
             await asyncio.sleep(pause)
         raise AssertionError("at least one attempt is made")
 
-    async def _attempt(
-        self, operation: str, parameters: dict[str, Any], part: Part | None
-    ) -> dict[str, Any]:
+    async def _request(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         method: Callable[..., Awaitable[dict[str, Any]]] = getattr(self._client, operation)
-        if part is None:
-            return await method(**parameters)
+        return await method(**parameters)
+
+    async def _send(self, operation: str, parameters: dict[str, Any], part: Part) -> dict[str, Any]:
         payload = PartPayload(part, write_timeout=READ_TIMEOUT)
         if part.size <= _INLINE_BODY:
-            return await method(**parameters, Body=payload)
+            return await self._request(operation, {**parameters, "Body": payload})
         async with self._sending:
-            return await method(**parameters, Body=payload)
+            return await self._request(operation, {**parameters, "Body": payload})
+
+    async def _fetch(self, address: dict[str, str]) -> tuple[dict[str, Any], bytes]:
+        answer = await self._request("get_object", address)
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+        if len(data) != answer["ContentLength"]:
+            raise ConnectionError("an answer of the wrong length")
+        return answer, data
 
 
 def _make_readable(response_dict: dict[str, Any], **_: object) -> None:

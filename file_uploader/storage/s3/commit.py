@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from file_uploader.errors import (
@@ -27,6 +27,7 @@ from .client import Client
 from .conditions import Probe, Support
 from .errors import Conflict
 from .keys import Place, file_info, write_id
+from .multipart import Address, listed
 
 T = TypeVar("T")
 
@@ -93,6 +94,32 @@ class Target:
             if isinstance(error, NoSuchFile):  # a multipart If-Match on what was deleted since
                 raise PreconditionFailed("The file was deleted meanwhile.") from None
             raise
+
+    async def begin(self, headers: Mapping[str, Any]) -> str:
+        """Create a multipart upload that becomes the file with these headers; return its id."""
+
+        async def create() -> dict[str, Any]:
+            return await self.client.call("create_multipart_upload", **self.address, **headers)
+
+        answer = await self.with_bucket(create)
+        upload_id: str = answer["UploadId"]
+        return upload_id
+
+    async def complete(
+        self,
+        address: Address,
+        etags: Mapping[int, str],
+        precondition: Precondition,
+        own_id: str,
+    ) -> dict[str, Any] | FileInfo:
+        """`put` with a multipart upload of which these are the parts."""
+
+        async def write(condition: dict[str, Any]) -> dict[str, Any]:
+            return await self.client.call(
+                "complete_multipart_upload", **address, MultipartUpload=listed(etags), **condition
+            )
+
+        return await self.put("complete", write, precondition, own_id)
 
     async def delete(self, precondition: Precondition) -> None:
         """Remove the file. Raises `NoSuchFile` and `PreconditionFailed`.

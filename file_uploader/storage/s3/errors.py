@@ -43,6 +43,10 @@ class NoSuchUpload(StorageFailed):
     """The multipart upload has been completed or aborted."""
 
 
+class InvalidPart(StorageFailed):
+    """A part is not there, is another one than was listed, or (Ceph 16) was not listed."""
+
+
 class BucketTaken(StorageFailed):
     """The bucket's name belongs to somebody else, or to us already: the providers differ."""
 
@@ -67,6 +71,7 @@ _BY_CODE: dict[str, tuple[type[FileUploaderError], str]] = {
     **dict.fromkeys(["NoSuchKey", "NotFound", "404"], (NoSuchFile, _ABSENT)),
     "NoSuchBucket": (NoSuchBucket, _FAILED),
     "NoSuchUpload": (NoSuchUpload, _FAILED),
+    "InvalidPart": (InvalidPart, _FAILED),
     **dict.fromkeys(["PreconditionFailed", "412"], (PreconditionFailed, _CHANGED)),
     # The range was taken from a version that is not there any more.
     **dict.fromkeys(["InvalidRange", "416"], (PreconditionFailed, _CHANGED)),

@@ -4,7 +4,10 @@
 
     files/<container>/<name>    a file, in the bucket
     files/<name>                a file, in a bucket of the container's own
-    uploads/<container>/<id>/…  unfinished uploads in several requests, always in the bucket
+    uploads/<container>/<id>/…  uploads in several requests, always in the bucket:
+      record                      what is known of one
+      content                     all its bytes, where they are not to be seen yet
+      <generation>.<number>       bytes that are not in a part yet
     uploads/.probe/<random>     what the probe of conditions writes, for seconds
 """
 
@@ -22,7 +25,10 @@ from file_uploader.model import Container, FileInfo, FileName, Metadata
 from .config import S3Config
 
 FILES = "files/"
-PROBES = "uploads/.probe/"
+UPLOADS = "uploads/"
+PROBES = f"{UPLOADS}.probe/"
+RECORD = "record"
+CONTENT = "content"
 
 _PLACE = "{container}"
 _CUSTOM = "m-"
@@ -51,6 +57,28 @@ class Place:
         return {"Bucket": self.bucket, "Key": self.prefix + name.value}
 
 
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where one upload in several requests keeps what it has: ``prefix`` ends in a slash."""
+
+    bucket: str
+    prefix: str
+
+    def address(self, name: str) -> dict[str, str]:
+        """The parameters that name one of its objects to botocore."""
+        return {"Bucket": self.bucket, "Key": self.prefix + name}
+
+    @property
+    def record(self) -> dict[str, str]:
+        """The address of the record."""
+        return self.address(RECORD)
+
+    @property
+    def content(self) -> dict[str, str]:
+        """The address of the whole content, where that is not put under its name at once."""
+        return self.address(CONTENT)
+
+
 class Layout:
     """Where everything is."""
 
@@ -68,6 +96,14 @@ class Layout:
         if self._pattern is None:
             return Place(self.bucket, f"{FILES}{container.name}/")
         return Place(self._pattern.replace(_PLACE, container.name), FILES)
+
+    def ledger(self, container: Container, upload_id: str) -> Ledger:
+        """Where an upload keeps what it has."""
+        return Ledger(self.bucket, f"{self.ledgers(container)}{upload_id}/")
+
+    def ledgers(self, container: Container) -> str:
+        """The prefix of all that a container's uploads keep."""
+        return f"{UPLOADS}{container.name}/"
 
     def is_container_bucket(self, bucket: str) -> bool:
         """Whether a bucket is one of those that this pattern makes."""

@@ -25,6 +25,7 @@ class Part:
     def __init__(self, share: Share) -> None:
         self._share = share
         self._slots: list[int] = []
+        self._filled: list[int] = []
         self.size = 0
 
     @property
@@ -34,27 +35,34 @@ class Part:
 
     def has_space(self) -> bool:
         """Make sure that a byte fits in; False if this upload's own parts have to go first."""
-        if self.size < len(self._slots) * SLOT:
+        if self._filled and self._filled[-1] < SLOT:
             return True
         slot = self._share.take()
         if slot is None:
             return False
         self._slots.append(slot)
+        self._filled.append(0)
         return True
 
     async def write(self, data: memoryview) -> int:
         """Append as much as the current slot takes, and return how much that was."""
-        offset = self.size % SLOT
+        offset = self._filled[-1]
         taken = min(len(data), SLOT - offset)
         await self.room.write(self._slots[-1], offset, data[:taken])
+        self._filled[-1] += taken
         self.size += taken
         return taken
 
+    def extend(self, other: Part) -> None:
+        """Append all of another part of the same upload, which has nothing any more."""
+        self._slots += other._slots
+        self._filled += other._filled
+        self.size += other.size
+        other._slots, other._filled, other.size = [], [], 0
+
     def pieces(self) -> list[tuple[int, int]]:
         """Slots and how many bytes are in each."""
-        return [
-            (slot, min(SLOT, self.size - index * SLOT)) for index, slot in enumerate(self._slots)
-        ]
+        return list(zip(self._slots, self._filled, strict=True))
 
     async def md5(self) -> str:
         """The ``Content-MD5`` of the part (RFC 1864): covers the wire from end to end."""
@@ -71,7 +79,7 @@ class Part:
 
     def release(self) -> None:
         """Give the slots back; nothing reads the part any more."""
-        slots, self._slots = self._slots, []
+        slots, self._slots, self._filled = self._slots, [], []
         self._share.give_back(slots)
 
 

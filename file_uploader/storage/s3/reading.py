@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -51,6 +51,23 @@ async def opened(
         yield Content(info, _chunks(body, size))
     finally:
         # Ends the connection, unless everything was read: then it is back in the pool already.
+        body.close()
+
+
+@asynccontextmanager
+async def streamed(
+    client: Client, address: Mapping[str, str], size: int, start: int = 0
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """``size`` bytes of an object from ``start`` on; at least one.
+
+    Raises what `opened` raises, and out of the iteration too.
+    """
+    byte_range = f"bytes={start}-{start + size - 1}"
+    answer = await client.call("get_object", **address, Range=byte_range)
+    body = answer["Body"]
+    try:
+        yield _chunks(body, size)
+    finally:
         body.close()
 
 

@@ -52,3 +52,13 @@ def equal_part_size(length: int) -> int:
 def growing_part_size(number: int) -> int:
     """The size of part ``number`` (from 1) of a body of unknown length."""
     return min(MAX_PART, MIN_PART << ((number - 1) // PARTS_PER_STEP))
+
+
+def upload_part_size(length: int | None, number: int) -> int:
+    """The size of part ``number`` (from 1) of an upload whose ``length`` was known when it began.
+
+    It depends on nothing else, so that whoever goes on with the upload cuts it in the same places.
+    Raises `FileTooLarge` for a part that S3 does not take any more.
+    """
+    sizes = PartSizes(length)
+    return sizes.due(number)

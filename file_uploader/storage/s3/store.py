@@ -38,11 +38,13 @@ from .conditions import Probe
 from .config import S3Config
 from .gather import Gatherer
 from .keys import Layout, date_of, etag_of, upload_headers
+from .ledger import Records
 from .part import Part
 from .room import Room
 from .sizes import MIN_PART, PartSizes
 from .sweeping import sweep
 from .upload import Multipart
+from .uploads import S3Uploads
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,14 @@ class S3Storage:
         self._buckets = Buckets(client, self._layout, aws=config.endpoint_url is None)
         self._probe = Probe(client, config.bucket)
         self._tasks = OwnedTasks()
+        self._uploads = S3Uploads(
+            client,
+            room=room,
+            layout=self._layout,
+            records=Records(client, self._probe, self._layout),
+            tasks=self._tasks,
+            target=self._target,
+        )
         self._live: set[str] = set()
         self._closed = False
 
@@ -100,6 +110,11 @@ class S3Storage:
             await store.aclose()
             raise
         return store
+
+    @property
+    def uploads(self) -> S3Uploads:
+        """See `Storage.uploads`."""
+        return self._uploads
 
     async def put(
         self,
@@ -165,8 +180,14 @@ class S3Storage:
 
     async def sweep(self) -> None:
         """See `Storage.sweep`."""
-        expiry = self._config.upload_expiry
-        await sweep(self._client, self._buckets, self._layout, expiry=expiry, live=self._live)
+        await sweep(
+            self._client,
+            self._buckets,
+            self._layout,
+            self._uploads,
+            expiry=self._config.upload_expiry,
+            live=self._live,
+        )
 
     async def aclose(self) -> None:
         """See `Storage.aclose`; waits half a minute at most, and does nothing the second time."""

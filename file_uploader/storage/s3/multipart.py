@@ -1,0 +1,42 @@
+"""What can be done with a multipart upload that exists at S3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from file_uploader.errors import FileUploaderError
+
+from .client import Client
+from .part import Part
+
+_ABORT_ROUNDS = 3
+
+Address = Mapping[str, str]
+"""The parameters that name one to botocore: bucket, key and its id."""
+
+
+def listed(etags: Mapping[int, str]) -> dict[str, Any]:
+    """The parts of a multipart upload as its completion names them."""
+    parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
+    return {"Parts": parts}
+
+
+async def send_part(client: Client, address: Address, number: int, part: Part) -> str:
+    """Send one part of a multipart upload; return its ETag word for word."""
+    answer = await client.send("upload_part", part, **address, PartNumber=number)
+    return str(answer["ETag"])
+
+
+async def abort(client: Client, address: Address) -> None:
+    """Remove a multipart upload with its parts.
+
+    A part that S3 had nearly received may be stored after an abort, so look, and repeat. What
+    cannot be removed now is left to the sweep.
+    """
+    for _ in range(_ABORT_ROUNDS):
+        try:
+            await client.call("abort_multipart_upload", **address)
+            await client.call("list_parts", **address)
+        except FileUploaderError:
+            return
