@@ -20,13 +20,17 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ConfigurationError
 
 _SIZE = re.compile(r"(\d{1,20})\s*(?:([KMGTP])(i)?)?B?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d{1,15})\s*(s|m|h|d)?", re.IGNORECASE)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_ORIGIN = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(?!0)\d{1,5})?", re.ASCII
+)
+_DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -54,8 +58,25 @@ def _duration(value: object) -> object:
         raise ValueError("that is too long a time") from None
 
 
+def _origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    origins = tuple(origin.strip() for origin in value.split(","))
+    if origins == ("*",):
+        return origins
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):
+            raise ValueError(
+                "write origins as browsers send them, separated by commas, for example"
+                " https://app.example.com,http://localhost:3000 (lower case, no path, no default"
+                " port), or * for all"
+            )
+    return origins
+
+
 Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
 class Settings(BaseSettings):
@@ -93,6 +114,8 @@ class Settings(BaseSettings):
     memory_budget: Size = Field(default=256 * 2**20, ge=16 * 2**20)
     spool_dir: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()))
     spool_limit: Size = Field(default=4 * 2**30, ge=0)
+    cors_origins: Origins = ()
+    interim_responses: bool = True
 
     @model_validator(mode="before")
     @classmethod

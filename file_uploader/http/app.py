@@ -18,13 +18,16 @@ from file_uploader.errors import FileUploaderError, StorageError
 from file_uploader.model import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
+from file_uploader.uploads import Uploads
 
-from . import problems
+from . import cors, problems
 from .files import Files
 from .listing import Listing
-from .middleware import AnswerFailure, BodilessHead, DrainUnread, RequireHost
-from .ranges import RangeNotSatisfiable
+from .middleware import AnswerFailure, BodilessHead, DrainUnread, RequireHost, UploadProtocol
+from .resumable import Resumable
 from .routing import NoRoute, PrivateRoute, PublicRoute
+from .tus import Tus
+from .uploads import UploadResources
 
 SWEEP_INTERVAL = 3600.0
 """Seconds between sweeps, give or take a tenth so that workers and nodes spread out."""
@@ -73,7 +76,9 @@ def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         storage = await open_storage(settings)
-        app.router.routes[:] = routes(storage, settings)
+        limits = transfer_limits(settings)
+        uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
+        app.router.routes[:] = routes(storage, uploads, settings)
         sweeper = asyncio.create_task(_sweep_for_ever(storage))
         try:
             yield
@@ -81,13 +86,16 @@ def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> 
             sweeper.cancel()
             with suppress(asyncio.CancelledError):
                 await sweeper
+            await uploads.aclose()
             await storage.aclose()
 
     return Starlette(
         lifespan=lifespan,
         middleware=[
+            *cors.middleware(settings.cors_origins),
             Middleware(BodilessHead),
             Middleware(DrainUnread),
+            Middleware(UploadProtocol),
             Middleware(AnswerFailure),
             Middleware(RequireHost),
         ],
@@ -95,13 +103,18 @@ def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> 
     )
 
 
-def routes(storage: Storage, settings: Settings) -> list[BaseRoute]:
-    """Every resource there is, in the order in which they are tried."""
-    limits = TransferLimits(
+def transfer_limits(settings: Settings) -> TransferLimits:
+    """What every incoming body has to keep to."""
+    return TransferLimits(
         max_size=settings.max_file_size,
         idle_timeout=settings.idle_timeout,
         min_rate=settings.min_rate,
     )
+
+
+def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseRoute]:
+    """Every resource there is, in the order in which they are tried."""
+    limits = transfer_limits(settings)
 
     async def health() -> Response:
         return JSONResponse({"status": "up"}, headers={"cache-control": "no-store"})
@@ -110,9 +123,16 @@ def routes(storage: Storage, settings: Settings) -> list[BaseRoute]:
         await storage.ready()
         return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
 
+    tus = Tus(uploads, limits)
+    resumable = Resumable(uploads, limits, interim=settings.interim_responses)
+    resources = UploadResources(uploads, tus, resumable, settings.idle_timeout)
     return [
         PrivateRoute("/api/files", Listing(storage, settings.idle_timeout).endpoints),
-        PrivateRoute("/api/files/", Files(storage, limits).endpoints),
+        PrivateRoute(
+            "/api/files/", Files(storage, resumable, limits).endpoints, resumable.described
+        ),
+        PrivateRoute("/api/uploads", resources.endpoints, tus.described),
+        PrivateRoute("/api/uploads/", resources.endpoints_of_one, tus.described),
         PublicRoute("/health", health),
         PublicRoute("/ready", ready),
         NoRoute(),
@@ -131,10 +151,4 @@ async def _sweep_for_ever(storage: Storage) -> None:
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:
-    problem = problems.of_error(error)
-    if problem is problems.INTERNAL:
-        raise error  # not meant for a client, and so neither is its message
-    if problem.status >= 500:
-        log.warning("%s: %s", problem.slug, error.__cause__ or error)
-    headers = error.headers if isinstance(error, RangeNotSatisfiable) else None
-    return problems.response(problem, str(error), headers)
+    return problems.answer(error)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 
 from file_uploader.errors import DigestUnsupported, InvalidHeader
+from file_uploader.model import FileInfo
 
 from .headers import combined, single
 
@@ -28,19 +29,32 @@ def announced(headers: Headers) -> dict[str, bytes]:
     For a body that is stored as it comes, ``Content-Digest`` and ``Repr-Digest`` speak of the same
     bytes. Raises `InvalidHeader` and `DigestUnsupported`.
     """
-    found: dict[str, bytes] = {}
-    for name in ("Content-Digest", "Repr-Digest"):
-        value = combined(headers, name)
-        if value is None:
-            continue
-        members = _known_members(name, value)
-        for algorithm, digest in members.items():
-            if found.setdefault(algorithm, digest) != digest:
-                raise InvalidHeader("Content-Digest and Repr-Digest contradict each other.")
+    found = of_content(headers)
+    for algorithm, digest in announced_by(headers, "Repr-Digest").items():
+        if found.setdefault(algorithm, digest) != digest:
+            raise InvalidHeader("Content-Digest and Repr-Digest contradict each other.")
+    return found
+
+
+def of_content(headers: Headers) -> dict[str, bytes]:
+    """The digests of one message's content, by `hashlib` name: Content-Digest and Content-MD5.
+
+    Raises `InvalidHeader` and `DigestUnsupported`.
+    """
+    found = announced_by(headers, "Content-Digest")
     md5 = single(headers, "Content-MD5")
     if md5 is not None:
-        found["md5"] = _decode("Content-MD5", md5, 16)
+        found["md5"] = decode("Content-MD5", md5, 16)
     return found
+
+
+def announced_by(headers: Headers, name: str) -> dict[str, bytes]:
+    """The digests in one digest field, by `hashlib` name; none without it.
+
+    Raises `InvalidHeader` and `DigestUnsupported`.
+    """
+    value = combined(headers, name)
+    return {} if value is None else _known_members(name, value)
 
 
 def wanted(headers: Headers) -> list[str]:
@@ -55,6 +69,13 @@ def wanted(headers: Headers) -> list[str]:
     preferences = {m[1]: int(m[2]) for m in _PREFERENCE.finditer(value) if m[1] in ALGORITHMS}
     asked = [name for name, preference in preferences.items() if preference > 0]
     return sorted(asked, key=lambda name: -preferences[name])
+
+
+def described(headers: Headers, info: FileInfo) -> dict[str, str]:
+    """``Repr-Digest`` of a stored file, where it is known and the request wants it."""
+    if info.sha256 is None or "sha-256" not in wanted(headers):
+        return {}
+    return {"repr-digest": render({"sha-256": info.sha256})}
 
 
 def render(digests: Mapping[str, bytes]) -> str:
@@ -73,7 +94,7 @@ def _known_members(name: str, value: str) -> dict[str, bytes]:
             raise InvalidHeader(f"{name} has to look like sha-256=:<base64>: (RFC 9530).")
         if match[1] in ALGORITHMS:
             algorithm, size = ALGORITHMS[match[1]]
-            members[algorithm] = _decode(name, match[2] or "", size)
+            members[algorithm] = decode(name, match[2] or "", size)
         position = match.end()
     if not members:
         raise DigestUnsupported(
@@ -82,7 +103,8 @@ def _known_members(name: str, value: str) -> dict[str, bytes]:
     return members
 
 
-def _decode(name: str, value: str, size: int) -> bytes:
+def decode(name: str, value: str, size: int) -> bytes:
+    """A digest of ``size`` bytes in base64; ``name`` is its header. Raises `InvalidHeader`."""
     try:
         digest = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""One file: PUT, GET, HEAD and DELETE of ``/api/files/{name}``."""
+"""One file: PUT, POST, GET, HEAD and DELETE of ``/api/files/{name}``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from starlette.responses import Response
 
 from file_uploader.body import ClientBody
 from file_uploader.errors import InvalidHeader, NoSuchFile, PreconditionFailed, StorageUnavailable
-from file_uploader.model import ByteRange, FileInfo, TransferLimits
+from file_uploader.model import ByteRange, FileInfo, FileName, TransferLimits, UploadPlan
 from file_uploader.storage.base import Content, Storage
 
-from . import conditions, digests, metadata, ranges, target
+from . import conditions, digests, metadata, problems, ranges, target
 from .headers import content_length, single
+from .interop import version_of
 from .problems import PRIVATE
+from .resumable import Resumable
 from .routing import Call, Endpoint
 from .streams import Streamed, incoming
 
@@ -28,14 +30,21 @@ _SANDBOX = {
 class Files:
     """The endpoints of one file, on any store."""
 
-    def __init__(self, storage: Storage, limits: TransferLimits) -> None:
+    def __init__(self, storage: Storage, resumable: Resumable, limits: TransferLimits) -> None:
         self._storage = storage
+        self._resumable = resumable
         self._limits = limits
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
         """By method."""
-        return {"GET": self.get, "HEAD": self.head, "PUT": self.put, "DELETE": self.delete}
+        return {
+            "GET": self.get,
+            "HEAD": self.head,
+            "PUT": self.put,
+            "POST": self.post,
+            "DELETE": self.delete,
+        }
 
     async def put(self, call: Call) -> Response:
         """Store the body. Everything that can be refused is refused before it is read."""
@@ -43,8 +52,26 @@ class Files:
         target.parameters(call.query, ())
         if "content-range" in call.headers:
             raise InvalidHeader("Content-Range is not possible on PUT (RFC 9110, 14.5).")
-        precondition = conditions.write_precondition(call.headers)
-        kept = metadata.read(call.headers)
+        plan = UploadPlan(
+            name,
+            metadata=metadata.read(call.headers),
+            precondition=conditions.write_precondition(call.headers),
+        )
+        answer = await self._resumable.create(call, plan)
+        return await self._put(call, name, plan) if answer is None else answer
+
+    async def post(self, call: Call) -> Response:
+        """Do what PUT does, for clients of resumable uploads that can only POST."""
+        if version_of(call.headers).complete(call.headers) is None:
+            allowed = [method for method in self.endpoints if method != "POST"]
+            return problems.response(
+                problems.METHOD_NOT_ALLOWED,
+                "POST is possible for resumable uploads only, with Upload-Complete; use PUT.",
+                {"Allow": ", ".join([*allowed, "OPTIONS"])},
+            )
+        return await self.put(call)
+
+    async def _put(self, call: Call, name: FileName, plan: UploadPlan) -> Response:
         wanted = digests.wanted(call.headers)
         body = ClientBody(
             incoming(call.receive),
@@ -53,12 +80,15 @@ class Files:
             expected=digests.announced(call.headers),
             algorithms={"sha256", *(digests.ALGORITHMS[name][0] for name in wanted)},
         )
-        if precondition:
-            precondition.check(await self._current(call))
+        if plan.precondition:
+            plan.precondition.check(await self._current(call))
         info = await self._storage.put(
-            call.container, name, body, metadata=kept, precondition=precondition
+            call.container, name, body, metadata=plan.metadata, precondition=plan.precondition
         )
         headers = {**PRIVATE, "etag": f'"{info.etag}"'}
+        version = version_of(call.headers)
+        if version.complete(call.headers):
+            headers.update(version.says(complete=True))
         if wanted:
             found = {name: body.digests[digests.ALGORITHMS[name][0]] for name in wanted}
             headers["repr-digest"] = digests.render(found)
@@ -153,8 +183,7 @@ def _describe(call: Call, info: FileInfo, *, download: bool) -> dict[str, str]:
         "etag": f'"{info.etag}"',
         "last-modified": conditions.http_date(info.modified),
     }
-    if info.sha256 is not None and "sha-256" in digests.wanted(call.headers):
-        headers["repr-digest"] = digests.render({"sha-256": info.sha256})
+    headers.update(digests.described(call.headers, info))
     if download:
         headers["content-disposition"] = metadata.attachment(info.name)
     return headers

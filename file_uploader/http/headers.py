@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.datastructures import Headers
 
-from file_uploader.errors import InvalidHeader
+from file_uploader.errors import FileUploaderError, InvalidHeader
 
 _MOST_DIGITS = 4000
 """Python refuses to read numbers of more than 4,300 digits."""
+
+
+class RefusedWithHeaders(FileUploaderError):
+    """An error whose answer carries headers of its own."""
+
+    headers: Mapping[str, str]
 
 
 def single(headers: Headers, name: str) -> str | None:
@@ -29,11 +37,19 @@ def combined(headers: Headers, name: str) -> str | None:
 
 def content_length(headers: Headers) -> int | None:
     """The announced number of bytes; 0 where there is no body at all (RFC 9112, 6.3)."""
-    value = single(headers, "content-length")
-    if value is None:
+    length = bytes_number(headers, "Content-Length")
+    if length is None:
         return None if "transfer-encoding" in headers else 0
+    return length
+
+
+def bytes_number(headers: Headers, name: str) -> int | None:
+    """The value of a header that is a number of bytes; None without it. Raises `InvalidHeader`."""
+    value = single(headers, name)
+    if value is None:
+        return None
     if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
-        raise InvalidHeader("Content-Length has to be a number of bytes.")
+        raise InvalidHeader(f"{name} has to be a number of bytes.")
     return int(value)
 
 

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
 
 from file_uploader.errors import InvalidParameter
-from file_uploader.model import ListedFile, ListedPrefix, ListEntry, ListQuery
+from file_uploader.model import ListedPrefix, ListEntry, ListQuery
 from file_uploader.storage.base import Storage
 
 from . import target
 from .headers import combined
+from .lists import FORMATS, JSON, LINES, NO_STORE, TEXT, rfc3339
 from .negotiation import choose
 from .routing import Call, Endpoint
 from .streams import Streamed
 
 MAX_PAGE = 10_000
 """Entries of an answer with a ``limit``: they wait in memory until it is known what comes next."""
-
-_JSON, _LINES, _TEXT = "application/json", "application/x-ndjson", "text/plain"
-_NO_STORE = {
-    "cache-control": "private, no-store",
-    "vary": "X-Auth-Token, Accept",
-    "x-content-type-options": "nosniff",
-}
 
 Pages = AsyncIterator[Sequence[ListEntry]]
 
@@ -48,7 +41,7 @@ class Listing:
         """What the container holds, where the store can tell."""
         target.parameters(call.query, ())
         usage = await self._storage.usage(call.container)
-        headers = dict(_NO_STORE)
+        headers = dict(NO_STORE)
         if usage is not None:
             headers["x-container-object-count"] = str(usage.files)
             headers["x-container-bytes-used"] = str(usage.size)
@@ -58,7 +51,7 @@ class Listing:
         """The list, streamed; with ``limit`` a page of it and a link to the next."""
         given = target.parameters(call.query, ("prefix", "delimiter", "marker", "limit", "details"))
         details = _boolean(given, "details")
-        offered = (_JSON, _LINES) if details else (_JSON, _LINES, _TEXT)
+        offered = (JSON, LINES) if details else (JSON, LINES, TEXT)
         media_type = choose(combined(call.headers, "Accept"), offered)
         query = ListQuery(
             prefix=given.get("prefix", ""),
@@ -66,7 +59,7 @@ class Listing:
             marker=given.get("marker", ""),
             limit=_limit(given),
         )
-        headers = {**_NO_STORE, "content-type": _content_type(media_type)}
+        headers = {**NO_STORE, "content-type": _content_type(media_type)}
         if query.limit is None:
             pages = self._storage.list(call.container, query)
         else:
@@ -75,7 +68,7 @@ class Listing:
                 headers["link"] = f'<?{_render_query(given, following)}>; rel="next"'
             pages = _single(entries)
         render = _describe if details else _name
-        return Streamed(_FORMATS[media_type](pages, render), 200, headers, self._idle_timeout)
+        return Streamed(FORMATS[media_type](pages, render), 200, headers, self._idle_timeout)
 
     async def _page(
         self, call: Call, query: ListQuery, limit: int
@@ -112,7 +105,7 @@ def _render_query(given: dict[str, str], marker: str) -> str:
 
 
 def _content_type(media_type: str) -> str:
-    return f"{media_type}; charset=utf-8" if media_type == _TEXT else media_type
+    return f"{media_type}; charset=utf-8" if media_type == TEXT else media_type
 
 
 def _name(entry: ListEntry) -> object:
@@ -126,41 +119,10 @@ def _describe(entry: ListEntry) -> object:
         "name": entry.name,
         "size": entry.size,
         "etag": f'"{entry.etag}"',
-        "last_modified": _rfc3339(entry),
+        "last_modified": rfc3339(entry.modified),
     }
-
-
-def _rfc3339(entry: ListedFile) -> str:
-    return entry.modified.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def _single(entries: Sequence[ListEntry]) -> Pages:
     if entries:
         yield entries
-
-
-Render = Callable[[ListEntry], object]
-
-
-async def _json_array(pages: Pages, render: Render) -> AsyncIterator[bytes]:
-    opening = "["
-    async for page in pages:
-        yield (opening + ",".join(_dumps(render(entry)) for entry in page)).encode()
-        opening = ","
-    yield b"[]" if opening == "[" else b"]"
-
-
-async def _json_lines(pages: Pages, render: Render) -> AsyncIterator[bytes]:
-    async for page in pages:
-        yield "".join(f"{_dumps(render(entry))}\n" for entry in page).encode()
-
-
-async def _text(pages: Pages, render: Render) -> AsyncIterator[bytes]:
-    async for page in pages:
-        yield "".join(f"{render(entry)}\n" for entry in page).encode()
-
-
-_FORMATS = {_JSON: _json_array, _LINES: _json_lines, _TEXT: _text}
-
-
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

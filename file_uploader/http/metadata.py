@@ -27,10 +27,14 @@ _KEPT = {
 }
 
 
-def read(headers: Headers) -> Metadata:
-    """What a PUT says of its file. Raises `InvalidHeader`."""
+def read(headers: Headers, content_type: str | None = None) -> Metadata:
+    """What a request says of its file. Raises `InvalidHeader`.
+
+    ``content_type`` is the file's where the request's Content-Type is not.
+    """
     kept = {field: value for name, field in _KEPT.items() if (value := _visible(headers, name))}
-    content_type = _visible(headers, "Content-Type") or Metadata().content_type
+    if content_type is None:
+        content_type = _visible(headers, "Content-Type") or Metadata().content_type
     if len(content_type) + sum(map(len, kept.values())) > MAX_STANDARD:
         raise InvalidHeader(
             f"Content-Type and the other kept headers may have {MAX_STANDARD} bytes in all."
@@ -75,6 +79,11 @@ def attachment(name: FileName) -> str:
 
 def _visible(headers: Headers, name: str) -> str | None:
     value = single(headers, name)
-    if value is not None and not _VISIBLE.fullmatch(value):
+    return None if value is None else visible(name, value)
+
+
+def visible(name: str, value: str) -> str:
+    """The value, if it can be kept and given back as a header. Raises `InvalidHeader`."""
+    if not _VISIBLE.fullmatch(value):
         raise InvalidHeader(f"{name} may hold visible ASCII only; encode what is not.")
     return value

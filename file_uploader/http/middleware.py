@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from file_uploader.errors import ClientDisconnected
 
-from . import problems
-from .headers import has_body
+from . import problems, target, tus_headers
+from .headers import combined, has_body
 from .streams import incoming
 
 DRAIN_SECONDS = 2.0
@@ -112,6 +112,50 @@ class AnswerFailure:
                 detail = "The server failed; the log tells its operator."
                 await problems.response(problems.INTERNAL, detail)(scope, receive, send)
             raise
+
+
+class UploadProtocol:
+    """What tus 1.0.0 asks of every request to the uploads, and promises of every answer.
+
+    * The method is what ``X-HTTP-Method-Override`` says, in the other dialect as well.
+    * ``Tus-Resumable`` is in every answer to a request that has it, and to OPTIONS.
+    * A request in another version is answered before anything of it is processed.
+    * Nobody stores the answer to a question.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application with the method that is meant."""
+        if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        method = combined(headers, "X-HTTP-Method-Override")
+        if method is not None:
+            scope = {**scope, "method": method}
+        version = combined(headers, "Tus-Resumable")
+        if scope["method"] == "OPTIONS":
+            version = tus_headers.VERSION  # whatever the client says, or not
+        if version is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_version(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                said = MutableHeaders(raw=list(message["headers"]))
+                said["Tus-Resumable"] = tus_headers.VERSION
+                if scope["method"] in ("GET", "HEAD"):
+                    said["Cache-Control"] = "no-store"
+                message = {**message, "headers": said.raw}
+            await send(message)
+
+        if version == tus_headers.VERSION:
+            await self._app(scope, receive, send_version)
+            return
+        answer = problems.answer(tus_headers.UnsupportedTusVersion())
+        await answer(scope, receive, send_version)
 
 
 class RequireHost:

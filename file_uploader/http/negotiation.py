@@ -1,4 +1,4 @@
-"""Proactive content negotiation (RFC 9110, 12.5.1)."""
+"""Media types: of answers by proactive negotiation (RFC 9110, 12.5.1), and of bodies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,28 @@ from collections.abc import Sequence
 
 from file_uploader.errors import FileUploaderError
 
+from .headers import RefusedWithHeaders
+
 
 class NothingAcceptable(FileUploaderError):
     """The client accepts none of what there is."""
 
     def __init__(self, offered: Sequence[str]) -> None:
         super().__init__(f"Accept one of {', '.join(offered)}.")
+
+
+class UnsupportedMediaType(RefusedWithHeaders):
+    """The body is of a type that this method does not take."""
+
+    def __init__(self, supported: str) -> None:
+        super().__init__(f"Send the body with Content-Type: {supported}.")
+        self.headers = {"Accept-Patch": supported}  # RFC 5789, 2.2
+
+
+def require_type(content_type: str | None, supported: str) -> None:
+    """Check the type of a body, parameters aside. Raises `UnsupportedMediaType`."""
+    if (content_type or "").partition(";")[0].strip().lower() != supported:
+        raise UnsupportedMediaType(supported)
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str:

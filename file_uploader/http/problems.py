@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,8 +12,12 @@ from starlette.responses import Response
 
 from file_uploader import errors
 
-from .negotiation import NothingAcceptable
+from .headers import RefusedWithHeaders
+from .negotiation import NothingAcceptable, UnsupportedMediaType
 from .ranges import RangeNotSatisfiable
+from .tus_headers import ChecksumMismatch, UnsupportedTusVersion
+
+_log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 PRIVATE = {"cache-control": "private, no-cache", "vary": "X-Auth-Token"}
@@ -29,11 +34,17 @@ class Problem:
     status: int
     title: str
     retry: bool = False
+    registered: bool = False
+    """Whether the slug is one of IANA's registry of problem types (RFC 9457, 4.2)."""
 
     @property
     def type(self) -> str:
-        """The problem type: a URI reference into the documentation."""
-        return f"/docs/api.md#{self.slug}"
+        """The problem type: a URI into that registry, or a reference into the documentation."""
+        return f"{_REGISTRY if self.registered else _DOCUMENTATION}#{self.slug}"
+
+
+_REGISTRY = "https://iana.org/assignments/http-problem-types"
+_DOCUMENTATION = "/docs/api.md"
 
 
 INTERNAL = Problem("internal", 500, "Internal error")
@@ -57,13 +68,30 @@ BY_ERROR: Mapping[type[Exception], Problem] = {
     errors.DigestMismatch: Problem("digest-mismatched-values", 400, "Digest does not match"),
     errors.BodyLengthMismatch: Problem("incomplete-body", 400, "Body of another length"),
     errors.ClientDisconnected: Problem("incomplete-body", 400, "Body cut short"),
+    errors.InconsistentLength: Problem(
+        "inconsistent-upload-length", 400, "Inconsistent upload length values", registered=True
+    ),
+    errors.NotConcatenable: Problem("not-concatenable", 400, "Uploads cannot be put together"),
     errors.Unauthenticated: Problem("unauthenticated", 401, "Token missing or not usable"),
     errors.NoSuchFile: Problem("no-such-file", 404, "No such file"),
+    errors.NotAppendable: Problem("not-appendable", 403, "Upload takes no bytes"),
+    errors.NoSuchUpload: Problem("no-such-upload", 404, "No such upload"),
     NothingAcceptable: Problem("not-acceptable", 406, "Nothing acceptable"),
     errors.BodyTimeout: Problem("body-timeout", 408, "Body stopped or too slow"),
+    errors.OffsetMismatch: Problem(
+        "mismatching-upload-offset", 409, "Mismatching upload offset", registered=True
+    ),
+    errors.Superseded: Problem("upload-taken-over", 409, "Upload taken over"),
+    errors.BodyInterrupted: Problem("upload-taken-over", 409, "Upload taken over"),
     errors.PreconditionFailed: Problem("precondition-failed", 412, "Precondition failed"),
+    UnsupportedTusVersion: Problem("unsupported-tus-version", 412, "Version of tus not known"),
     errors.FileTooLarge: Problem("file-too-large", 413, "File too large"),
+    UnsupportedMediaType: Problem("unsupported-media-type", 415, "Unsupported media type"),
     RangeNotSatisfiable: Problem("range-not-satisfiable", 416, "Range not satisfiable"),
+    ChecksumMismatch: Problem("checksum-mismatch", 460, "Checksum mismatch"),
+    errors.ResumableUnsupported: Problem(
+        "resumable-unsupported", 501, "Resumable uploads not possible"
+    ),
     errors.StorageFailed: Problem("storage-failed", 502, "Object store failed"),
     errors.StorageUnavailable: Problem(
         "storage-unavailable", 503, "Object store unavailable", retry=True
@@ -100,22 +128,28 @@ def of_status(status: int) -> Problem:
     return BY_STATUS.get(status, BAD_REQUEST if 400 <= status < 500 else INTERNAL)
 
 
-def body(problem: Problem, detail: str) -> bytes:
-    """The answer's JSON."""
+def body(problem: Problem, detail: str, members: Mapping[str, object] | None = None) -> bytes:
+    """The answer's JSON; ``members`` are extension members (RFC 9457, 3.2)."""
     return json.dumps(
         {
             "type": problem.type,
             "title": problem.title,
             "status": problem.status,
             "detail": detail,
+            **(members or {}),
         }
     ).encode()
 
 
-def response(problem: Problem, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def response(
+    problem: Problem,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, object] | None = None,
+) -> Response:
     """The whole answer. ``detail`` says what was wrong and what would be right."""
     answer = Response(
-        body(problem, detail),
+        body(problem, detail, members),
         problem.status,
         media_type=MEDIA_TYPE,
         headers={**PRIVATE, **(headers or {})},
@@ -125,3 +159,18 @@ def response(problem: Problem, detail: str, headers: Mapping[str, str] | None = 
     if problem.status == HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "X-Auth-Token"
     return answer
+
+
+def answer(error: Exception) -> Response:
+    """The answer to an error; raises it again if it is not meant for a client."""
+    problem = of_error(error)
+    if problem is INTERNAL:
+        raise error  # and so neither is its message
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.warning("%s: %s", problem.slug, error.__cause__ or error)
+    if isinstance(error, RefusedWithHeaders):
+        return response(problem, str(error), error.headers)
+    if isinstance(error, errors.OffsetMismatch):
+        members = {"expected-offset": error.expected, "provided-offset": error.provided}
+        return response(problem, str(error), members=members)
+    return response(problem, str(error))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-from file_uploader.errors import FileUploaderError
 from file_uploader.model import ByteRange
+
+from .headers import RefusedWithHeaders
 
 # Python refuses to read numbers of more than 4,300 digits.
 _ONE = re.compile(r"bytes\s*=\s*(\d{0,4000})-(\d{0,4000})\s*", re.ASCII | re.IGNORECASE)
 
 
-class RangeNotSatisfiable(FileUploaderError):
+class RangeNotSatisfiable(RefusedWithHeaders):
     """The range begins beyond the end of a file of ``size`` bytes."""
 
     def __init__(self, size: int) -> None:

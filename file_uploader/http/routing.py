@@ -30,7 +30,13 @@ class Call:
     query: bytes
     headers: Headers
     receive: Receive
+    send: Send
     resources: AsyncExitStack
+
+    async def inform(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send an interim response (RFC 9110, 15.2), where there may be one: before the final."""
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        await self.send({"type": "http.response.informational", "status": status, "headers": raw})
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]
@@ -41,11 +47,18 @@ class PrivateRoute(BaseRoute):
     """A resource, or all below one, that only an authenticated client reaches.
 
     ``path`` that ends in ``/`` stands for everything that begins with it; the comparison is byte
-    by byte, so that an encoded slash or letter never selects a route.
+    by byte, so that an encoded slash or letter never selects a route. ``described`` are headers
+    that tell whoever asks with OPTIONS what is possible here.
     """
 
-    def __init__(self, path: str, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(
+        self,
+        path: str,
+        endpoints: Mapping[str, Endpoint],
+        described: Mapping[str, str] | None = None,
+    ) -> None:
         self.path = path
+        self._described = described
         self.methods = (*endpoints, "OPTIONS")
         self._raw = path.encode()
         self._endpoints = endpoints
@@ -58,7 +71,7 @@ class PrivateRoute(BaseRoute):
         """Authenticate, call the endpoint, send what it answers."""
         headers = Headers(scope=scope)
         if scope["method"] == "OPTIONS":
-            await _allowed(self.methods)(scope, receive, send)
+            await _allowed(self.methods, self._described)(scope, receive, send)
             return
         container = authenticate(headers)
         endpoint = self._endpoints.get(scope["method"])
@@ -72,6 +85,7 @@ class PrivateRoute(BaseRoute):
                 scope["query_string"],
                 headers,
                 receive,
+                send,
                 resources,
             )
             response = await endpoint(call)
@@ -129,8 +143,8 @@ def _match(own: bytes, scope: Scope) -> tuple[Match, Scope]:
     return (Match.FULL if found else Match.NONE), {}
 
 
-def _allowed(methods: tuple[str, ...]) -> Response:
-    return Response(status_code=204, headers={"Allow": ", ".join(methods)})
+def _allowed(methods: tuple[str, ...], described: Mapping[str, str] | None = None) -> Response:
+    return Response(status_code=204, headers={"Allow": ", ".join(methods), **(described or {})})
 
 
 def _not_allowed(method: str, methods: tuple[str, ...]) -> Response:

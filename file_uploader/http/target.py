@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
-from file_uploader.errors import FileUploaderError, InvalidName, InvalidParameter
-from file_uploader.model import FileName
+from file_uploader.errors import FileUploaderError, InvalidName, InvalidParameter, NoSuchUpload
+from file_uploader.model import FileName, is_upload_id
 
 FILES = b"/api/files"
+UPLOADS = b"/api/uploads"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE_FORM = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
@@ -25,6 +26,19 @@ def raw_path(scope_path: bytes) -> bytes:
 def file_name(path: bytes) -> FileName:
     """The name in a raw path below ``/api/files/``. Raises `InvalidName`."""
     return FileName(_decode(path.removeprefix(FILES + b"/"), InvalidName, "A file name"))
+
+
+def upload_id(path: bytes) -> str:
+    """The id in a raw path below ``/api/uploads/``. Raises `NoSuchUpload` for what is none."""
+    text = path.removeprefix(UPLOADS + b"/").decode("latin-1")
+    if not is_upload_id(text):
+        raise NoSuchUpload("There is no such upload.")
+    return text
+
+
+def of_upload(path: bytes) -> bool:
+    """Whether a raw path is that of the uploads, or of one."""
+    return path == UPLOADS or path.startswith(UPLOADS + b"/")
 
 
 def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:

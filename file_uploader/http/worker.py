@@ -28,6 +28,14 @@ CLEANUP_TIMEOUT = 10.0
 """Seconds at the end of a stop that are kept for cancelled requests and the store to clean up."""
 
 
+PHRASES = {
+    **{status.value: status.phrase for status in HTTPStatus},
+    104: "Upload Resumption Supported",
+    460: "Checksum Mismatch",
+}
+"""Reason phrases, also of the two protocols of uploads, whose statuses Python does not know."""
+
+
 class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
     """One worker process."""
 
@@ -42,8 +50,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         gasgi.ASGIProtocol = self._connect
         # It notes what it finds in the class that it is called on, and looks for it in its own.
         protocol.ASGIProtocol._check_h1c_protocol_available()  # noqa: SLF001
-        for status in HTTPStatus:
-            protocol._REASON_PHRASES.setdefault(status.value, status.phrase)  # noqa: SLF001
+        for status, phrase in PHRASES.items():
+            protocol._REASON_PHRASES.setdefault(status, phrase)  # noqa: SLF001
         super().init_process()
 
     def _connect(self, _worker: Worker) -> BoundedReads:

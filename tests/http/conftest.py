@@ -17,6 +17,7 @@ from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from tests.support.asgi import Client, running
 from tests.support.double import StorageDouble
+from tests.support.tus import Tus
 
 ALICE = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"
 BOB = "f0e1d2c3-b4a5-4968-8778-695a4b3c2d1e"
@@ -77,3 +78,9 @@ def other(client: Client) -> Client:
 def nobody(client: Client) -> Client:
     """Somebody without a token."""
     return Client(client.app)
+
+
+@pytest.fixture
+def tus(client: Client) -> Tus:
+    """The client that most tests are about, speaking tus."""
+    return Tus(client)

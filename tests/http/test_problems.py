@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,22 @@ TABLE = {
     errors.InvalidHeader: (400, "invalid-header"),
     errors.DigestUnsupported: (400, "digest-unsupported-algorithms"),
     errors.DigestMismatch: (400, "digest-mismatched-values"),
+    errors.PieceMismatch: (400, "digest-mismatched-values"),
+    errors.InconsistentLength: (400, "inconsistent-upload-length"),
+    errors.NotConcatenable: (400, "not-concatenable"),
     errors.BodyLengthMismatch: (400, "incomplete-body"),
     errors.ClientDisconnected: (400, "incomplete-body"),
     errors.Unauthenticated: (401, "unauthenticated"),
+    errors.NotAppendable: (403, "not-appendable"),
     errors.NoSuchFile: (404, "no-such-file"),
+    errors.NoSuchUpload: (404, "no-such-upload"),
     errors.BodyTimeout: (408, "body-timeout"),
+    errors.OffsetMismatch: (409, "mismatching-upload-offset"),
+    errors.Superseded: (409, "upload-taken-over"),
+    errors.BodyInterrupted: (409, "upload-taken-over"),
     errors.PreconditionFailed: (412, "precondition-failed"),
     errors.FileTooLarge: (413, "file-too-large"),
+    errors.ResumableUnsupported: (501, "resumable-unsupported"),
     errors.StorageFailed: (502, "storage-failed"),
     errors.StorageUnavailable: (503, "storage-unavailable"),
     errors.Overloaded: (503, "overloaded"),
@@ -47,6 +57,15 @@ UNFORESEEN: list[Exception] = [
     errors.BodyError("bare"),
     errors.ConfigurationError("BUCKET: secret-bucket cannot be reached"),
 ]
+
+
+REGISTERED = {"inconsistent-upload-length", "mismatching-upload-offset"}
+
+
+def place(slug: str) -> str:
+    """Where a problem type is: those of standards are in a registry (RFC 9457, 4.2)."""
+    registry = "https://iana.org/assignments/http-problem-types"
+    return registry if slug in REGISTERED else "/docs/api.md"
 
 
 def test_every_error_class_is_in_a_table_here() -> None:
@@ -70,11 +89,12 @@ def check_privacy(answer: Answer) -> None:
 async def test_what_each_is_answered_with(
     client: Client, double: StorageDouble, kind: type[errors.FileUploaderError]
 ) -> None:
-    double.before["put"] = raise_(kind(SENTENCE))
+    error = errors.OffsetMismatch(5, 3) if kind is errors.OffsetMismatch else kind(SENTENCE)
+    double.before["put"] = raise_(error)
     answer = await client("PUT", FILE, body=b"x")
     assert (answer.status, answer.slug) == TABLE[kind]
-    assert answer.json["detail"] == SENTENCE
-    assert answer.json["type"] == f"/docs/api.md#{answer.slug}"
+    assert answer.json["detail"] == str(error)
+    assert answer.json["type"] == f"{place(answer.slug)}#{answer.slug}"
     assert answer.get("retry-after") == ("5" if answer.status == 503 else None)
     assert answer.get("www-authenticate") == ("X-Auth-Token" if answer.status == 401 else None)
     assert answer["content-length"] == str(len(answer.body))
@@ -97,13 +117,21 @@ async def test_what_nobody_foresaw_tells_nothing(
 @pytest.mark.parametrize("problem", problems.ALL, ids=lambda problem: problem.slug)
 def test_every_type_leads_to_its_section(problem: problems.Problem) -> None:
     path, _, fragment = problem.type.partition("#")
-    assert path == "/docs/api.md"
+    assert path == place(problem.slug)
     assert f"\n### {fragment}\n" in DOCS.read_text(encoding="utf-8")
 
 
-def test_types_and_titles_are_one_to_one_but_for_the_shared_one() -> None:
+def test_an_offset_is_told_in_members_of_its_own() -> None:
+    """What the resumable uploads of the IETF register for this type."""
+    answer = problems.answer(errors.OffsetMismatch(5, 3))
+    members = json.loads(bytes(answer.body))
+    assert (members["expected-offset"], members["provided-offset"]) == (5, 3)
+
+
+def test_types_and_titles_are_one_to_one_but_for_the_shared_ones() -> None:
     slugs = [problem.slug for problem in problems.ALL]
-    assert sorted(slug for slug in set(slugs) if slugs.count(slug) > 1) == ["incomplete-body"]
+    shared = sorted(slug for slug in set(slugs) if slugs.count(slug) > 1)
+    assert shared == ["incomplete-body", "upload-taken-over"]
 
 
 REFUSALS = [
@@ -117,6 +145,10 @@ REFUSALS = [
     ("GET", FILE, [("If-Match", '"x"')], 412),
     ("GET", FILE, [("Range", "bytes=99-")], 416),
     ("GET", "/api/files", [("Host", "x")], 400),
+    ("GET", "/api/uploads?x", [], 400),
+    ("DELETE", "/api/uploads/x", [("Tus-Resumable", "1.0.0")], 404),
+    ("POST", "/api/uploads", [], 412),
+    ("POST", "/api/uploads", [("Tus-Resumable", "0.2")], 412),
 ]
 
 

@@ -53,6 +53,8 @@ def test_defaults() -> None:
         "memory_budget": 256 * 2**20,
         "spool_dir": Path(tempfile.gettempdir()),
         "spool_limit": 4 * 2**30,
+        "cors_origins": (),
+        "interim_responses": True,
     }
 
 
@@ -83,6 +85,23 @@ GOOD: list[tuple[str, str, Any]] = [
     ("DATA_DIR", "/srv/files", Path("/srv/files")),
     ("BUCKET", "acme", "acme"),
     ("BUCKET", "", None),
+    ("CORS_ORIGINS", "", ()),
+    ("CORS_ORIGINS", "*", ("*",)),
+    ("CORS_ORIGINS", " https://a.example ", ("https://a.example",)),
+    (
+        "CORS_ORIGINS",
+        "https://a.example,http://localhost:3000, http://[::1]:8080,capacitor://localhost",
+        (
+            "https://a.example",
+            "http://localhost:3000",
+            "http://[::1]:8080",
+            "capacitor://localhost",
+        ),
+    ),
+    ("INTERIM_RESPONSES", "false", False),
+    ("INTERIM_RESPONSES", "0", False),
+    ("INTERIM_RESPONSES", "true", True),
+    ("INTERIM_RESPONSES", "", True),
     ("AWS_REGION", "ru-1", "ru-1"),
     ("AWS_DEFAULT_REGION", "ru-2", "ru-2"),
     ("AWS_ENDPOINT_URL_S3", "https://s3.example", "https://s3.example"),
@@ -124,6 +143,20 @@ BAD = [
     ("WEB_CONCURRENCY", "0"),
     ("WEB_CONCURRENCY", "many"),
     ("CONTAINER_BUCKET", "acme-{container}"),
+    ("CORS_ORIGINS", "a.example"),
+    ("CORS_ORIGINS", "https://a.example/"),
+    ("CORS_ORIGINS", "https://a.example/path"),
+    ("CORS_ORIGINS", "https://A.example"),
+    ("CORS_ORIGINS", "https://a.example:443"),
+    ("CORS_ORIGINS", "http://a.example:80"),
+    ("CORS_ORIGINS", "https://a.example:"),
+    ("CORS_ORIGINS", "https://user@a.example"),
+    ("CORS_ORIGINS", "https://*.example"),
+    ("CORS_ORIGINS", "https://a.example,*"),
+    ("CORS_ORIGINS", "https://a.example,"),
+    ("CORS_ORIGINS", "https://a.example https://b.example"),
+    ("CORS_ORIGINS", "null"),
+    ("INTERIM_RESPONSES", "maybe"),
 ]
 
 

@@ -17,17 +17,27 @@ from starlette.types import ASGIApp, Message, Scope
 Headers = Iterable[tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class Interim:
+    """One interim response (1xx). ``asked``: a byte of the body had been asked for by then."""
+
+    status: int
+    headers: dict[str, str]
+    asked: bool
+
+
 @dataclass
 class Answer:
     """What came back. Header names as they were sent, values as Latin-1.
 
-    ``complete``: the body came to its end. ``asked_first``: a byte of the body was asked for
-    before the answer began, which is what makes a server send ``100 Continue``. ``crash``: what
-    the application raised into the server.
+    ``interim``: what came before it. ``complete``: the body came to its end. ``asked_first``: a
+    byte of the body was asked for before the answer began, which is what makes a server send
+    ``100 Continue``. ``crash``: what the application raised into the server.
     """
 
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
+    interim: list[Interim] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
     complete: bool = False
     asked_first: bool = False
@@ -65,11 +75,13 @@ class Answer:
         """Which problem it is: the fragment of its type."""
         assert self["content-type"] == "application/problem+json", self
         problem = self.json
-        assert set(problem) == {"type", "title", "status", "detail"}, problem
+        assert set(problem) >= {"type", "title", "status", "detail"}, problem
         assert problem["status"] == self.status, problem
         assert problem["title"], problem
         assert problem["detail"], problem
-        return str(problem["type"]).removeprefix("/docs/api.md#")
+        page, _, fragment = str(problem["type"]).partition("#")
+        assert page in ("/docs/api.md", "https://iana.org/assignments/http-problem-types"), problem
+        return fragment
 
 
 class Exchange:
@@ -126,14 +138,16 @@ class Exchange:
     async def _send(self, message: Message) -> None:
         await asyncio.sleep(0)
         answer = self.answer
+        if message["type"] == "http.response.informational":
+            assert not answer.status, "an interim response after the final one"
+            headers = _decoded(message["headers"])
+            assert len(dict(headers)) == len(headers), headers
+            answer.interim.append(Interim(message["status"], dict(headers), answer.asked_first))
+            return
         if message["type"] == "http.response.start":
             assert not answer.status, "two answers"
             answer.status = message["status"]
-            answer.headers = [
-                (name.decode("latin-1"), value.decode("latin-1"))
-                for name, value in message["headers"]
-            ]
-            assert all(name == name.lower() for name, _ in answer.headers), "ASGI wants lower case"
+            answer.headers = _decoded(message["headers"])
             return
         assert message["type"] == "http.response.body", message
         assert answer.status, "a body before its head"
@@ -146,6 +160,12 @@ class Exchange:
             if self._on_body is not None:
                 await self._on_body(message["body"])
         answer.complete = not message.get("more_body", False)
+
+
+def _decoded(raw: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+    assert all(name == name.lower() for name, _ in headers), "ASGI wants lower case"
+    return headers
 
 
 class Client:

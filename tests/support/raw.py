@@ -145,6 +145,13 @@ class Connection:
         """Read a head alone and give its status: for a `100` whose answer is not there yet."""
         return self._read_head()[0]
 
+    def read_head(self) -> bytes:
+        """Read the next head, interim or not, byte for byte, with the empty line at its end."""
+        while b"\r\n\r\n" not in self._unread:
+            self._read_more()
+        head, end, self._unread = self._unread.partition(b"\r\n\r\n")
+        return head + end
+
     def read_body(self, size: int) -> bytes:
         """Read so many bytes, after `read_interim` has taken the head of an answer."""
         return self._read_exactly(size)
@@ -166,10 +173,7 @@ class Connection:
         return End.OPEN
 
     def _read_head(self) -> tuple[int, str, str, list[tuple[str, str]]]:
-        while b"\r\n\r\n" not in self._unread:
-            self._read_more()
-        raw, _, self._unread = self._unread.partition(b"\r\n\r\n")
-        first, *lines = raw.decode("latin-1").split("\r\n")
+        first, *lines = self.read_head().decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         version, status, reason = first.split(" ", 2)
         assert version in ("HTTP/1.1", "HTTP/1.0"), first
         headers = []

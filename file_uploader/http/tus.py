@@ -1,0 +1,237 @@
+"""The dialect of tus 1.0.0, with its extensions.
+
+Sections named here are those of the protocol's text. What holds for every request and answer of
+it, its version and the method that a header may name, is `file_uploader.http.middleware`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from starlette.responses import Response
+
+from file_uploader.errors import (
+    BodyError,
+    FileTooLarge,
+    FileUploaderError,
+    InconsistentLength,
+    InvalidHeader,
+    InvalidName,
+    NoSuchUpload,
+    NotAppendable,
+    Overloaded,
+    PieceMismatch,
+    StorageError,
+    Superseded,
+)
+from file_uploader.model import (
+    FileName,
+    Metadata,
+    TransferLimits,
+    Upload,
+    UploadPlan,
+    UploadState,
+)
+from file_uploader.uploads import Piece, Uploads
+
+from . import conditions, digests, metadata, problems, target, tus_headers
+from .headers import bytes_number, content_length, has_body
+from .negotiation import require_type
+from .problems import PRIVATE
+from .routing import Call
+from .streams import incoming
+
+MEDIA_TYPE = "application/offset+octet-stream"
+EXTENSIONS = (
+    "creation",
+    "creation-with-upload",
+    "creation-defer-length",
+    "termination",
+    "checksum",
+    "expiration",
+    "concatenation",
+)
+
+_LEFT_TO_RESUME = (BodyError, tus_headers.ChecksumMismatch, StorageError, Overloaded, Superseded)
+"""How the first bytes of an upload may fail so that it is still there, as if none had come."""
+
+
+class Tus:
+    """The endpoints, on any store."""
+
+    def __init__(self, uploads: Uploads, limits: TransferLimits) -> None:
+        self._uploads = uploads
+        self._max_size = limits.max_size
+
+    @property
+    def described(self) -> dict[str, str]:
+        """What OPTIONS tells ("OPTIONS" and "Tus-Checksum-Algorithm")."""
+        said = {
+            "Tus-Version": tus_headers.VERSION,
+            "Tus-Extension": ",".join(EXTENSIONS),
+            "Tus-Checksum-Algorithm": ",".join(tus_headers.ALGORITHMS),
+        }
+        if self._max_size is not None:
+            said["Tus-Max-Size"] = str(self._max_size)
+        return said
+
+    async def create(self, call: Call) -> Response:
+        """Begin an upload, with its first bytes where there are some; or put others together.
+
+        Everything that can be refused is refused before anything is made.
+        """
+        target.parameters(call.query, ())
+        concat = tus_headers.concat(call.headers)
+        plan = _plan(call, concat)
+        if plan.sources:
+            return _created(call, await self._concatenate(call, plan))
+        length = tus_headers.length_or_deferred(call.headers)
+        piece = self._first_piece(call, length)
+        upload = await self._uploads.create(call.container, plan, length)
+        if piece is None:
+            return _created(call, upload)
+        try:
+            return _created(call, await self._append(call, upload.id, piece, offset=0))
+        except _LEFT_TO_RESUME as error:
+            answer = problems.answer(error)
+            answer.headers.update(_place(upload))
+            return answer
+
+    async def head(self, call: Call) -> Response:
+        """Tell the offset, and what the creation said."""
+        target.parameters(call.query, ())
+        upload = await self._uploads.look(call.container, target.upload_id(call.path))
+        headers = {**PRIVATE, "upload-offset": str(upload.offset), **_expires(upload)}
+        if upload.length is None:
+            headers["upload-defer-length"] = "1"
+        else:
+            headers["upload-length"] = str(upload.length)
+        if upload.plan.tus_metadata is not None:
+            headers["upload-metadata"] = upload.plan.tus_metadata
+        if upload.plan.tus_concat is not None:
+            headers["upload-concat"] = upload.plan.tus_concat
+        return Response(headers=headers)
+
+    async def patch(self, call: Call) -> Response:
+        """Append the body."""
+        upload_id = target.upload_id(call.path)
+        try:
+            upload = await self._patch(call, upload_id)
+        except (NoSuchUpload, StorageError):
+            raise
+        except FileUploaderError as error:
+            # "Upload-Expires": in every answer to a PATCH.
+            answer = problems.answer(error)
+            with suppress(FileUploaderError):
+                left = await self._uploads.peek(call.container, upload_id)
+                answer.headers.update(_expires(left))
+            return answer
+        return Response(status_code=204, headers=_appended(call, upload))
+
+    async def delete(self, call: Call) -> Response:
+        """Forget the upload, never its file ("Termination")."""
+        target.parameters(call.query, ())
+        await self._uploads.cancel(call.container, target.upload_id(call.path))
+        return Response(status_code=204, headers=PRIVATE)
+
+    async def _concatenate(self, call: Call, plan: UploadPlan) -> Upload:
+        if "upload-length" in call.headers or "upload-defer-length" in call.headers:
+            raise InvalidHeader(
+                "A final upload is as long as its parts; send neither Upload-Length nor"
+                " Upload-Defer-Length."
+            )
+        if has_body(call.headers):
+            raise NotAppendable("A final upload is put together from others; send no body.")
+        return await self._uploads.concatenate(call.container, plan)
+
+    def _first_piece(self, call: Call, length: int | None) -> Piece | None:
+        """What the creation brings ("Creation With Upload"); None if nothing is to be appended."""
+        size = content_length(call.headers)
+        if has_body(call.headers):
+            require_type(call.headers.get("content-type"), MEDIA_TYPE)
+        elif length != 0:
+            return None
+        if size is not None and length is not None and size > length:
+            raise InconsistentLength(f"Upload-Length is {length}, and this body has {size} bytes.")
+        if size is not None and self._max_size is not None and size > self._max_size:
+            raise FileTooLarge(f"A file may have at most {self._max_size} bytes here.")
+        return Piece(incoming(call.receive), size, tus_headers.checksum(call.headers))
+
+    async def _patch(self, call: Call, upload_id: str) -> Upload:
+        target.parameters(call.query, ())
+        require_type(call.headers.get("content-type"), MEDIA_TYPE)
+        offset = bytes_number(call.headers, "Upload-Offset")
+        if offset is None:
+            raise InvalidHeader("Send Upload-Offset with the offset at which these bytes begin.")
+        length = tus_headers.length(call.headers)
+        size, expected = content_length(call.headers), tus_headers.checksum(call.headers)
+        piece = Piece(incoming(call.receive), size, expected)
+        return await self._append(call, upload_id, piece, offset=offset, length=length)
+
+    async def _append(
+        self, call: Call, upload_id: str, piece: Piece, *, offset: int, length: int | None = None
+    ) -> Upload:
+        try:
+            return await self._uploads.append(
+                call.container, upload_id, piece, offset=offset, length=length
+            )
+        except PieceMismatch as error:
+            raise tus_headers.ChecksumMismatch(str(error)) from None
+
+
+def _plan(call: Call, concat: tus_headers.Concat | None) -> UploadPlan:
+    given, said = tus_headers.metadata(call.headers)
+    partial = concat is not None and not concat.sources
+    return UploadPlan(
+        name=None if partial else _name(said),
+        metadata=metadata.read(call.headers, _content_type(said)),
+        precondition=conditions.write_precondition(call.headers),
+        digests=digests.announced_by(call.headers, "Repr-Digest"),
+        sources=() if concat is None else concat.sources,
+        tus_metadata=given,
+        tus_concat=None if concat is None else concat.given,
+    )
+
+
+def _name(said: Mapping[str, bytes]) -> FileName:
+    name = said.get("filename", said.get("name"))
+    if name is None:
+        raise InvalidHeader(
+            "Upload-Metadata has to hold the file's name as 'filename', in base64; only partial"
+            " uploads need none."
+        )
+    try:
+        return FileName(name.decode())
+    except UnicodeDecodeError:
+        raise InvalidName("The 'filename' in Upload-Metadata has to be UTF-8.") from None
+
+
+def _content_type(said: Mapping[str, bytes]) -> str:
+    given = (said.get("filetype") or said.get("type") or b"").decode("latin-1").strip()
+    return metadata.visible("'filetype' in Upload-Metadata", given) or Metadata().content_type
+
+
+def _created(call: Call, upload: Upload) -> Response:
+    headers = {**_appended(call, upload), **_place(upload)}
+    return Response(status_code=201, headers=headers)
+
+
+def _place(upload: Upload) -> dict[str, str]:
+    return {"location": f"{target.UPLOADS.decode()}/{upload.id}", **_expires(upload)}
+
+
+def _appended(call: Call, upload: Upload) -> dict[str, str]:
+    """The headers of what went well, and once the file is there those of its PUT."""
+    headers = {**PRIVATE, "upload-offset": str(upload.offset), **_expires(upload)}
+    if upload.result is not None:
+        headers["etag"] = f'"{upload.result.etag}"'
+        headers.update(digests.described(call.headers, upload.result))
+    return headers
+
+
+def _expires(upload: Upload) -> dict[str, str]:
+    """``Upload-Expires`` ("Expiration"): until when there is something to lose."""
+    if upload.state is UploadState.COMPLETE and upload.plan.name is not None:
+        return {}
+    return {"upload-expires": conditions.http_date(upload.expires)}
