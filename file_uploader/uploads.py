@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -91,6 +92,12 @@ class Piece:
     source: AsyncIterator[bytes]
     length: int | None = None
     expected: Mapping[str, bytes] = field(default_factory=dict)
+
+    def check_empty(self) -> None:
+        """Raise `PieceMismatch` unless its digests are those of no bytes."""
+        for algorithm, digest in self.expected.items():
+            if hashlib.new(algorithm, usedforsecurity=False).digest() != digest:
+                raise PieceMismatch("The digest is not that of this piece, which is empty.")
 
 
 async def _to_nobody(_upload: Upload) -> None:
@@ -270,6 +277,7 @@ class Uploads:
         with self._turn(container, upload_id, request.piece.source) as turn:
             upload = await self._load_unclaimed(container, upload_id, patience)
             if request.is_replay_of(upload):
+                request.piece.check_empty()
                 return upload
             known = upload.length
             upload = request.checked(upload)
@@ -402,6 +410,8 @@ class Uploads:
                 await self._forget(container, upload)
             except Superseded:
                 continue
+            except (PreconditionFailed, DigestMismatch, FileTooLarge):
+                return  # Its completion was refused, and that was its end.
             return
         raise StorageUnavailable("This upload is taken over all the time; try again later.")
 
@@ -492,6 +502,7 @@ class _Request:
             and not upload.plan.sources
             and self.offset == upload.offset
             and self.piece.length == 0
+            and self.length in (None, upload.length)
         )
 
     def checked(self, upload: Upload) -> Upload:

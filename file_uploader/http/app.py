@@ -23,10 +23,17 @@ from file_uploader.uploads import Uploads
 from . import cors, problems
 from .files import Files
 from .listing import Listing
-from .middleware import AnswerFailure, BodilessHead, DrainUnread, RequireHost, UploadProtocol
+from .middleware import (
+    AnswerFailure,
+    BodilessHead,
+    DrainUnread,
+    RequireHost,
+    UploadMethod,
+    UploadProtocol,
+)
 from .resumable import Resumable
 from .routing import NoRoute, PrivateRoute, PublicRoute
-from .tus import Tus
+from .tus import Tus, described
 from .uploads import UploadResources
 
 SWEEP_INTERVAL = 3600.0
@@ -92,8 +99,9 @@ def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> 
     return Starlette(
         lifespan=lifespan,
         middleware=[
-            *cors.middleware(settings.cors_origins),
             Middleware(BodilessHead),
+            Middleware(UploadMethod, described=described(transfer_limits(settings))),
+            *cors.middleware(settings.cors_origins),
             Middleware(DrainUnread),
             Middleware(UploadProtocol),
             Middleware(AnswerFailure),
@@ -131,8 +139,8 @@ def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseR
         PrivateRoute(
             "/api/files/", Files(storage, resumable, limits).endpoints, resumable.described
         ),
-        PrivateRoute("/api/uploads", resources.endpoints, tus.described),
-        PrivateRoute("/api/uploads/", resources.endpoints_of_one, tus.described),
+        PrivateRoute("/api/uploads", resources.endpoints),
+        PrivateRoute("/api/uploads/", resources.endpoints_of_one),
         PublicRoute("/health", health),
         PublicRoute("/ready", ready),
         NoRoute(),

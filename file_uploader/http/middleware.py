@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -117,7 +118,6 @@ class AnswerFailure:
 class UploadProtocol:
     """What tus 1.0.0 asks of every request to the uploads, and promises of every answer.
 
-    * The method is what ``X-HTTP-Method-Override`` says, in the other dialect as well.
     * ``Tus-Resumable`` is in every answer to a request that has it, and to OPTIONS.
     * A request in another version is answered before anything of it is processed.
     * Nobody stores the answer to a question.
@@ -127,15 +127,11 @@ class UploadProtocol:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application with the method that is meant."""
+        """Pass on what speaks this version, or another protocol."""
         if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        method = combined(headers, "X-HTTP-Method-Override")
-        if method is not None:
-            scope = {**scope, "method": method}
-        version = combined(headers, "Tus-Resumable")
+        version = combined(Headers(scope=scope), "Tus-Resumable")
         if scope["method"] == "OPTIONS":
             version = tus_headers.VERSION  # whatever the client says, or not
         if version is None:
@@ -156,6 +152,34 @@ class UploadProtocol:
             return
         answer = problems.answer(tus_headers.UnsupportedTusVersion())
         await answer(scope, receive, send_version)
+
+
+class UploadMethod:
+    """What comes before all else for requests to the uploads, preflights included.
+
+    The method is what ``X-HTTP-Method-Override`` says, in either dialect; and every answer to
+    OPTIONS has the headers ``described``.
+    """
+
+    def __init__(self, app: ASGIApp, described: Mapping[str, str]) -> None:
+        self._app = app
+        self._described = described
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application with the method that is meant."""
+        if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
+            await self._app(scope, receive, send)
+            return
+        method = combined(Headers(scope=scope), "X-HTTP-Method-Override") or scope["method"]
+
+        async def send_described(message: Message) -> None:
+            if method == "OPTIONS" and message["type"] == "http.response.start":
+                said = MutableHeaders(raw=list(message["headers"]))
+                said.update(self._described)
+                message = {**message, "headers": said.raw}
+            await send(message)
+
+        await self._app({**scope, "method": method}, receive, send_described)
 
 
 class RequireHost:

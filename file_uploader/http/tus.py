@@ -32,6 +32,7 @@ from file_uploader.model import (
     Upload,
     UploadPlan,
     UploadState,
+    upload_created,
 )
 from file_uploader.uploads import Piece, Uploads
 
@@ -57,24 +58,24 @@ _LEFT_TO_RESUME = (BodyError, tus_headers.ChecksumMismatch, StorageError, Overlo
 """How the first bytes of an upload may fail so that it is still there, as if none had come."""
 
 
+def described(limits: TransferLimits) -> dict[str, str]:
+    """What OPTIONS tells ("OPTIONS" and "Tus-Checksum-Algorithm")."""
+    said = {
+        "Tus-Version": tus_headers.VERSION,
+        "Tus-Extension": ",".join(EXTENSIONS),
+        "Tus-Checksum-Algorithm": ",".join(tus_headers.ALGORITHMS),
+    }
+    if limits.max_size is not None:
+        said["Tus-Max-Size"] = str(limits.max_size)
+    return said
+
+
 class Tus:
     """The endpoints, on any store."""
 
     def __init__(self, uploads: Uploads, limits: TransferLimits) -> None:
         self._uploads = uploads
         self._max_size = limits.max_size
-
-    @property
-    def described(self) -> dict[str, str]:
-        """What OPTIONS tells ("OPTIONS" and "Tus-Checksum-Algorithm")."""
-        said = {
-            "Tus-Version": tus_headers.VERSION,
-            "Tus-Extension": ",".join(EXTENSIONS),
-            "Tus-Checksum-Algorithm": ",".join(tus_headers.ALGORITHMS),
-        }
-        if self._max_size is not None:
-            said["Tus-Max-Size"] = str(self._max_size)
-        return said
 
     async def create(self, call: Call) -> Response:
         """Begin an upload, with its first bytes where there are some; or put others together.
@@ -93,9 +94,17 @@ class Tus:
             return _created(call, upload)
         try:
             return _created(call, await self._append(call, upload.id, piece, offset=0))
+        except FileTooLarge:
+            with suppress(FileUploaderError):  # nobody else knows of it
+                await self._uploads.cancel(call.container, upload.id)
+            raise
         except _LEFT_TO_RESUME as error:
             answer = problems.answer(error)
             answer.headers.update(_place(upload))
+            if isinstance(error, BodyError | tus_headers.ChecksumMismatch):
+                with suppress(FileUploaderError):
+                    left = await self._uploads.peek(call.container, upload.id)
+                    answer.headers["upload-offset"] = str(left.offset)
             return answer
 
     async def head(self, call: Call) -> Response:
@@ -118,10 +127,15 @@ class Tus:
         upload_id = target.upload_id(call.path)
         try:
             upload = await self._patch(call, upload_id)
-        except (NoSuchUpload, StorageError):
+        except NoSuchUpload:
             raise
+        except StorageError as error:
+            # "Upload-Expires": in every answer to a PATCH, also where the record cannot be read.
+            answer = problems.answer(error)
+            expires = upload_created(upload_id) + self._uploads.expiry
+            answer.headers["upload-expires"] = conditions.http_date(expires)
+            return answer
         except FileUploaderError as error:
-            # "Upload-Expires": in every answer to a PATCH.
             answer = problems.answer(error)
             with suppress(FileUploaderError):
                 left = await self._uploads.peek(call.container, upload_id)

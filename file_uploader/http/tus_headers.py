@@ -39,7 +39,7 @@ class UnsupportedTusVersion(RefusedWithHeaders):
 
     def __init__(self) -> None:
         super().__init__(f"Send Tus-Resumable: {VERSION}.")
-        self.headers = {"Tus-Version": VERSION}
+        self.headers = {"Tus-Version": VERSION, "Tus-Resumable": VERSION}
 
 
 class ChecksumMismatch(FileUploaderError):

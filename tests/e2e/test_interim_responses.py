@@ -1,4 +1,7 @@
-"""Interim responses with 104 on the wire, and an optimistic upload that is cut and goes on."""
+"""Interim responses with 104 on the wire, and an optimistic upload that is cut and goes on.
+
+Sections are those of draft-ietf-httpbis-resumable-upload.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,12 @@ _SUPPORTED = re.compile(
     rb"HTTP/1\.1 104 Upload Resumption Supported\r\n"
     rb"upload-draft-interop-version: (\d+)\r\n"
     rb"location: (/api/uploads/[0-9a-f]{32})\r\n"
-    rb"(?:upload-limit: (max-age|expires)=604800\r\n)?"
+    rb"(?:upload-limit: (max-age|expires)=(?:604800|6047\d\d)\r\n)?"
     rb"\r\n"
 )
 _PROGRESS = re.compile(
     rb"HTTP/1\.1 104 Upload Resumption Supported\r\n"
-    rb"upload-draft-interop-version: 8\r\n"
+    rb"upload-draft-interop-version: (\d+)\r\n"
     rb"upload-offset: (\d+)\r\n"
     rb"\r\n"
 )
@@ -69,6 +72,21 @@ def creation(
     return head("PUT", f"/api/files/{name}", running.token, fields)
 
 
+def appending(
+    running: Service, path: str, offset: int, size: int, version: int | None = 8, **more: str
+) -> bytes:
+    """The head of a PATCH with the last ``size`` bytes of an upload."""
+    fields = {
+        "Upload-Complete": "?1",
+        "Upload-Offset": str(offset),
+        "Content-Length": str(size),
+        "Content-Type": "application/partial-upload",
+    }
+    if version is not None:
+        fields["Upload-Draft-Interop-Version"] = str(version)
+    return head("PATCH", path, running.token, {**fields, **more})
+
+
 def supported(client: Connection, version: int = 8) -> str:
     """Read the 104 that announces an upload; gives its path."""
     match = _SUPPORTED.fullmatch(announced := client.read_head())
@@ -78,11 +96,20 @@ def supported(client: Connection, version: int = 8) -> str:
     return match[2].decode()
 
 
+def progress(client: Connection, version: int = 8) -> int:
+    """Read the 104 that tells how far an upload has come; gives its offset."""
+    match = _PROGRESS.fullmatch(told := client.read_head())
+    assert match is not None, told
+    assert int(match[1]) == version
+    return int(match[2])
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("complete", [False, True])
 def test_a_104_comes_before_any_byte_of_the_body_was_sent(
     running: Service, version: int, complete: bool
 ) -> None:
+    # 4.2: where the upload is, and its limits.
     with Connection(running.port) as client:
         client.send(creation(running, 5, version=version, complete=complete))
         path = supported(client, version)
@@ -94,6 +121,7 @@ def test_a_104_comes_before_any_byte_of_the_body_was_sent(
 
 
 def test_the_100_is_not_left_out_and_comes_after_the_104(running: Service) -> None:
+    # 5
     with Connection(running.port) as client:
         for complete in (False, True):
             client.send(creation(running, 5, complete=complete, Expect="100-continue"))
@@ -102,6 +130,19 @@ def test_the_100_is_not_left_out_and_comes_after_the_104(running: Service) -> No
             client.send(b"hello")
             answer = client.read_answer("PUT")
             assert (answer.status // 100, answer.interim) == (2, [])
+
+
+def test_the_100_is_not_left_out_of_an_append(running: Service) -> None:
+    # 5
+    with Connection(running.port) as client:
+        client.send(creation(running, 0, complete=False))
+        path = supported(client)
+        assert client.read_answer("PUT").status == 201
+        client.send(appending(running, path, 0, 5, Expect="100-continue"))
+        assert client.read_head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(b"hello")
+        answer = client.read_answer("PATCH")
+        assert (answer.status, answer.interim) == (204, [])
 
 
 def test_what_is_refused_gets_neither(running: Service) -> None:
@@ -126,26 +167,46 @@ def test_progress_is_told_and_holds_in_another_worker(running: Service) -> None:
         client.send(creation(running, len(DATA)))
         path = supported(client)
         client.send(DATA[:SENT])
-        match = _PROGRESS.fullmatch(told := client.read_head())
-        assert match is not None, told
-        assert 0 < int(match[1]) <= SENT
+        told = progress(client)
+        assert 0 < told <= SENT
         offset = look(asking, IETF, running.token, path)
-        assert int(match[1]) <= offset <= SENT
+        assert told <= offset <= SENT
         _finish(asking, running, path, offset)
     assert fetch(running, "optimistic") == DATA
 
 
-def test_progress_of_an_append(running: Service) -> None:
-    with Connection(running.port) as client:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_progress_of_an_append(running: Service, version: int) -> None:
+    # 4.4: an offset and never a Location; -01 and -02 know no such response.
+    with Connection(running.port) as client, Connection(running.port) as asking:
+        client.send(creation(running, 0, version=version, complete=False))
+        path = supported(client, version)
+        assert client.read_answer("PUT").status == 201
+        client.send(appending(running, path, 0, len(DATA), version) + DATA[:SENT])
+        if version >= 5:
+            assert 0 < progress(client, version) <= SENT
+        else:
+            until(lambda: _durable(asking, running, path) > 0, "some of it is durable")
+        client.send(DATA[SENT:])
+        answer = client.read_answer("PATCH")
+        assert answer.status == 204
+        assert version >= 5 or answer.interim == []
+
+
+@pytest.mark.parametrize("version", [None, 2, 10])
+def test_no_progress_to_whoever_names_no_version_that_is_known(
+    running: Service, version: int | None
+) -> None:
+    # Draft Version Identification
+    with Connection(running.port) as client, Connection(running.port) as asking:
         client.send(creation(running, 0, complete=False))
         path = supported(client)
         assert client.read_answer("PUT").status == 201
-        client.send(IETF.append(running.token, path, 0, len(DATA), last=True) + DATA[:SENT])
-        assert _PROGRESS.fullmatch(client.read_head())
+        client.send(appending(running, path, 0, len(DATA), version) + DATA[:SENT])
+        until(lambda: _durable(asking, running, path) > 0, "some of it is durable")
         client.send(DATA[SENT:])
-        while (status := client.read_interim()) == 104:
-            continue
-        assert status == 204
+        answer = client.read_answer("PATCH")
+        assert (answer.status, answer.interim) == (204, [])
 
 
 @pytest.mark.parametrize("version", [None, "2", "10", "x"])
@@ -153,6 +214,7 @@ def test_progress_of_an_append(running: Service) -> None:
 def test_no_104_to_whoever_names_no_version_that_is_known(
     running: Service, version: str | None, complete: bool
 ) -> None:
+    # Draft Version Identification
     with Connection(running.port) as client:
         client.send(creation(running, 5, version=version, complete=complete) + b"hello")
         answer = client.read_answer("PUT")

@@ -11,6 +11,10 @@ VERSIONS = [3, 4, 5, 6, 7, 8, 9]
 """Every interop version that is known here."""
 ANY = [None, *VERSIONS]
 """With the client that names none."""
+EARLY = [3, 4, 5, 6]
+"""Those of the drafts -01 to -05, which demand of a server what later ones leave to it."""
+WITH_LENGTH = [6, 7, 8, 9]
+"""Those that know ``Upload-Length``."""
 CURRENT = 9
 
 Pairs = list[tuple[str, str]]

@@ -32,7 +32,7 @@ async def silent(
     await serving
 
 
-async def test_whoever_asks_ends_an_append_and_can_use_the_offset(client: Client) -> None:
+async def test_4_6_whoever_asks_ends_an_append_and_can_use_the_offset(client: Client) -> None:
     uri = await begun(client)
     async with silent(client, "PATCH", uri, append(0, complete=True)) as (_, serving):
         head = await client("HEAD", uri)
@@ -43,7 +43,7 @@ async def test_whoever_asks_ends_an_append_and_can_use_the_offset(client: Client
     assert await stored(client) == b"abcdef"
 
 
-async def test_whoever_asks_ends_a_creation(client: Client) -> None:
+async def test_4_6_whoever_asks_ends_a_creation(client: Client) -> None:
     async with silent(client, "PUT", FILE, creation(complete=True)) as (exchange, serving):
         uri = exchange.answer.interim[0].headers["location"]
         assert await offset(client, uri) == 3
@@ -53,7 +53,7 @@ async def test_whoever_asks_ends_a_creation(client: Client) -> None:
     assert await stored(client) == b"abcdef"
 
 
-async def test_a_new_append_ends_the_older_one(client: Client) -> None:
+async def test_4_6_a_new_append_ends_the_older_one(client: Client) -> None:
     uri = await begun(client)
     async with silent(client, "PATCH", uri, append(0, complete=True)) as (_, serving):
         newer = await client("PATCH", uri, append(3, complete=True), b"def")
@@ -61,13 +61,29 @@ async def test_a_new_append_ends_the_older_one(client: Client) -> None:
     assert await stored(client) == b"abcdef"
 
 
-async def test_of_two_appends_at_one_offset_one_wins(client: Client) -> None:
+async def test_4_6_of_two_appends_at_one_offset_one_wins(client: Client) -> None:
     uri = await begun(client, b"abc")
     answers = await asyncio.gather(
         *(client("PATCH", uri, append(3, complete=False), piece) for piece in (b"def", b"DEF"))
     )
     assert sorted(answer.status for answer in answers) == [204, 409]
     assert await offset(client, uri) == 6
+
+
+@pytest.mark.parametrize("first", ["PATCH", "DELETE"])
+async def test_4_6_an_append_and_a_cancellation_at_once(
+    client: Client, double: StorageDouble, first: str
+) -> None:
+    uri = await begun(client, b"abc")
+    both = [
+        client("PATCH", uri, append(3, complete=True), b"def"),
+        client("DELETE", uri),
+    ]
+    answers = await asyncio.gather(*(both if first == "PATCH" else reversed(both)))
+    appended, cancelled = answers if first == "PATCH" else reversed(answers)
+    assert (cancelled.status, appended.status in (204, 404, 409)) == (204, True)
+    assert await stored(client) == (b"abcdef" if appended.status == 204 else None)
+    assert double.uploads.records == {}
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])

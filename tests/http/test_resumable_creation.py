@@ -13,6 +13,7 @@ from tests.http.resumable import (
     CURRENT,
     FILE,
     VERSIONS,
+    WITH_LENGTH,
     Pairs,
     append,
     begun,
@@ -51,7 +52,7 @@ async def test_a_whole_body_is_answered_as_its_put(
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("version", ANY)
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_part_makes_an_upload_and_no_file(
+async def test_4_2_a_part_makes_an_upload_and_no_file(
     client: Client, version: int | None, method: str, chunked: bool
 ) -> None:
     body = [DATA[:70_000], DATA[70_000:]] if chunked else DATA
@@ -166,6 +167,7 @@ async def test_what_can_be_refused_is_refused_before_anything_is_made(
     slug: str,
     complete: bool,
 ) -> None:
+    # Metadata among it: 13 wants it validated before anything is done with it.
     answer = await client("PUT", FILE, [*creation(complete=complete), *headers], b"abc")
     assert (answer.status, answer.slug, answer.asked_first) == (status, slug, False)
     assert (answer.interim, answer.get("location")) == ([], None)
@@ -218,6 +220,31 @@ async def test_4_1_3_lengths_that_contradict_each_other(
     assert double.uploads.records == {}
 
 
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize("version", WITH_LENGTH)
+async def test_4_1_3_a_body_that_turns_out_to_be_over_its_length(
+    client: Client, double: StorageDouble, version: int, complete: bool
+) -> None:
+    fields = [*creation(version, complete=complete), ("Upload-Length", "5")]
+    answer = await client("PUT", FILE, fields, [b"abc", b"def"])
+    assert (answer.status, answer.slug) == (400, "inconsistent-upload-length")
+    assert not is_complete(answer, version)
+    assert await stored(client) is None
+    assert double.uploads.records == {}
+
+
+@pytest.mark.parametrize("version", WITH_LENGTH)
+async def test_4_1_3_a_whole_body_that_turns_out_to_be_under_its_length(
+    client: Client, version: int
+) -> None:
+    fields = [*creation(version, complete=True), ("Upload-Length", "9")]
+    answer = await client("PUT", FILE, fields, [b"abc", b"def"])
+    assert (answer.status, answer.slug) == (400, "inconsistent-upload-length")
+    assert not is_complete(answer, version)
+    assert await stored(client) is None
+    assert await offset(client, answer["location"]) == 6
+
+
 @pytest.mark.parametrize("headers", [[("Upload-Length", "8")], []])
 async def test_4_1_3_the_length_is_recorded(client: Client, headers: Pairs) -> None:
     uri = await begun(client, b"abc", headers)
@@ -233,7 +260,7 @@ async def test_4_1_3_the_length_of_a_whole_body_is_recorded(client: Client) -> N
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_what_came_before_a_cut_counts_and_the_rest_completes_it(
+async def test_4_2_what_came_before_a_cut_counts_and_the_rest_completes_it(
     client: Client, version: int, chunked: bool
 ) -> None:
     # "the server SHOULD append as much of the request content as possible … In addition, the
@@ -253,7 +280,7 @@ async def test_what_came_before_a_cut_counts_and_the_rest_completes_it(
     assert await stored(client) == DATA
 
 
-async def test_a_body_whose_end_is_exactly_its_cut_is_not_complete(client: Client) -> None:
+async def test_4_2_a_body_whose_end_is_exactly_its_cut_is_not_complete(client: Client) -> None:
     cut = await client("PUT", FILE, creation(complete=True), [DATA], ends=False)
     head = await client("HEAD", cut.interim[0].headers["location"])
     assert (head["upload-offset"], head["upload-complete"]) == (str(len(DATA)), "?0")
@@ -324,6 +351,7 @@ async def test_4_1_4_options_tells_the_limits(serve: Serve, version: int | None)
 
 
 async def test_4_1_4_without_a_limit_of_size_there_is_none(client: Client) -> None:
+    # The field is never empty, so that min-size=0 is never needed to fill it.
     answer = await client("OPTIONS", FILE)
     assert limits(answer["upload-limit"]) == {"max-age": 7 * 24 * 3600}
 

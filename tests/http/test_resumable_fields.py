@@ -92,6 +92,11 @@ async def test_4_1_2_another_upload_complete_is_as_none(client: Client, value: s
     assert (answer.status, answer.get("upload-complete")) == (204, None)
     assert await stored(client) == b"whole"
     assert (await client("POST", FILE, [("Upload-Complete", value)], b"x")).status == 405
+    uri = await begun(client, b"abc")
+    fields = [pair for pair in append(3, complete=True) if pair[0] != "Upload-Complete"]
+    answer = await client("PATCH", uri, [*fields, ("Upload-Complete", value)], b"def")
+    assert (answer.status, answer.slug, answer.asked_first) == (400, "invalid-header", False)
+    assert await offset(client, uri) == 3
 
 
 @pytest.mark.parametrize("value", ["", "-3", "3.0", "?1", "3, 3", "03a"])
@@ -106,6 +111,9 @@ async def test_4_1_1_another_upload_offset_is_as_none(client: Client, value: str
 @pytest.mark.parametrize("value", ["", "-3", "3.0", "?1", "2, 2", "abc"])
 async def test_4_1_3_another_upload_length_is_as_none(client: Client, value: str) -> None:
     uri = await begun(client, b"abc", [("Upload-Length", value)])
+    assert (await client("HEAD", uri)).get("upload-length") is None
+    fields = [*append(3, complete=False), ("Upload-Length", value)]
+    assert (await client("PATCH", uri, fields, b"def")).status == 204
     assert (await client("HEAD", uri)).get("upload-length") is None
 
 

@@ -116,6 +116,19 @@ async def test_10_1_a_whole_of_another_digest_is_not_stored(
     assert double.uploads.records == {}
 
 
+@pytest.mark.parametrize("wrong", ["sha-256", "sha-512"])
+async def test_10_1_of_several_digests_each_has_to_fit(client: Client, wrong: str) -> None:
+    digests = {
+        name: encoded(name.replace("-", ""), b"other" if name == wrong else DATA)
+        for name in ("sha-256", "sha-512")
+    }
+    value = ", ".join(f"{name}=:{digest}:" for name, digest in digests.items())
+    uri = await begun(client, DATA[:5], [("Repr-Digest", value)])
+    answer = await client("PATCH", uri, append(5, complete=True), DATA[5:])
+    assert (answer.status, answer.slug) == (400, "digest-mismatched-values")
+    assert (is_complete(answer), await stored(client)) == (True, None)
+
+
 @pytest.mark.parametrize("digest", content_fields(DATA[:5]))
 async def test_10_2_the_digest_of_a_first_piece(client: Client, digest: Pairs) -> None:
     uri = await begun(client, DATA[:5], digest)
@@ -160,17 +173,21 @@ async def test_10_2_a_piece_with_its_digest(client: Client, digest: Pairs) -> No
 
 
 @pytest.mark.parametrize(
-    ("header", "value"),
+    ("header", "value", "slug"),
     [
-        ("Content-Digest", "sha-256=x"),
-        ("Content-Digest", "md5=:AAAA:"),
-        ("Content-MD5", "x"),
+        ("Content-Digest", "sha-256=x", "invalid-header"),
+        ("Content-Digest", "md5=:AAAA:", "digest-unsupported-algorithms"),
+        ("Content-MD5", "x", "invalid-header"),
     ],
 )
-async def test_10_2_a_bad_digest_is_refused_unread(client: Client, header: str, value: str) -> None:
+async def test_10_2_a_bad_digest_is_refused_unread(
+    client: Client, header: str, value: str, slug: str
+) -> None:
     uri = await begun(client, b"abc")
     answer = await client("PATCH", uri, [*append(3, complete=True), (header, value)], b"def")
-    assert (answer.status, answer.asked_first, is_complete(answer)) == (400, False, False)
+    assert (answer.status, answer.slug) == (400, slug)
+    assert (answer.asked_first, is_complete(answer)) == (False, False)
+    assert await offset(client, uri) == 3
 
 
 @pytest.mark.parametrize(

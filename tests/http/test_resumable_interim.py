@@ -14,6 +14,7 @@ from tests.http.resumable import (
     creation,
     limits,
     named,
+    offset,
 )
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
@@ -38,6 +39,7 @@ async def test_4_2_the_uri_is_announced_before_any_byte_is_asked_for(
     [(_, upload_id)] = double.uploads.records
     assert (announced.status, announced.asked, answer.asked_first) == (104, False, True)
     assert announced.headers["location"] == f"/api/uploads/{upload_id}"
+    # Draft Version Identification: it names the version that the request named.
     assert announced.headers["upload-draft-interop-version"] == str(version)
     assert "upload-offset" not in announced.headers
 
@@ -89,6 +91,46 @@ async def test_4_4_progress_of_an_append(client: Client, version: int) -> None:
         assert headers.keys() == {"upload-draft-interop-version", "upload-offset"}
 
 
+@pytest.mark.usefixtures("told_at_once")
+@pytest.mark.parametrize("version", WITH_PROGRESS)
+async def test_4_1_1_an_offset_that_was_told_survives_a_cut(client: Client, version: int) -> None:
+    fields = creation(version, complete=True)
+    cut = await client("PUT", FILE, fields, [b"abc", b"def"], ends=False)
+    announced, *told = cut.interim
+    uri = announced.headers["location"]
+    assert int(told[-1].headers["upload-offset"]) == await offset(client, uri) == 6
+    cut = await client("PATCH", uri, append(6, version, complete=True), [b"ghi"], ends=False)
+    told += cut.interim
+    assert int(told[-1].headers["upload-offset"]) == await offset(client, uri) == 9
+    offsets = [int(interim.headers["upload-offset"]) for interim in told]
+    assert offsets == sorted(offsets)
+
+
+@pytest.mark.usefixtures("told_at_once")
+@pytest.mark.parametrize("complete", [False, True])
+async def test_4_1_1_no_offset_is_told_that_a_digest_takes_back(
+    client: Client, complete: bool
+) -> None:
+    uri = await begun(client, b"abc")
+    fields = [*append(3, complete=complete), ("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==")]
+    answer = await client("PATCH", uri, fields, [b"def", b"ghi"])
+    assert (answer.status, answer.slug) == (400, "digest-mismatched-values")
+    assert {interim.headers["upload-offset"] for interim in answer.interim} <= {"3"}
+    assert await offset(client, uri) == 3
+
+
+@pytest.mark.usefixtures("told_at_once")
+@pytest.mark.parametrize("version", WITH_PROGRESS)
+async def test_4_4_no_offset_is_told_beyond_the_length(client: Client, version: int) -> None:
+    uri = await begun(client, b"abc", [("Upload-Length", "7")])
+    chunks = [b"de", b"f", b"gh", b"i"]
+    answer = await client("PATCH", uri, append(3, version, complete=False), chunks)
+    assert (answer.status, answer.slug) == (400, "inconsistent-upload-length")
+    told = [int(interim.headers["upload-offset"]) for interim in answer.interim]
+    assert told[:2] == [5, 6]
+    assert max(told) <= 7
+
+
 async def test_progress_is_told_about_once_a_second(
     client: Client, double: StorageDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +153,7 @@ async def test_progress_is_told_about_once_a_second(
     "unknown", [None, "0", "1", "2", "10", "104", "x", "", "8, 9", "-8", "8.0"]
 )
 async def test_nobody_else_gets_an_interim_response(client: Client, unknown: str | None) -> None:
+    # Draft Version Identification:
     # "MUST NOT send a 104 … when the interop version … is missing or mismatching."
     version = [] if unknown is None else [("Upload-Draft-Interop-Version", unknown)]
     part = await client("PUT", FILE, [*version, *creation(None, complete=False)], [b"abc", b"def"])

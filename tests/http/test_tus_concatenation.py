@@ -46,14 +46,17 @@ async def test_partial_uploads_become_a_file_in_the_order_of_the_list(
 
 
 async def test_the_length_is_the_sum(tus: Tus) -> None:
-    """After concatenation Upload-Offset and Upload-Length MUST be set and MUST be equal."""
+    """The length MUST be the sum; Upload-Offset and Upload-Length MUST be set and be equal."""
     answer = await put_together(tus, await part(tus, b"hello"), await part(tus, b" world"))
     final = await tus.head(answer["location"])
     assert (final["upload-offset"], final["upload-length"]) == ("11", "11")
 
 
 async def test_upload_concat_comes_back_as_it_was_given(tus: Tus) -> None:
-    """HEAD of a partial or final upload MUST include Upload-Concat as received."""
+    """HEAD of a partial or final upload MUST include Upload-Concat as received.
+
+    That of a partial one MUST contain Upload-Offset.
+    """
     first, second = await part(tus, b"a"), await part(tus, b"b", size=5)
     for location in (first, second):
         answer = await tus.head(location)
@@ -208,6 +211,13 @@ async def test_a_part_needs_no_name_and_a_final_upload_does(
     assert double.files == {}
 
 
+async def test_without_metadata_there_is_no_such_header(tus: Tus) -> None:
+    """Creation, Upload-Metadata: MUST consist of one or more pairs, and so is never empty."""
+    for headers in ([], [("Upload-Metadata", "")]):
+        answer = await tus.head(await part(tus, b"hello", *headers))
+        assert answer.all("upload-metadata") == []
+
+
 async def test_empty_parts(client: Client, tus: Tus) -> None:
     """Upload-Length MAY be 0."""
     empty = await tus.begin(0, [PARTIAL], name=None)
@@ -238,6 +248,16 @@ async def test_a_final_upload_is_whatever_becomes_of_its_parts(client: Client, t
     final = (await put_together(tus, location))["location"]
     await tus("DELETE", location)
     assert await tus.offset(final) == 5
+    assert (await client("GET", "/api/files/a")).body == b"hello"
+
+
+async def test_termination_of_a_final_upload(client: Client, tus: Tus) -> None:
+    """Termination, DELETE: MUST respond with 204; neither its parts nor its file go with it."""
+    location = await part(tus, b"hello")
+    final = (await put_together(tus, location))["location"]
+    assert (await tus("DELETE", final)).status == 204
+    assert (await tus.head(final)).status == 404
+    assert await tus.offset(location) == 5
     assert (await client("GET", "/api/files/a")).body == b"hello"
 
 

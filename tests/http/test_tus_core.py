@@ -199,7 +199,10 @@ async def test_elsewhere_the_method_is_the_actual_one(client: Client) -> None:
 
 
 async def test_head_always_has_the_offset_and_the_length(tus: Tus) -> None:
-    """Requests, HEAD: MUST always include Upload-Offset, even if 0 or completed; Upload-Length."""
+    """Requests, HEAD: MUST always include Upload-Offset, even if 0 or completed; Upload-Length.
+
+    Creation, Upload-Defer-Length: MUST be omitted where the length is not deferred.
+    """
     location = await tus.begin(5)
     for offset, piece in ((0, b"hel"), (3, b"lo"), (5, b"")):
         answer = await tus.head(location)
@@ -225,6 +228,8 @@ async def test_no_answer_to_head_is_cached(client: Client, tus: Tus, double: Sto
     found += [await tus.head(location)]
     assert [answer.status for answer in found] == [200, 404, 401, 503]
     assert {answer["cache-control"] for answer in found} == {"no-store"}
+    posted = await tus("POST", NOWHERE, [("X-HTTP-Method-Override", "HEAD")])
+    assert posted["cache-control"] == "no-store", "what is meant is a HEAD"
 
 
 WRONG_TYPES = [None, "application/octet-stream", "text/plain", "application/partial-upload", ""]

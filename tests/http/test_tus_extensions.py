@@ -6,7 +6,7 @@ import base64
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 
@@ -54,7 +54,35 @@ async def test_upload_expires_is_in_the_creation_and_in_every_patch(serve: Serve
     (value,) = {answer["upload-expires"] for answer in answers}
     until = parsedate_to_datetime(value) - datetime.now(UTC)
     assert timedelta(hours=2, minutes=59) < until <= timedelta(hours=3)
-    assert value.endswith(" GMT"), "RFC 9110's format of dates"
+
+
+async def test_upload_expires_is_in_the_format_of_http(tus: Tus) -> None:
+    """Upload-Expires: MUST be in RFC 9110's format of dates (5.6.7: the one of today)."""
+    value = (await tus.post(5))["upload-expires"]
+    assert value == format_datetime(parsedate_to_datetime(value), usegmt=True)
+
+
+async def test_upload_expires_is_in_a_patch_that_brings_too_much(serve: Serve) -> None:
+    """Upload-Expires: MUST be included in every PATCH response, known beforehand or not."""
+    tus = Tus(await serve(max_file_size=10))
+    created = await tus.post(None, [("Upload-Defer-Length", "1")])
+    location, expires = created["location"], created["upload-expires"]
+    for answer in (
+        await tus.patch(location, 0, b"x" * 11),
+        await tus.patch(location, 0, [b"x" * 11]),
+        await tus.patch(location, 0, b"", [("Upload-Length", "11")]),
+    ):
+        assert (answer.status, answer["upload-expires"]) == (413, expires)
+
+
+@pytest.mark.parametrize(("sent", "ends"), [(b"hallo", True), (b"hel", False)])
+async def test_upload_expires_is_in_a_creation_whose_first_bytes_fail(
+    tus: Tus, sent: bytes, ends: bool
+) -> None:
+    """Upload-Expires: MUST be in the response to the POST; the upload is there and expires."""
+    answer = await tus.post(5, [checksum("sha1", b"hello")], [sent], ends=ends)
+    assert answer.status == (460 if ends else 400)
+    assert answer["upload-expires"] == (await tus.head(answer["location"]))["upload-expires"]
 
 
 async def test_an_upload_that_became_a_file_does_not_expire(tus: Tus) -> None:
@@ -88,8 +116,9 @@ async def test_an_expired_upload_is_not_there(
 
 async def test_options_names_the_algorithms(nobody: Client) -> None:
     """Checksum: Tus-Checksum-Algorithm MUST be included; at least sha1; no uppercase."""
-    algorithms = (await nobody("OPTIONS", "/api/uploads"))["tus-checksum-algorithm"].split(",")
-    assert algorithms == ["sha1", "sha256"]
+    for target in ("/api/uploads", "/api/uploads/" + "0" * 32):
+        algorithms = (await nobody("OPTIONS", target))["tus-checksum-algorithm"].split(",")
+        assert algorithms == ["sha1", "sha256"]
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
@@ -162,6 +191,17 @@ async def test_an_algorithm_that_is_not_known(tus: Tus, value: str) -> None:
     assert (answer.status, answer.slug) == (400, "digest-unsupported-algorithms")
     assert "sha1 and sha256" in answer.json["detail"]
     assert (answer.asked_first, await tus.offset(location)) == (False, 0)
+
+
+async def test_an_algorithm_that_is_not_known_changes_nothing(
+    tus: Tus, double: StorageDouble
+) -> None:
+    """Checksum: the chunk MUST be discarded, upload and offset MUST NOT be updated."""
+    location = await tus.begin(None, [("Upload-Defer-Length", "1")])
+    before = dict(double.uploads.records)
+    headers = [("Upload-Checksum", "md5 XUFAKrxLKna5cZ2REBfFkg=="), ("Upload-Length", "5")]
+    assert (await tus.patch(location, 0, b"hello", headers)).status == 400
+    assert double.uploads.records == before
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,10 @@ class Place(ABC):
     def __init__(self) -> None:
         self._opened: list[Storage] = []
 
-    async def open(self, **settings: int) -> Storage:
+    async def open(self, **settings: Any) -> Storage:
         """Another instance, as another process would open it; `close` closes it.
 
-        ``settings`` are numbers of `S3Config`; a store without such a setting ignores it.
+        ``settings`` are those of `S3Config`; a store without such a setting ignores it.
         """
         store = await self._open(settings)
         self._opened.append(store)
@@ -98,7 +98,7 @@ class LocalPlace(Place):
         with closing(apsw.Connection(str(self.directory / "index.db"))) as index:
             rows: dict[str, list[Any]] = {
                 table: list(index.execute(f"SELECT * FROM {table}"))
-                for table in ("files", "contents", "garbage")
+                for table in ("files", "contents", "garbage", "uploads")
             }
             named = {blob for (blob,) in index.execute("SELECT blob FROM files") if blob}
             inlined = {
@@ -114,7 +114,7 @@ class LocalPlace(Place):
             *(f"row or missing row: {each}" for each in files ^ expected),
             *(f"blob or missing blob: {each}" for each in blobs ^ named),
             *(f"content: {each}" for each in {row[0] for row in rows["contents"]} ^ inlined),
-            *(f"garbage: {each}" for each in rows["garbage"]),
+            *(f"{table}: {each}" for table in ("garbage", "uploads") for each in rows[table]),
             *([] if sessions == len(self._opened) else [f"{sessions} sessions"]),
             *(f"unknown: {each}" for each in top - known),
         ]

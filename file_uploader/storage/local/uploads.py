@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -176,10 +176,7 @@ class LocalUploads:
         hashes["sha256"] = running
         blob = OpenBlob(self._blobs)
         try:
-            try:
-                await self._reading.run(blob.open, blob_id, upload.offset)
-            except FileNotFoundError:
-                raise NoSuchUpload("The upload is gone.") from None
+            await self._reading.run(_open, blob, blob_id, upload.offset)
             data = None
             if upload.offset <= INLINE:
                 data = await self._reading.run(blob.read, 0, upload.offset)
@@ -217,20 +214,14 @@ class LocalUploads:
             source = await self.load(container, source_id)
             blob = OpenBlob(self._blobs)
             try:
-                await self._reading.run(blob.open, blob_of(source) or "", source.offset)
+                await self._reading.run(_open, blob, blob_of(source) or "", source.offset)
                 for start in range(0, source.offset, _STEP):
                     end = min(start + _STEP, source.offset)
                     await self._writing.run(_copy, blob, start, end, list(hashes.values()), joined)
-            except FileNotFoundError:
-                raise NoSuchUpload("One of the uploads to be put together is gone.") from None
             finally:
                 self._reading.detach(blob.close)
         await self._writing.run(joined.sync)
         return {name: each.digest() for name, each in hashes.items()}
-
-
-def _hashes(algorithms: Iterable[str]) -> dict[str, Hash]:
-    return {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
 
 
 def _check(upload: Upload, digests: dict[str, bytes]) -> None:
@@ -240,6 +231,13 @@ def _check(upload: Upload, digests: dict[str, bytes]) -> None:
                 f"The {algorithm} digest of the {upload.offset} bytes that arrived is not the"
                 " announced one; nothing was stored. Send the file again."
             )
+
+
+def _open(blob: OpenBlob, blob_id: str, size: int) -> None:
+    try:
+        blob.open(blob_id, size)
+    except FileNotFoundError:
+        raise NoSuchUpload("The upload, or one that it is put together from, is gone.") from None
 
 
 def _hash(blob: OpenBlob, start: int, end: int, hashes: Sequence[Hash]) -> None:

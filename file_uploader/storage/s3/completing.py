@@ -12,7 +12,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 from file_uploader.body import ClientBody
-from file_uploader.errors import NoSuchFile, NoSuchUpload, Superseded
+from file_uploader.errors import (
+    FileUploaderError,
+    NoSuchFile,
+    NoSuchUpload,
+    StorageError,
+    Superseded,
+)
 from file_uploader.model import NO_LIMITS, Container, FileInfo, FileName, Upload, UploadState
 
 from .client import Client
@@ -58,11 +64,11 @@ class Completing:
         """See `UploadStorage.complete`; leaves objects behind that nothing needs any more."""
         try:
             return await self._complete(container, upload)
-        except (NoSuchMultipart, Superseded) as error:
+        except (StorageError, NoSuchUpload, Superseded) as error:
             current = await self._records.load(container, upload.id)
             if current.state is UploadState.COMPLETE:  # Somebody else was faster.
                 return current
-            if isinstance(error, Superseded):
+            if not isinstance(error, NoSuchMultipart):
                 raise
             raise NoSuchUpload("The object store has lost this upload; send it again.") from None
 
@@ -117,14 +123,16 @@ class Completing:
 
         try:
             await self._finish_parts(container, upload, address, complete)
-        except (NoSuchMultipart, InvalidPart):
-            # Done already, or it can never be done.
-            try:
-                staged = await self._client.call("head_object", **content)
-            except NoSuchFile:
-                raise NoSuchMultipart("nothing is left of it") from None
-            if staged["ContentLength"] != upload.offset:
+        except StorageError:
+            if not await self._is_staged(content, upload.offset):  # by somebody else, or before
                 raise
+
+    async def _is_staged(self, content: Mapping[str, str], size: int) -> bool:
+        try:
+            answer = await self._client.call("head_object", **content)
+        except FileUploaderError:
+            return False
+        return bool(answer["ContentLength"] == size)
 
     async def _finish_parts(
         self, container: Container, upload: Upload, address: Address, complete: Complete
