@@ -7,10 +7,15 @@ must not stop half-way runs here, and closing its owner waits for it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from .errors import FileUploaderError
+
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class OwnedTasks:
@@ -28,7 +33,12 @@ class OwnedTasks:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to its end, whatever happens to the caller meanwhile."""
-        return await asyncio.shield(self.start(work))
+        task = self.start(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_nobody_waits)
+            raise
 
     async def drain(self, patience: float | None = None) -> None:
         """Wait until all have ended; cancel what has not after ``patience`` seconds, if given."""
@@ -38,3 +48,10 @@ class OwnedTasks:
                 task.cancel()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
+
+
+def _nobody_waits(task: asyncio.Task[Any]) -> None:
+    """See how a task ended whose caller was cancelled; only what is a fault is worth a line."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, FileUploaderError):
+        log.error("a task failed whose caller was gone", exc_info=error)

@@ -173,20 +173,22 @@ class Uploads:
         offset: int,
         length: int | None = None,
         final: bool | None = None,
+        repeats: bool = True,
         acknowledge: Acknowledge = _to_nobody,
     ) -> Upload:
         """Append a piece at ``offset`` and return the upload after it.
 
         ``length`` is that of the whole upload, where this request says it. ``final`` says whether
-        the upload ends with this piece; None: when its length is reached. ``acknowledge`` is
-        called after each swap that made more bytes count.
+        the upload ends with this piece; None: when its length is reached. ``repeats``: an empty
+        piece at the end of a finished upload is no mistake but gets what the last one got.
+        ``acknowledge`` is called after each swap that made more bytes count.
 
         It ends an older append, and goes on to its end when the caller is cancelled: what the
         client had sent by then is kept. Raises `NoSuchUpload`, `OffsetMismatch`, `Superseded`,
         `NotAppendable`, `InconsistentLength`, `FileTooLarge`, `StorageError`, `Overloaded`, every
         error of a body, and what ends an upload for good (see `UploadStorage.complete`).
         """
-        request = _Request(piece, offset, length, final, acknowledge)
+        request = _Request(piece, offset, length, final, repeats, acknowledge)
         return await self._tasks.finish(self._append(container, upload_id, request))
 
     async def look(self, container: Container, upload_id: str) -> Upload:
@@ -316,7 +318,7 @@ class Uploads:
         try:
             async with aclosing(storing):
                 async for stored in storing:
-                    complete = stored.last and body.ended and request.completes(upload, stored)
+                    complete = stored.last and request.completes(upload, stored, body)
                     upload = await self._storage.swap(
                         container, _appended(upload, stored, complete=complete)
                     )
@@ -329,6 +331,11 @@ class Uploads:
                 ) from None
             await self._release(container, upload)
             raise
+        except NoSuchUpload:
+            _log.warning("the store has lost upload %s", upload.id)
+            with contextlib.suppress(FileUploaderError):
+                await self._forget(container, upload)
+            raise
         except StorageError:
             # What was on its way may still arrive, so that whoever is next has to know: no release.
             raise
@@ -340,6 +347,9 @@ class Uploads:
             ) from None
         except FileUploaderError:
             await self._release(container, upload)
+            if upload.state is UploadState.COMPLETING:  # All is there, even if the end is not.
+                with contextlib.suppress(FileUploaderError):
+                    await self._complete(container, upload)
             raise
         finally:
             watching.cancel()
@@ -488,6 +498,7 @@ class _Request:
     offset: int
     length: int | None
     final: bool | None
+    repeats: bool
     acknowledge: Acknowledge
 
     @property
@@ -498,7 +509,8 @@ class _Request:
     def is_replay_of(self, upload: Upload) -> bool:
         """Whether it is the confirmation of a finished upload whose last answer was lost."""
         return (
-            upload.state is UploadState.COMPLETE
+            self.repeats
+            and upload.state is UploadState.COMPLETE
             and not upload.plan.sources
             and self.offset == upload.offset
             and self.piece.length == 0
@@ -526,11 +538,12 @@ class _Request:
             )
         return replace(upload, length=length)
 
-    def completes(self, upload: Upload, stored: Appended) -> bool:
-        """Whether the upload is complete once this piece is stored to its end."""
+    def completes(self, upload: Upload, stored: Appended, body: ClientBody) -> bool:
+        """Whether the upload is complete with what is stored of this piece."""
         if self.final is None:
             return stored.offset == upload.length
-        return self.final and upload.length in (None, stored.offset)
+        whole = body.ended or (body.received == body.length and not body.all_or_nothing)
+        return self.final and whole and upload.length in (None, stored.offset)
 
 
 class _Turn:

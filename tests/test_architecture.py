@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "body": {"errors", "model"},
     "storage": set(),
     "storage.base": _CORE,
-    "owned": set(),
+    "owned": {"errors"},
     "storage.records": _CORE,
     "storage.local": {*_CORE, "storage.base", "storage.records", "owned"},
     "storage.s3": {*_CORE, "storage.base", "storage.records", "owned"},

@@ -132,16 +132,25 @@ async def test_what_came_before_a_cut_counts(uploads: Uploads) -> None:
     assert (upload.offset, upload.claimed, upload.torn) == (6, False, 0)
 
 
-async def test_a_cut_at_the_very_end_completes_nothing(
-    uploads: Uploads, store: StorageDouble
-) -> None:
-    """Also where all bytes have come: a chunked body ends with its last chunk only."""
+async def test_a_cut_at_the_announced_end_completes(uploads: Uploads, store: StorageDouble) -> None:
+    """A client that is told an offset which is the length goes away and takes it for done."""
     upload_id = await begun(uploads)
     with pytest.raises(ClientDisconnected):
         await uploads.append(CONTAINER, upload_id, cut(b"0123456789"), offset=0)
+    assert store.files[CONTAINER]["a/b"][1] == b"0123456789"
+    assert (await uploads.look(CONTAINER, upload_id)).state is UploadState.COMPLETE
+
+
+async def test_a_cut_at_an_end_that_was_not_announced_completes_nothing(
+    uploads: Uploads, store: StorageDouble
+) -> None:
+    """A chunked body ends with its last chunk only."""
+    upload_id = await begun(uploads, None)
+    with pytest.raises(ClientDisconnected):
+        await uploads.append(CONTAINER, upload_id, cut(b"0123456789"), offset=0, final=True)
     assert not store.files
     assert (await uploads.look(CONTAINER, upload_id)).state is UploadState.OPEN
-    await uploads.append(CONTAINER, upload_id, piece(b""), offset=10)
+    await uploads.append(CONTAINER, upload_id, piece(b""), offset=10, final=True)
     assert store.files[CONTAINER]["a/b"][1] == b"0123456789"
 
 

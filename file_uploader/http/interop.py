@@ -7,7 +7,7 @@ it speaks by a number, which changes whenever a draft breaks with the one before
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.datastructures import Headers
 
@@ -31,7 +31,9 @@ class Version:
     * ``appended``: the status of an append that does not complete the upload;
     * ``lifetime``: the key of the remaining lifetime in ``Upload-Limit``; None: there is no such
       header yet;
-    * ``strict``: whether the headers of an append are refused on HEAD and DELETE.
+    * ``strict``: whether the headers of an append are refused on HEAD and DELETE;
+    * ``tells_offset``: whether a failure tells the offset of an upload that is still there;
+    * ``repeats``: whether the last answer is given again to an empty append that comes after it.
     """
 
     number: int | None
@@ -42,6 +44,8 @@ class Version:
     appended: int = 204
     lifetime: str | None = "max-age"
     strict: bool = False
+    tells_offset: bool = False
+    repeats: bool = True
 
     def complete(self, headers: Headers) -> bool | None:
         """Whether a request says that the upload ends with its body; None if it does not say."""
@@ -81,28 +85,28 @@ class Version:
 
 NEWEST = Version(None)
 
+_EARLY = Version(
+    None,
+    unsaid=False,
+    progress=False,
+    typed=False,
+    appended=201,
+    lifetime=None,
+    strict=True,
+    tells_offset=True,
+)
+
 VERSIONS: Mapping[int, Version] = {
     # draft -01
-    3: Version(
-        3,
-        completeness="Upload-Incomplete",
-        unsaid=True,
-        progress=False,
-        typed=False,
-        appended=201,
-        lifetime=None,
-        strict=True,
-    ),
+    3: replace(_EARLY, number=3, completeness="Upload-Incomplete", unsaid=True),
     # draft -02
-    4: Version(
-        4, unsaid=False, progress=False, typed=False, appended=201, lifetime=None, strict=True
-    ),
+    4: replace(_EARLY, number=4),
     # draft -03
-    5: Version(5, unsaid=False, typed=False, appended=201, lifetime=None, strict=True),
+    5: replace(_EARLY, number=5, progress=True),
     # drafts -04 and -05
-    6: Version(6, unsaid=False, appended=201, lifetime="expires", strict=True),
+    6: replace(_EARLY, number=6, progress=True, typed=True, lifetime="expires", repeats=False),
     # drafts -06 to -08, -09 to -11, and from -12 on
-    7: Version(7),
+    7: Version(7, repeats=False),
     8: Version(8),
     9: Version(9),
 }

@@ -170,7 +170,8 @@ class UploadMethod:
         if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
             await self._app(scope, receive, send)
             return
-        method = combined(Headers(scope=scope), "X-HTTP-Method-Override") or scope["method"]
+        meant = combined(Headers(scope=scope), "X-HTTP-Method-Override")
+        method = scope["method"] if meant is None else meant
 
         async def send_described(message: Message) -> None:
             if method == "OPTIONS" and message["type"] == "http.response.start":

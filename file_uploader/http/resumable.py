@@ -6,7 +6,9 @@ Sections named here are those of the draft. What differs between its versions is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -47,6 +49,9 @@ SUPPORTED = 104
 PROGRESS_INTERVAL = 1.0
 """Seconds between interim responses that tell how far an upload has come."""
 
+_LOOK = 1.0
+"""Seconds that a refusal waits for an offset that it is to tell: its store may be what failed."""
+
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -61,7 +66,7 @@ class Resumable:
     @property
     def described(self) -> dict[str, str]:
         """What OPTIONS tells of a resource that takes resumable uploads (4.1.4)."""
-        return self._limits(NEWEST, self._uploads.expiry)
+        return {"accept-patch": MEDIA_TYPE, **self._limits(NEWEST, self._uploads.expiry)}
 
     async def create(self, call: Call, plan: UploadPlan) -> Response | None:
         """Begin an upload, with its first bytes (4.2). ``plan`` has no digests yet.
@@ -82,14 +87,15 @@ class Resumable:
             return None if complete else self._refusal(version, error)
         except FileUploaderError as error:
             return self._refusal(version, error)
-        place = {"location": f"{target.UPLOADS.decode()}/{upload.id}"}
+        place = {"location": call.upload_url(upload.id)}
         if self._informs(version):
             await call.inform(SUPPORTED, {**version.named, **place, **self._left(version, upload)})
         try:
             if complete or piece.length != 0:
                 upload = await self._append(call, version, upload.id, piece, 0, final=complete)
         except FileUploaderError as error:
-            return self._refusal(version, error, place)
+            answer = self._refusal(version, error, place)
+            return await self._with_offset(call, version, upload.id, answer)
         return self._accepted(call, version, upload, 201, place)
 
     async def head(self, call: Call) -> Response:
@@ -111,8 +117,11 @@ class Resumable:
         version = version_of(call.headers)
         try:
             return await endpoint(call, version)
-        except FileUploaderError as error:
+        except NoSuchUpload as error:
             return self._refusal(version, error)
+        except FileUploaderError as error:
+            answer = self._refusal(version, error)
+            return await self._with_offset(call, version, target.upload_id(call.path), answer)
 
     async def _head(self, call: Call, version: Version) -> Response:
         version.refuse_appending(call.headers)
@@ -163,6 +172,7 @@ class Resumable:
             offset=offset,
             length=structured.integer(call.headers, "Upload-Length"),
             final=final,
+            repeats=version.repeats,
             acknowledge=self._acknowledge(call, version),
         )
 
@@ -235,6 +245,17 @@ class Resumable:
             answer.headers["upload-offset"] = str(error.expected)
         if isinstance(error, FileTooLarge):
             answer.headers.update(self._limits(version, self._uploads.expiry))
+        return answer
+
+    async def _with_offset(
+        self, call: Call, version: Version, upload_id: str, answer: Response
+    ) -> Response:
+        """A refusal with the offset of what it leaves there, where the version has that in it."""
+        if version.tells_offset and "upload-offset" not in answer.headers:
+            with suppress(FileUploaderError, TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    left = await self._uploads.peek(call.container, upload_id)
+                answer.headers["upload-offset"] = str(left.offset)
         return answer
 
     def _left(self, version: Version, upload: Upload) -> dict[str, str]:

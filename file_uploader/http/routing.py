@@ -15,7 +15,7 @@ from file_uploader.model import Container
 
 from . import problems
 from .auth import authenticate
-from .target import raw_path
+from .target import raw_path, upload_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,17 @@ class Call:
     """
 
     container: Container
+    scheme: str
     path: bytes
     query: bytes
     headers: Headers
     receive: Receive
     send: Send
     resources: AsyncExitStack
+
+    def upload_url(self, upload_id: str) -> str:
+        """Where this client finds its upload."""
+        return upload_url(self.scheme, self.headers.get("host"), upload_id)
 
     async def inform(self, status: int, headers: Mapping[str, str]) -> None:
         """Send an interim response (RFC 9110, 15.2), where there may be one: before the final."""
@@ -81,6 +86,7 @@ class PrivateRoute(BaseRoute):
         async with AsyncExitStack() as resources:
             call = Call(
                 container,
+                scope["scheme"],
                 raw_path(scope["raw_path"]),
                 scope["query_string"],
                 headers,

@@ -36,6 +36,12 @@ def upload_id(path: bytes) -> str:
     return text
 
 
+def upload_url(scheme: str, host: str | None, upload_id: str) -> str:
+    """Where an upload is: a URL, since not every client resolves a path (a path without a host)."""
+    origin = "" if host is None else f"{scheme}://{host}"
+    return f"{origin}{UPLOADS.decode()}/{upload_id}"
+
+
 def of_upload(path: bytes) -> bool:
     """Whether a raw path is that of the uploads, or of one."""
     return path == UPLOADS or path.startswith(UPLOADS + b"/")

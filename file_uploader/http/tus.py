@@ -100,7 +100,7 @@ class Tus:
             raise
         except _LEFT_TO_RESUME as error:
             answer = problems.answer(error)
-            answer.headers.update(_place(upload))
+            answer.headers.update(_place(call, upload))
             if isinstance(error, BodyError | tus_headers.ChecksumMismatch):
                 with suppress(FileUploaderError):
                     left = await self._uploads.peek(call.container, upload.id)
@@ -227,12 +227,12 @@ def _content_type(said: Mapping[str, bytes]) -> str:
 
 
 def _created(call: Call, upload: Upload) -> Response:
-    headers = {**_appended(call, upload), **_place(upload)}
+    headers = {**_appended(call, upload), **_place(call, upload)}
     return Response(status_code=201, headers=headers)
 
 
-def _place(upload: Upload) -> dict[str, str]:
-    return {"location": f"{target.UPLOADS.decode()}/{upload.id}", **_expires(upload)}
+def _place(call: Call, upload: Upload) -> dict[str, str]:
+    return {"location": call.upload_url(upload.id), **_expires(upload)}
 
 
 def _appended(call: Call, upload: Upload) -> dict[str, str]:

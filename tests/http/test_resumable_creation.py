@@ -59,7 +59,7 @@ async def test_4_2_a_part_makes_an_upload_and_no_file(
     answer = await client(method, FILE, creation(version, complete=False), body)
     # "RECOMMENDED to use the 201 (Created) status code", and "MUST include the Location".
     assert answer.status == 201
-    assert answer["location"].startswith("/api/uploads/")
+    assert answer["location"].startswith("http://localhost/api/uploads/")
     assert not is_complete(answer, version)
     assert answer["upload-offset"] == str(len(DATA))
     assert await stored(client) is None

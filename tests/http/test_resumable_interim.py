@@ -38,7 +38,7 @@ async def test_4_2_the_uri_is_announced_before_any_byte_is_asked_for(
     [announced] = answer.interim
     [(_, upload_id)] = double.uploads.records
     assert (announced.status, announced.asked, answer.asked_first) == (104, False, True)
-    assert announced.headers["location"] == f"/api/uploads/{upload_id}"
+    assert announced.headers["location"] == f"http://localhost/api/uploads/{upload_id}"
     # Draft Version Identification: it names the version that the request named.
     assert announced.headers["upload-draft-interop-version"] == str(version)
     assert "upload-offset" not in announced.headers

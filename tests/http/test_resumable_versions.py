@@ -21,7 +21,7 @@ from tests.support.asgi import Client
 async def test_until_version_6_the_headers_of_an_append_are_refused_elsewhere(
     client: Client, version: int | None, method: str
 ) -> None:
-    # -01 to -05: "The server MUST reject requests with either of these fields by … 400"
+    # -01 to -05, offset retrieval and cancellation
     for field in (("Upload-Offset", "3"), completeness(version, complete=True)):
         uri = await begun(client, b"abc")
         answer = await client(method, uri, [*named(version), field])

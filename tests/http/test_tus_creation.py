@@ -23,7 +23,7 @@ async def test_a_creation_is_acknowledged(tus: Tus, double: StorageDouble) -> No
     answer = await tus.post(100)
     (upload,) = double.uploads.records.values()
     assert (answer.status, answer.body) == (201, b"")
-    assert answer["location"] == f"/api/uploads/{upload.id}"
+    assert answer["location"] == f"http://localhost/api/uploads/{upload.id}"
     assert await tus.offset(answer["location"]) == 0
 
 

@@ -235,6 +235,22 @@ async def test_what_arrived_before_a_cut_is_kept(
     assert await read(store, container, "file") == data
 
 
+@pytest.mark.parametrize("first", [0, 100, 8 * MIB, 11 * MIB])
+async def test_a_cut_after_the_last_byte_loses_nothing(
+    store: Storage, uploads: Uploads, other_node: Uploads, container: Container, first: int
+) -> None:
+    data = content(12 * MIB)
+    upload_id = await begun(uploads, container, len(data))
+    if first:
+        await uploads.append(container, upload_id, piece(data[:first]), offset=0)
+    with pytest.raises(ClientDisconnected):
+        await uploads.append(
+            container, upload_id, cut(data[first:], len(data) - first), offset=first
+        )
+    assert (await other_node.look(container, upload_id)).state is UploadState.COMPLETE
+    assert await read(store, container, "file") == data
+
+
 @pytest.mark.parametrize("size", [100 * KIB, 9 * MIB, 17 * 8 * MIB + 5])
 async def test_a_piece_with_a_digest_is_kept_whole_or_not_at_all(
     store: Storage, uploads: Uploads, container: Container, size: int

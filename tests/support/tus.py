@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.asgi import Answer, Client, Exchange
 
@@ -61,10 +62,10 @@ class Tus:
         return await self("POST", "/api/uploads", [*said, *headers], body, **options)
 
     async def begin(self, size: int | None, headers: Headers = (), **options: Any) -> str:
-        """Make a new upload and return where it is."""
+        """Make a new upload and return where it is, as a path."""
         answer = await self.post(size, headers, **options)
         assert answer.status == 201, answer
-        return answer["location"]
+        return urlsplit(answer["location"]).path
 
     async def patch(
         self,

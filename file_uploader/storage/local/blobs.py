@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from file_uploader.errors import StorageFailed, StorageFull
+from file_uploader.errors import NoSuchUpload, StorageFailed, StorageFull
 
 SHARDS = tuple(f"{number:02x}" for number in range(256))
 
@@ -214,14 +214,20 @@ class GrowingBlob:
         self._written_back = size
 
     def open(self) -> None:
-        """Open it, and cut off what an older append had written beyond ``size``."""
+        """Open it, and cut off what an older append had written beyond ``size``.
+
+        Raises `NoSuchUpload` where it is gone, or shorter than that.
+        """
         with self._lock:
             if self._gone:
                 return
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise NoSuchUpload("The upload is lost; begin a new one.") from None
             with self._guarded():
                 if os.fstat(self._fd).st_size < self._size:
-                    raise StorageFailed("What is stored of this upload is damaged.")
+                    raise NoSuchUpload("A part of the upload is lost; begin a new one.")
                 os.ftruncate(self._fd, self._size)
 
     def write(self, data: bytes) -> None:

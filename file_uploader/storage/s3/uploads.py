@@ -105,7 +105,8 @@ class S3Uploads:
                                 self._forget(ledger, appending.acknowledged())
                 except BodyError:
                     if not body.all_or_nothing:
-                        yield await appending.finish(whole=False)
+                        whole = _is_whole(upload, upload.offset + body.received, final=False)
+                        yield await appending.finish(whole=whole)
                         self._forget(ledger, appending.acknowledged())
                     raise
                 whole = _is_whole(upload, upload.offset + body.received, final=final)

@@ -26,6 +26,7 @@ class Seen:
 
     status: int
     offset: int | None
+    location: bool
 
 
 @dataclass
@@ -60,6 +61,11 @@ class Proxy:
     def count(self, status: int) -> int:
         """How many answers had this status."""
         return sum(answer.status == status for answer in self.seen)
+
+    @property
+    def creations(self) -> int:
+        """How many uploads were begun, as far as the answer came."""
+        return sum(answer.status == 201 and answer.location for answer in self.seen)
 
     async def handle(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -117,7 +123,13 @@ class Proxy:
                 unread += data
                 while head := _HEAD.search(unread):
                     offset = _OFFSET.search(head[0])
-                    self.seen.append(Seen(int(head[1]), int(offset[1]) if offset else None))
+                    self.seen.append(
+                        Seen(
+                            int(head[1]),
+                            int(offset[1]) if offset else None,
+                            b"\r\nlocation:" in head[0].lower(),
+                        )
+                    )
                     unread = unread[head.end() :]
                 to_client.write(data)
                 await to_client.drain()
