@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,7 +29,7 @@ READ_AHEAD = 128 * 1024
 _SUPPORTED = re.compile(
     rb"HTTP/1\.1 104 Upload Resumption Supported\r\n"
     rb"upload-draft-interop-version: (\d+)\r\n"
-    rb"location: (/api/uploads/[0-9a-f]{32})\r\n"
+    rb"location: http://[^/\r\n]+(/api/uploads/[0-9a-f]{32})\r\n"
     rb"(?:upload-limit: (max-age|expires)=(?:604800|6047\d\d)\r\n)?"
     rb"\r\n"
 )
@@ -116,7 +117,7 @@ def test_a_104_comes_before_any_byte_of_the_body_was_sent(
         client.send(b"hello")
         answer = client.read_answer("PUT")
         assert (answer.status, answer.interim) == (204 if complete else 201, [])
-        assert answer.header("location") == path
+        assert urlsplit(answer.header("location") or "").path == path
         assert look(client, IETF, running.token, path) == 5
 
 

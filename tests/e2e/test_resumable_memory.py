@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -55,7 +56,7 @@ async def _append_slowly(running: Service, number: int, ready: asyncio.Barrier) 
     try:
         writer.write(TUS.creation(running.token, f"slow/{number}", 2 * PIECE))
         created = (await reader.readuntil(b"\r\n\r\n")).decode()
-        path = created.lower().split("\r\nlocation: ")[1].split("\r\n")[0]
+        path = urlsplit(created.lower().split("\r\nlocation: ")[1].split("\r\n")[0]).path
         await ready.wait()
         writer.write(TUS.append(running.token, path, 0, PIECE, last=False))
         block = content(BLOCK, number)

@@ -110,6 +110,7 @@ class Service:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    worker_count: int = 1
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -228,11 +229,11 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    return Service(port, process, log)
+    return Service(port, process, log, workers)
 
 
 def wait_ready(running: Service, patience: float = _START_PATIENCE) -> None:
-    """Wait until ``/health`` answers. Raises `RuntimeError` with the log if it never does."""
+    """Wait until all workers run and one answers ``/health``. Raises `RuntimeError` with the log if it never does."""
     deadline = time.monotonic() + patience
     request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     while time.monotonic() < deadline and running.process.poll() is None:
@@ -241,7 +242,8 @@ def wait_ready(running: Service, patience: float = _START_PATIENCE) -> None:
             socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection,
         ):
             connection.sendall(request)
-            if connection.recv(64).startswith(b"HTTP/1.1 200"):
+            answered = connection.recv(64).startswith(b"HTTP/1.1 200")
+            if answered and len(running.workers()) >= running.worker_count:
                 return
         time.sleep(0.02)
     raise RuntimeError(f"the service did not start: {running.log.read_text()[-4000:]}")
