@@ -126,7 +126,8 @@ def _race(running: Service, pool: Pool, chance: random.Random, rounds: int) -> N
         assert sorted(won) == [False, True], (number, statuses)
         assert all(status in (409, None) for status in statuses if status not in (200, 204))
         winner = won.index(True)
-        assert fetch(running, name) == first + bytes_of[winner], number
+        same = fetch(running, name) == first + bytes_of[winner]
+        assert same, number
         wins[winner] += 1
         cut += statuses.count(None)
     print(f"{rounds} rounds: won {wins}, {cut} losers were cut off")
@@ -176,7 +177,7 @@ def _interleave(running: Service, pool: Pool, chance: random.Random, rounds: int
             for step in range(chance.randrange(1, MOST_STEPS)):
                 data = content(length, f"step {step}")[offset:]
                 older = hanging.enter_context(pool.take(chance.choice(pool.workers)))
-                older.send(dialect.append(running.token, path, offset, len(data), last=True))
+                _begin(older, dialect.append(running.token, path, offset, len(data), last=True))
                 with contextlib.suppress(OSError):
                     older.send(data[: int(len(data) * chance.choice((0, chance.random(), 1)))])
                 told = look(pool.to(chance.choice(pool.workers)), dialect, running.token, path)
@@ -193,6 +194,17 @@ def _interleave(running: Service, pool: Pool, chance: random.Random, rounds: int
                 answer = append(newer, dialect, running.token, path, offset, rest, last=True)
                 assert 200 <= answer.status < 300, (number, answer)
                 expected += rest
-        assert fetch(running, name) == expected, number
+        same = fetch(running, name) == expected
+        assert same, number
     print(f"{rounds} uploads, asked {asked} times, {moved} of which something was new")
     assert moved
+
+
+def _begin(client: Connection, head: bytes) -> None:
+    """Send the head of an append, and return once the upload is its own.
+
+    Only then is it under way: one that is still on its way to its worker when somebody asks is the
+    next one, for which the offset that is told holds as well.
+    """
+    client.send(head.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+    assert client.read_interim() == 100

@@ -233,7 +233,10 @@ def start(
 
 
 def wait_ready(running: Service, patience: float = _START_PATIENCE) -> None:
-    """Wait until all workers run and one answers ``/health``. Raises `RuntimeError` with the log if it never does."""
+    """Wait until all workers run and ``/health`` answers.
+
+    Raises `RuntimeError` with the log if it never does.
+    """
     deadline = time.monotonic() + patience
     request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     while time.monotonic() < deadline and running.process.poll() is None:

@@ -19,7 +19,7 @@ from file_uploader.errors import (
     StorageError,
     Superseded,
 )
-from file_uploader.model import NO_LIMITS, Container, FileInfo, FileName, Upload, UploadState
+from file_uploader.model import NO_LIMITS, Container, FileName, Upload, UploadState
 
 from .client import Client
 from .commit import Target
@@ -35,6 +35,9 @@ from .room import Room
 
 _PAUSES = (0.2, 1.0, 5.0)
 """Seconds after which parts that somebody wrote over are copied again."""
+
+_PATIENCE = (0.1, 0.4, 1.5)
+"""Seconds for somebody else to note that the upload is complete, whose parts are gone."""
 
 _UNHURRIED = replace(NO_LIMITS, idle_timeout=timedelta(days=1), min_rate=0)
 """What is read back comes from S3, which has limits of its own."""
@@ -66,6 +69,11 @@ class Completing:
             return await self._complete(container, upload)
         except (StorageError, NoSuchUpload, Superseded) as error:
             current = await self._records.load(container, upload.id)
+            for pause in _PATIENCE if isinstance(error, NoSuchMultipart) else ():
+                if current.state is not UploadState.COMPLETING:
+                    break
+                await asyncio.sleep(pause)
+                current = await self._records.load(container, upload.id)
             if current.state is UploadState.COMPLETE:  # Somebody else was faster.
                 return current
             if not isinstance(error, NoSuchMultipart):
@@ -83,10 +91,21 @@ class Completing:
             await self._stage(container, current)
         else:
             target = self._target(container, current.plan.name)
-            if Held.of(current).multipart is not None and not is_staged(current):
-                result = await self._commit(container, current, target)
+            try:
+                if Held.of(current).multipart is not None and not is_staged(current):
+                    await self._commit(container, current, target)
+                else:
+                    current = await self._copy(container, current, target)
+            except (StorageError, NoSuchFile, NoSuchUpload):
+                result = await target.found(current.id)
+                if result is None:
+                    raise
+                # Somebody else has done it, and may have replaced the record since.
+                current = await self._records.load(container, upload.id)
+                if current.state is not UploadState.COMPLETING:
+                    return current
             else:
-                current, result = await self._copy(container, current, target)
+                result = await target.found(current.id)
         complete = replace(
             current,
             state=UploadState.COMPLETE,
@@ -96,9 +115,7 @@ class Completing:
         )
         return await self._records.swap(container, complete)
 
-    async def _commit(
-        self, container: Container, upload: Upload, target: Target
-    ) -> FileInfo | None:
+    async def _commit(self, container: Container, upload: Upload, target: Target) -> None:
         """Complete the multipart upload, which lies under the file's own name."""
         address = {**target.address, "UploadId": str(Held.of(upload).multipart)}
 
@@ -106,7 +123,6 @@ class Completing:
             return await target.complete(address, etags, upload.plan.precondition, upload.id)
 
         await self._finish_parts(container, upload, address, complete)
-        return await target.found(upload.id)
 
     async def _stage(self, container: Container, upload: Upload) -> None:
         """Complete the multipart upload out of sight, if there is one."""
@@ -159,14 +175,13 @@ class Completing:
                 return
         await complete({**etags, **await copying.copy(copied)})
 
-    async def _copy(
-        self, container: Container, upload: Upload, target: Target
-    ) -> tuple[Upload, FileInfo | None]:
-        """Copy the content into a multipart upload under the file's own name; complete it."""
-        if Held.of(upload).copy is not None:
-            done = await target.found(upload.id)
-            if done is not None:
-                return upload, done
+    async def _copy(self, container: Container, upload: Upload, target: Target) -> Upload:
+        """Copy the content into a multipart upload under the file's own name; complete it.
+
+        Returns the record as it is then.
+        """
+        if Held.of(upload).copy is not None and await target.found(upload.id) is not None:
+            return upload
         try:
             await self._stage(container, upload)
             sources = await self._sources(container, upload)
@@ -180,7 +195,7 @@ class Completing:
                 "The upload, or one that it is put together from, is gone."
             ) from None
         await target.complete(address, etags, upload.plan.precondition, upload.id)
-        return upload, await target.found(upload.id)
+        return upload
 
     async def _with_copy(self, container: Container, upload: Upload, target: Target) -> Upload:
         """The record with the one multipart upload that the content is copied into."""
