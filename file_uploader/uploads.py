@@ -62,7 +62,7 @@ from .model import (
 from .owned import OwnedTasks
 from .storage.base import Storage, UploadStorage
 
-HANDOVER = 0.8
+HANDOVER = 0.6
 """Seconds that an older append has to put in safety what it received, before it is taken over."""
 
 _POLL = 0.1
