@@ -103,7 +103,7 @@ def test_an_offset_that_was_told_is_accepted(
 def test_an_offset_that_was_told_is_accepted_every_time(
     running: Service, pool: Pool, chance: random.Random
 ) -> None:
-    _interleave(running, pool, chance, rounds=60)
+    _interleave(running, pool, chance, rounds=40)
 
 
 def _race(running: Service, pool: Pool, chance: random.Random, rounds: int) -> None:

@@ -71,6 +71,10 @@ def test_asking_ends_an_append_that_hangs(
 @pytest.mark.heavy
 @pytest.mark.alone
 def test_it_takes_less_than_a_second(running: Service, workers: tuple[int, int]) -> None:
+    for worker in workers:
+        # At its first upload a process finds out what the object store can do.
+        with connected(running, worker) as client:
+            create(client, DIALECTS[0], running.token, "first", 1)
     for dialect in DIALECTS:
         for hang in (_append_over_a_hanging_one, _ask_over_a_hanging_one):
             answered, ended = hang(running, workers, dialect)

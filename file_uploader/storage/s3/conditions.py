@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,47 +65,58 @@ class Probe:
         """What the provider decides natively. Raises `StorageError` if it cannot be found out."""
         async with self._lock:
             if self._found is None:
-                key = PROBES + secrets.token_hex(16)
-                probing = _Probing(self._client, {"Bucket": self._bucket, "Key": key})
-                self._found = await probing.run()
+                self._found = Conditions(*await self._probe_all())
                 logger.info("conditions decided by the object store: %s", self._found)
             return self._found
 
+    async def _probe_all(self) -> Sequence[Support]:
+        """Probe all operations at once, and return when nothing of it is under way."""
+        probes = (
+            self._probing().put_support(),
+            self._probing().complete_support(),
+            self._probing().delete_support(),
+        )
+        found = await asyncio.gather(*probes, return_exceptions=True)
+        for each in found:
+            if isinstance(each, BaseException):
+                raise each
+        return [each for each in found if isinstance(each, Support)]
+
+    def _probing(self) -> _Probing:
+        key = PROBES + secrets.token_hex(16)
+        return _Probing(self._client, {"Bucket": self._bucket, "Key": key})
+
 
 class _Probing:
+    """What one operation does, tried on an object of its own."""
+
     def __init__(self, client: Client, address: dict[str, str]) -> None:
         self._client = client
         self._address = address
 
-    async def run(self) -> Conditions:
+    async def put_support(self) -> Support:
+        return await self._support(self._put)
+
+    async def complete_support(self) -> Support:
+        return await self._support(self._complete)
+
+    async def delete_support(self) -> Support:
+        return await self._support(self._delete, writes=False)
+
+    async def _support(self, attempt: Try, *, writes: bool = True) -> Support:
+        """Try an operation on an object that is there, with conditions that hold or do not."""
         try:
-            put = await self._support(self._put)
-            complete = await self._support(self._complete)
-            return Conditions(put, complete, await self._delete_support())
+            await self._put({})
+            none_match = writes and await self._refused(attempt, {"IfNoneMatch": "*"})
+            for form in ('"{}"', "{}"):
+                etag = etag_of(await self._put({}))
+                wrong, right = ({"IfMatch": form.format(tag)} for tag in (_WRONG, etag))
+                if await self._refused(attempt, wrong) and not await self._refused(attempt, right):
+                    return Support(none_match, form)
+            return Support(none_match)
         finally:
             with contextlib.suppress(FileUploaderError):
                 await self._client.call("delete_object", **self._address)
-
-    async def _support(self, attempt: Try) -> Support:
-        """Try an operation on an object that is there, with conditions that hold or do not."""
-        etag = etag_of(await self._put({}))
-        none_match = await self._refused(attempt, {"IfNoneMatch": "*"})
-        for form in ('"{}"', "{}"):
-            etag = etag_of(await self._put({}))
-            wrong, right = ({"IfMatch": form.format(tag)} for tag in (_WRONG, etag))
-            if await self._refused(attempt, wrong) and not await self._refused(attempt, right):
-                return Support(none_match, form)
-        return Support(none_match)
-
-    async def _delete_support(self) -> Support:
-        for form in ('"{}"', "{}"):
-            etag = etag_of(await self._put({}))
-            wrong, right = ({"IfMatch": form.format(tag)} for tag in (_WRONG, etag))
-            if await self._refused(self._delete, wrong) and not await self._refused(
-                self._delete, right
-            ):
-                return Support(if_match=form)
-        return Support()
 
     async def _refused(self, attempt: Try, condition: dict[str, Any]) -> bool:
         """Whether the condition was looked at and found not to hold."""

@@ -180,8 +180,6 @@ class S3Storage:
 
     async def sweep(self) -> None:
         """See `Storage.sweep`."""
-        # A server sweeps when it starts: so no client waits until the provider has been probed.
-        await self._probe.conditions()
         await sweep(
             self._client,
             self._buckets,
