@@ -23,26 +23,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from .appends import (
+    Acknowledge,
+    Append,
+    Piece,
+    Turn,
+    Turns,
+    appended,
+    taken_over,
+    to_nobody,
+)
 from .body import ClientBody
 from .errors import (
-    BodyInterrupted,
     DigestMismatch,
     FileTooLarge,
     FileUploaderError,
     InconsistentLength,
     NoSuchFile,
     NoSuchUpload,
-    NotAppendable,
     NotConcatenable,
-    OffsetMismatch,
     PieceMismatch,
     PreconditionFailed,
     StorageError,
@@ -51,7 +56,6 @@ from .errors import (
 )
 from .model import (
     NO_LIMITS,
-    Appended,
     Container,
     TransferLimits,
     Upload,
@@ -61,6 +65,8 @@ from .model import (
 )
 from .owned import OwnedTasks
 from .storage.base import Storage, UploadStorage
+
+__all__ = ["Acknowledge", "Piece", "Uploads"]
 
 HANDOVER = 0.6
 """Seconds that an older append has to put in safety what it received, before it is taken over."""
@@ -81,27 +87,6 @@ _VERDICTS = (PreconditionFailed, DigestMismatch, NoSuchUpload, FileTooLarge)
 """What ends an upload for good: it would fail again however often it was tried."""
 
 _log = logging.getLogger(__name__)
-
-Acknowledge = Callable[[Upload], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What one request brings: its bytes, how many it announced, and the digests they must have."""
-
-    source: AsyncIterator[bytes]
-    length: int | None = None
-    expected: Mapping[str, bytes] = field(default_factory=dict)
-
-    def check_empty(self) -> None:
-        """Raise `PieceMismatch` unless its digests are those of no bytes."""
-        for algorithm, digest in self.expected.items():
-            if hashlib.new(algorithm, usedforsecurity=False).digest() != digest:
-                raise PieceMismatch("The digest is not that of this piece, which is empty.")
-
-
-async def _to_nobody(_upload: Upload) -> None:
-    return
 
 
 def _now() -> datetime:
@@ -128,7 +113,7 @@ class Uploads:
         self._limits = limits
         self._now = now
         self._tasks = OwnedTasks()
-        self._turns: defaultdict[tuple[Container, str], set[_Turn]] = defaultdict(set)
+        self._turns = Turns()
         self._completing: dict[tuple[Container, str], asyncio.Task[Upload]] = {}
 
     @property
@@ -174,7 +159,7 @@ class Uploads:
         length: int | None = None,
         final: bool | None = None,
         repeats: bool = True,
-        acknowledge: Acknowledge = _to_nobody,
+        acknowledge: Acknowledge = to_nobody,
     ) -> Upload:
         """Append a piece at ``offset`` and return the upload after it.
 
@@ -188,7 +173,7 @@ class Uploads:
         `NotAppendable`, `InconsistentLength`, `FileTooLarge`, `StorageError`, `Overloaded`, every
         error of a body, and what ends an upload for good (see `UploadStorage.complete`).
         """
-        request = _Request(piece, offset, length, final, repeats, acknowledge)
+        request = Append(piece, offset, length, final, repeats, acknowledge)
         return await self._tasks.finish(self._append(container, upload_id, request))
 
     async def look(self, container: Container, upload_id: str) -> Upload:
@@ -218,8 +203,7 @@ class Uploads:
 
     async def aclose(self) -> None:
         """Interrupt all appends, and wait until what they received is safe."""
-        for container, upload_id in tuple(self._turns):
-            self._interrupt(container, upload_id)
+        self._turns.interrupt_all()
         await self._tasks.drain()
 
     def _new(self, plan: UploadPlan, length: int | None) -> Upload:
@@ -273,10 +257,10 @@ class Uploads:
     async def _concatenate(self, container: Container, upload: Upload) -> Upload:
         return await self._complete(container, await self._storage.create(container, upload))
 
-    async def _append(self, container: Container, upload_id: str, request: _Request) -> Upload:
+    async def _append(self, container: Container, upload_id: str, request: Append) -> Upload:
         patience = asyncio.get_running_loop().time() + HANDOVER
-        await self._end_older(container, upload_id)
-        with self._turn(container, upload_id, request.piece.source) as turn:
+        await self._turns.end(container, upload_id, HANDOVER)
+        with self._turns.hold(container, upload_id, request.piece.source) as turn:
             upload = await self._load_unclaimed(container, upload_id, patience)
             if request.is_replay_of(upload):
                 request.piece.check_empty()
@@ -293,7 +277,7 @@ class Uploads:
 
     async def _claim(self, container: Container, upload: Upload) -> Upload:
         try:
-            return await self._storage.swap(container, _taken_over(upload, claimed=True))
+            return await self._storage.swap(container, taken_over(upload, claimed=True))
         except Superseded:
             raise Superseded(
                 "Another request has taken this upload over just now; ask for its offset."
@@ -303,8 +287,8 @@ class Uploads:
         self,
         container: Container,
         upload: Upload,
-        request: _Request,
-        turn: _Turn,
+        request: Append,
+        turn: Turn,
         known: int | None,
     ) -> Upload:
         """Store a claimed piece; return the upload after it, no longer claimed.
@@ -320,7 +304,7 @@ class Uploads:
                 async for stored in storing:
                     complete = stored.last and request.completes(upload, stored, body)
                     upload = await self._storage.swap(
-                        container, _appended(upload, stored, complete=complete)
+                        container, appended(upload, stored, complete=complete)
                     )
                     await request.acknowledge(upload)
         except FileTooLarge:
@@ -361,7 +345,7 @@ class Uploads:
             )
         return upload
 
-    def _body(self, upload: Upload, request: _Request, turn: _Turn) -> ClientBody:
+    def _body(self, upload: Upload, request: Append, turn: Turn) -> ClientBody:
         limits = [size for size in (self._limits.max_size, upload.length) if size is not None]
         room = min(limits) - upload.offset if limits else None
         return ClientBody(
@@ -373,7 +357,7 @@ class Uploads:
         )
 
     async def _watch(
-        self, container: Container, upload: Upload, body: ClientBody, turn: _Turn
+        self, container: Container, upload: Upload, body: ClientBody, turn: Turn
     ) -> None:
         """Interrupt an append whose client is silent once another generation has taken over."""
         seen = -1
@@ -400,20 +384,20 @@ class Uploads:
 
     async def _look(self, container: Container, upload_id: str) -> Upload:
         patience = asyncio.get_running_loop().time() + HANDOVER
-        await self._end_older(container, upload_id)
+        await self._turns.end(container, upload_id, HANDOVER)
         for _ in range(MOST_SWAPS):
             upload = await self._load_unclaimed(container, upload_id, patience)
             if upload.state is not UploadState.OPEN:
                 return upload
             with contextlib.suppress(Superseded):
-                upload = await self._storage.swap(container, _taken_over(upload, claimed=False))
+                upload = await self._storage.swap(container, taken_over(upload, claimed=False))
                 # Also those that came meanwhile and have claimed nothing yet.
-                self._interrupt(container, upload_id)
+                self._turns.interrupt(container, upload_id)
                 return upload
         raise StorageUnavailable("This upload is taken over all the time; try again later.")
 
     async def _cancel(self, container: Container, upload_id: str) -> None:
-        await self._end_older(container, upload_id)
+        await self._turns.end(container, upload_id, HANDOVER)
         for _ in range(MOST_SWAPS):
             try:
                 upload = await self._load(container, upload_id)
@@ -457,139 +441,3 @@ class Uploads:
                     return current
                 await self._forget(container, current)
             raise
-
-    async def _end_older(self, container: Container, upload_id: str) -> None:
-        """Interrupt the appends to an upload in this process, and give them a moment to end."""
-        turns = self._interrupt(container, upload_id)
-        if not turns:
-            return
-        over = [asyncio.create_task(turn.over.wait()) for turn in turns]
-        await asyncio.wait(over, timeout=HANDOVER)
-        for each in over:
-            each.cancel()
-
-    def _interrupt(self, container: Container, upload_id: str) -> set[_Turn]:
-        turns = set(self._turns.get((container, upload_id), ()))
-        for turn in turns:
-            turn.interrupt()
-        return turns
-
-    @contextlib.contextmanager
-    def _turn(
-        self, container: Container, upload_id: str, source: AsyncIterator[bytes]
-    ) -> Iterator[_Turn]:
-        key = container, upload_id
-        turn = _Turn(source)
-        self._turns[key].add(turn)
-        try:
-            yield turn
-        finally:
-            turn.over.set()
-            self._turns[key].discard(turn)
-            if not self._turns[key]:
-                del self._turns[key]
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What an append asks for; see `Uploads.append`."""
-
-    piece: Piece
-    offset: int
-    length: int | None
-    final: bool | None
-    repeats: bool
-    acknowledge: Acknowledge
-
-    @property
-    def end(self) -> int | None:
-        """The offset after this piece, if that is known beforehand."""
-        return None if self.piece.length is None else self.offset + self.piece.length
-
-    def is_replay_of(self, upload: Upload) -> bool:
-        """Whether it is the confirmation of a finished upload whose last answer was lost."""
-        return (
-            self.repeats
-            and upload.state is UploadState.COMPLETE
-            and not upload.plan.sources
-            and self.offset == upload.offset
-            and self.piece.length == 0
-            and self.length in (None, upload.length)
-        )
-
-    def checked(self, upload: Upload) -> Upload:
-        """The upload with the length that this request says. Raises what is wrong with it."""
-        if upload.plan.sources:
-            raise NotAppendable("This upload was put together from others and takes no bytes.")
-        if self.offset != upload.offset:
-            raise OffsetMismatch(upload.offset, self.offset)
-        ends = self.end if self.final else None
-        said = {each for each in (upload.length, self.length, ends) if each is not None}
-        if upload.state is UploadState.COMPLETE or len(said) > 1:
-            raise InconsistentLength(
-                f"The upload has {upload.length} bytes, by what was said before."
-                if upload.length is not None
-                else "This request says two different lengths of the upload."
-            )
-        length = said.pop() if said else None
-        if length is not None and max(self.offset, self.end or 0) > length:
-            raise InconsistentLength(
-                f"The upload has {length} bytes; this request goes beyond them."
-            )
-        return replace(upload, length=length)
-
-    def completes(self, upload: Upload, stored: Appended, body: ClientBody) -> bool:
-        """Whether the upload is complete with what is stored of this piece."""
-        if self.final is None:
-            return stored.offset == upload.length
-        whole = body.ended or (body.received == body.length and not body.all_or_nothing)
-        return self.final and whole and upload.length in (None, stored.offset)
-
-
-class _Turn:
-    """One append's hold on its upload in this process: its source, until a newer request comes."""
-
-    def __init__(self, source: AsyncIterator[bytes]) -> None:
-        self.over = asyncio.Event()
-        self._source = source
-        self._interrupted = False
-        self._waiting: asyncio.Task[object] | None = None
-
-    def interrupt(self) -> None:
-        """End the source as if its client had gone; what it gave before is still stored."""
-        self._interrupted = True
-        if self._waiting is not None:
-            self._waiting.cancel()
-
-    def __aiter__(self) -> _Turn:
-        return self
-
-    async def __anext__(self) -> bytes:
-        self._check()
-        task = self._waiting = asyncio.current_task()
-        try:
-            return await anext(self._source)
-        except asyncio.CancelledError:
-            if self._interrupted and task is not None:
-                task.uncancel()
-            self._check()
-            raise
-        finally:
-            self._waiting = None
-
-    def _check(self) -> None:
-        if self._interrupted:
-            raise BodyInterrupted("A newer request has taken this upload over.")
-
-
-def _taken_over(upload: Upload, *, claimed: bool) -> Upload:
-    generation = upload.generation + 1
-    torn = generation if upload.claimed else upload.torn
-    return replace(upload, generation=generation, claimed=claimed, torn=torn)
-
-
-def _appended(upload: Upload, stored: Appended, *, complete: bool) -> Upload:
-    appended = replace(upload, offset=stored.offset, held=stored.held, claimed=not stored.last)
-    if not complete:
-        return appended
-    return replace(appended, state=UploadState.COMPLETING, length=stored.offset)
