@@ -17,7 +17,7 @@ from file_uploader.model import Appended, Upload
 from .client import Client
 from .held import WINDOW, Held, HeldPart, Tail, contested_by
 from .keys import Ledger
-from .multipart import Address, abort, send_part
+from .multipart import Address, send_part
 from .part import Part
 from .reading import streamed
 from .room import SLOT, Share
@@ -43,7 +43,8 @@ class Appending:
     """An append; `add` and `checkpoint` any number of times, then `finish`; `stop` in any case.
 
     What `checkpoint` and `finish` return counts once the record says it, which `acknowledged`
-    tells. ``target`` is the object that the multipart upload makes.
+    tells. ``target`` is the object that the multipart upload makes. ``begun`` is one that this
+    append has created, as long as no record is known to name it; ``told`` is whether one may.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class Appending:
         self._gathered = Part(share)
         self._pending: dict[int, tuple[int, str | None]] = {}
         self._sender = PartSender()
-        self._begun: str | None = None
+        self.begun: str | None = None
+        self.told = False
         self._objects = 0
         self._sized = min(self._number, MAX_PARTS)
         self._size = upload_part_size(held.length, self._sized)
@@ -114,6 +116,7 @@ class Appending:
 
     def acknowledged(self) -> tuple[Tail, ...]:
         """Say that the record has what was returned last; returns tails that nothing needs now."""
+        self.begun = None
         self._named = len(self._held.parts)
         self._acknowledged = self._offset
         merged, self._merged = self._merged, ()
@@ -127,8 +130,6 @@ class Appending:
         """Let go of everything."""
         await self._sender.stop()
         self._gathered.release()
-        if self._begun is not None:  # No record can name it.
-            await abort(self._client, {**self._target, "UploadId": self._begun})
 
     @property
     def _number(self) -> int:
@@ -172,7 +173,7 @@ class Appending:
 
     def _appended(self) -> Appended:
         self._take_pending()
-        self._begun = None
+        self.told = True
         self._checked = time.monotonic()
         return Appended(self._offset, self._held.to_json())
 
@@ -228,7 +229,8 @@ class Appending:
     async def _upload_id(self) -> str:
         upload_id = self._held.multipart
         if upload_id is None:
-            upload_id = self._begun = await self._begin()
+            upload_id = self.begun = await self._begin()
+            self.told = False
             self._held = replace(self._held, multipart=upload_id)
         return upload_id
 

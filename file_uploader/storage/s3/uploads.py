@@ -121,6 +121,8 @@ class S3Uploads:
                 raise
             finally:
                 await appending.stop()
+                if appending.begun is not None:
+                    self._tasks.start(self._discard(container, upload, appending))
 
     async def complete(self, container: Container, upload: Upload) -> Upload:
         """See `UploadStorage.complete`."""
@@ -165,6 +167,24 @@ class S3Uploads:
             return str(answer["UploadId"])
         headers = upload_headers(plan.metadata, upload.id, None)
         return await self._target(container, plan.name).begin(headers)
+
+    async def _discard(self, container: Container, upload: Upload, appending: Appending) -> None:
+        """Abort the multipart upload that an append has made, if no record can come to name it.
+
+        One that might, since the reply to its swap was lost, is left to the sweep.
+        """
+        place, begun = self._multipart_at(container, upload), appending.begun
+        try:
+            current = await self._records.load(container, upload.id)
+        except NoSuchUpload:
+            superseded, named = True, None
+        except StorageError:
+            return
+        else:
+            superseded = current.generation > upload.generation
+            named = Held.of(current).multipart
+        if begun is not None and begun != named and (superseded or not appending.told):
+            await abort(self._client, {**place, "UploadId": begun})
 
     async def _clear(self, container: Container, complete: Upload) -> None:
         """Remove what a complete upload needs no more."""
