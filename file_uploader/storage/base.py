@@ -192,6 +192,14 @@ class Storage(Protocol):
         """What the container holds; None where counting would cost too much."""
         ...
 
+    async def kept_key(self) -> bytes:
+        """32 random bytes that the store makes once and keeps, to sign links with.
+
+        The same for every instance on the same place, also for those that ask for it first at the
+        same time; durable before it is given out (promise 2). It is no file of any container.
+        """
+        ...
+
     async def ready(self) -> None:
         """Return if the store answers, raise `StorageError` if not."""
         ...

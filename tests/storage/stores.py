@@ -108,7 +108,7 @@ class LocalPlace(Place):
         files = {(row[0].hex(), row[1], row[2]) for row in rows["files"]}
         expected = {(owner.name, name, size) for (owner, name), size in live.items()}
         sessions = len(list((self.directory / "sessions").iterdir()))
-        known = {"index.db", "index.db-wal", "index.db-shm", "blobs", "sessions"}
+        known = {"index.db", "index.db-wal", "index.db-shm", "blobs", "sessions", "link.key"}
         top = {path.name for path in self.directory.iterdir() if path.suffix != ".lock"}
         return [
             *(f"row or missing row: {each}" for each in files ^ expected),
@@ -183,6 +183,7 @@ class S3Place(Place):
                 found |= {f"{name}: {each['Key']}" for each in page.get("Contents", ())}
             for page in admin.get_paginator("list_multipart_uploads").paginate(Bucket=name):
                 found |= {f"{name}: upload of {each['Key']}" for each in page.get("Uploads", ())}
+        found.discard(f"{self._bucket}: keys/links")
         return sorted(found ^ {self._key(*file) for file in live})
 
     def _key(self, container: Container, name: str) -> str:

@@ -65,6 +65,7 @@ class StorageDouble:
         self.knows_sha256 = True
         self.countable = True
         self.open_files = 0
+        self.key = b"k" * 32
         self.closed = False
         self.uploads = UploadsDouble(self, self._step)
 
@@ -161,6 +162,10 @@ class StorageDouble:
             return None
         files = self.files.get(container, {}).values()
         return Usage(len(files), sum(info.size for info, _ in files))
+
+    async def kept_key(self) -> bytes:
+        await self._step("kept_key")
+        return self.key
 
     async def ready(self) -> None:
         await self._step("ready")

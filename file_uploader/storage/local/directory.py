@@ -6,6 +6,7 @@
     ├── index.db, -wal, -shm   which files there are, and the small ones
     ├── blobs/<2 hex>/         the contents of the others
     ├── sessions/              one locked file for each process that writes
+    ├── link.key               what signs links, where the store has to keep it
     └── *.lock                 the turns for writing, and the one for the sweep
 """
 
@@ -31,6 +32,7 @@ from .writer import Writer
 class DataDirectory:
     """Everything that is open in a data directory. Build it with `open`; it blocks."""
 
+    path: Path
     sessions: Path
     session: Session
     blobs: Blobs
@@ -75,7 +77,7 @@ class DataDirectory:
             writer = index.writer()
             sync_directory(path)
             undo.pop_all()
-        return cls(sessions, session, blobs, turnstile, sweep_lock, index, writer)
+        return cls(path, sessions, session, blobs, turnstile, sweep_lock, index, writer)
 
     def check(self) -> None:
         """Read and write a little. Raises `OSError` and `apsw.Error`."""

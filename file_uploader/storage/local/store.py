@@ -38,6 +38,7 @@ from . import listing
 from .blobs import NewBlob, OpenBlob
 from .changes import Changes
 from .directory import DataDirectory
+from .key import kept_key
 from .rows import Draft, Stored
 from .sweep import Sweep
 from .threads import Threads
@@ -174,6 +175,10 @@ class LocalStorage:
     async def usage(self, container: Container) -> Usage:
         """See `Storage.usage`."""
         return await self._reading.run(self._index.usage, container)
+
+    async def kept_key(self) -> bytes:
+        """See `Storage.kept_key`."""
+        return await self._writing.run(kept_key, self._directory.path)
 
     async def ready(self) -> None:
         """See `Storage.ready`."""

@@ -9,6 +9,7 @@
       content                     all its bytes, where they are not to be seen yet
       <generation>.<number>       bytes that are not in a part yet
     uploads/.probe/<random>     what the probe of conditions writes, for seconds
+    keys/links                  what signs links, in the bucket, where the store has to keep it
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .config import S3Config
 FILES = "files/"
 UPLOADS = "uploads/"
 PROBES = f"{UPLOADS}.probe/"
+LINK_KEY = "keys/links"
 RECORD = "record"
 CONTENT = "content"
 
@@ -85,6 +87,11 @@ class Layout:
     def __init__(self, config: S3Config) -> None:
         self.bucket = config.bucket
         self._pattern = config.container_bucket
+
+    @property
+    def link_key(self) -> dict[str, str]:
+        """The address of the key of links."""
+        return {"Bucket": self.bucket, "Key": LINK_KEY}
 
     @property
     def own_buckets(self) -> bool:

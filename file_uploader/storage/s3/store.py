@@ -37,6 +37,7 @@ from .commit import Target
 from .conditions import Probe
 from .config import S3Config
 from .gather import Gatherer
+from .key import kept_key
 from .keys import Layout, date_of, etag_of, upload_headers
 from .ledger import Records
 from .part import Part
@@ -173,6 +174,10 @@ class S3Storage:
     async def usage(self, container: Container) -> Usage | None:
         """See `Storage.usage`; None above 10,000 files."""
         return await listing.usage(self.list(container, ListQuery()))
+
+    async def kept_key(self) -> bytes:
+        """See `Storage.kept_key`."""
+        return await kept_key(self._client, self._probe, self._layout.link_key)
 
     async def ready(self) -> None:
         """See `Storage.ready`."""

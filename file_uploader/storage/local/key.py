@@ -1,0 +1,49 @@
+"""The key of links, in a file of its own beside the index, so that a backup can leave it out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import closing
+from pathlib import Path
+
+from file_uploader.errors import StorageFailed
+
+from .blobs import sync_directory, write_all
+from .locks import Turnstile
+
+NAME = "link.key"
+_NEW = "link.key.new"
+
+KEY_SIZE = 32
+"""Bytes of the key."""
+
+
+def kept_key(directory: Path) -> bytes:
+    """The key, made where it is missing (mode 0600). It blocks; any process may do it at any time.
+
+    Raises `OSError`, and `StorageFailed` for a file that holds no such key.
+    """
+    # Locks of its own: those of the process are held by its threads, whose commits have no part.
+    with closing(Turnstile(directory)) as turnstile, turnstile.held():
+        path = directory / NAME
+        if not path.exists():
+            _make(directory / _NEW, path)
+        # Also of one that is there already: whoever made it may have crashed before this.
+        sync_directory(directory)
+        key = path.read_bytes()
+    if len(key) != KEY_SIZE:
+        raise StorageFailed("The key of links that the store keeps is damaged.")
+    return key
+
+
+def _make(new: Path, path: Path) -> None:
+    """Write a key aside, durably, and give it its name. What a crash left aside is replaced."""
+    new.unlink(missing_ok=True)
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(fd, secrets.token_bytes(KEY_SIZE), 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    new.rename(path)

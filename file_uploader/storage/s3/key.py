@@ -1,0 +1,54 @@
+"""The key of links, in an object of its own, which all nodes agree on."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+
+from file_uploader.errors import (
+    NoSuchFile,
+    PreconditionFailed,
+    StorageFailed,
+    StorageUnavailable,
+)
+
+from .client import Client
+from .conditions import Probe
+from .errors import Conflict
+
+KEY_SIZE = 32
+"""Bytes of the key."""
+
+_ROUNDS = 5
+
+SETTLING = 1.0
+"""Seconds after which a key is read back that a provider may have let another node write over."""
+
+
+async def kept_key(client: Client, probe: Probe, address: Mapping[str, str]) -> bytes:
+    """The key, made where it is missing: only what is read back counts. Raises `StorageError`."""
+    for _ in range(_ROUNDS):
+        try:
+            _, key = await client.fetch(**address)
+        except NoSuchFile:
+            await _make(client, probe, address)
+            continue
+        if len(key) != KEY_SIZE:
+            raise StorageFailed("The key of links that the store keeps is damaged.")
+        return key
+    raise StorageUnavailable("The key of links cannot be made right now; try again.")
+
+
+async def _make(client: Client, probe: Probe, address: Mapping[str, str]) -> None:
+    """Write a key if there is none; somebody else may be faster."""
+    condition = (await probe.conditions()).put.create_only()
+    try:
+        await client.call(
+            "put_object", **address, Body=secrets.token_bytes(KEY_SIZE), **(condition or {})
+        )
+    except (PreconditionFailed, Conflict):
+        return
+    if condition is None:
+        # Others that saw none may be writing theirs: the last one stays, for all to read.
+        await asyncio.sleep(SETTLING)
