@@ -21,6 +21,7 @@ from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
 
 from . import cors, problems
+from .contents import Contents
 from .files import Files
 from .listing import Listing
 from .middleware import (
@@ -133,12 +134,11 @@ def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseR
 
     tus = Tus(uploads, limits)
     resumable = Resumable(uploads, limits, interim=settings.interim_responses)
+    files = Files(storage, Contents(storage, limits), resumable)
     resources = UploadResources(uploads, tus, resumable, settings.idle_timeout)
     return [
         PrivateRoute("/api/files", Listing(storage, settings.idle_timeout).endpoints),
-        PrivateRoute(
-            "/api/files/", Files(storage, resumable, limits).endpoints, resumable.described
-        ),
+        PrivateRoute("/api/files/", files.endpoints, resumable.described),
         PrivateRoute("/api/uploads", resources.endpoints),
         PrivateRoute("/api/uploads/", resources.endpoints_of_one),
         PublicRoute("/health", health),
