@@ -13,6 +13,7 @@
     │   ├── InconsistentLength           an upload's length, said twice and differently
     │   └── NotConcatenable              uploads that cannot be put together (yet)
     ├── Unauthenticated              no usable token
+    ├── InvalidLink                  a link that nobody here has signed, or that has expired
     ├── NoSuchFile                   (or none of this client's)
     ├── NoSuchUpload                 (or none of this client's, or one that is over)
     ├── PreconditionFailed
@@ -81,6 +82,10 @@ class NotConcatenable(InvalidInput):
 
 class Unauthenticated(FileUploaderError):
     """No token, or one that is not a usable UUID."""
+
+
+class InvalidLink(FileUploaderError):
+    """A link that is not signed by a key of ours, or has expired."""
 
 
 class NoSuchFile(FileUploaderError):

@@ -31,6 +31,7 @@ _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::(?!0)\d{1,5})?", re.ASCII
 )
 _DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
+_LEAST_KEY = 32
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -58,6 +59,18 @@ def _duration(value: object) -> object:
         raise ValueError("that is too long a time") from None
 
 
+def _link_keys(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    keys = tuple(key.strip() for key in value.split(","))
+    if any(len(key) < _LEAST_KEY for key in keys):
+        raise ValueError(
+            f"write one secret, or several separated by commas, of at least {_LEAST_KEY} characters"
+            " each, for example from `openssl rand -hex 32`"
+        )
+    return tuple(SecretStr(key) for key in keys)
+
+
 def _origins(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -76,6 +89,7 @@ def _origins(value: object) -> object:
 
 Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+LinkSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_link_keys)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
@@ -116,6 +130,7 @@ class Settings(BaseSettings):
     spool_limit: Size = Field(default=4 * 2**30, ge=0)
     cors_origins: Origins = ()
     interim_responses: bool = True
+    link_keys: LinkSecrets = ()
 
     @model_validator(mode="before")
     @classmethod

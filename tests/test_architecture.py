@@ -2,7 +2,7 @@
 
 ::
 
-    http -> uploads, storage.base -> body -> model -> errors
+    http -> uploads, links, storage.base -> body -> model -> errors
             storage.local, storage.s3 -> storage.base
 
 Only what puts the parts together knows the settings and which stores there are.
@@ -20,7 +20,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "file_uploader"
 
 _CORE = {"errors", "model", "body"}
-_BELOW_HTTP = {*_CORE, "storage.base", "uploads"}
+_BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links"}
 _EVERYTHING = {*_BELOW_HTTP, "settings", "storage.local", "storage.s3", "http", "http.app", ""}
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage.s3": {*_CORE, "storage.base", "storage.records", "owned"},
     "appends": _CORE,
     "uploads": {*_CORE, "storage.base", "owned", "appends"},
+    "links": {*_CORE, "storage.base"},
     "settings": {"errors", "model"},
     "http": _BELOW_HTTP | {""},
     "http.app": _EVERYTHING,

@@ -125,7 +125,11 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
     existing: set[tuple[str, str]] = set()
     storage = StorageDouble()
     uploads = Uploads(storage, expiry=timedelta(days=1))
-    placeholders = {"/api/files/": "{name}", "/api/uploads/": "{id}"}
+    placeholders = {
+        "/api/files/": "{name}",
+        "/api/uploads/": "{id}",
+        "/api/links/": "{link}/{name}",
+    }
     for route in cast("list[Any]", routes(storage, uploads, _settings(tmp_path / "none", ""))):
         if hasattr(route, "path"):
             path = route.path + placeholders.get(route.path, "")

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from file_uploader.errors import FileUploaderError, StorageError
+from file_uploader.links import Links
 from file_uploader.model import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
@@ -23,6 +24,7 @@ from file_uploader.uploads import Uploads
 from . import cors, problems
 from .contents import Contents
 from .files import Files
+from .links import LinkResources
 from .listing import Listing
 from .middleware import (
     AnswerFailure,
@@ -33,7 +35,7 @@ from .middleware import (
     UploadProtocol,
 )
 from .resumable import Resumable
-from .routing import NoRoute, PrivateRoute, PublicRoute
+from .routing import LinkRoute, NoRoute, PrivateRoute, PublicRoute
 from .tus import Tus, described
 from .uploads import UploadResources
 
@@ -135,12 +137,17 @@ def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseR
     tus = Tus(uploads, limits)
     resumable = Resumable(uploads, limits, interim=settings.interim_responses)
     files = Files(storage, Contents(storage, limits), resumable)
+    secrets = [key.get_secret_value().encode() for key in settings.link_keys]
+    links = Links(storage, secrets)
+    shared = LinkResources(links, storage, limits)
     resources = UploadResources(uploads, tus, resumable, settings.idle_timeout)
     return [
         PrivateRoute("/api/files", Listing(storage, settings.idle_timeout).endpoints),
         PrivateRoute("/api/files/", files.endpoints, resumable.described),
         PrivateRoute("/api/uploads", resources.endpoints),
         PrivateRoute("/api/uploads/", resources.endpoints_of_one),
+        PrivateRoute("/api/links", shared.endpoints),
+        LinkRoute(links, shared.endpoints_of_one),
         PublicRoute("/health", health),
         PublicRoute("/ready", ready),
         NoRoute(),

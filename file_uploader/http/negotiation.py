@@ -19,15 +19,21 @@ class NothingAcceptable(FileUploaderError):
 class UnsupportedMediaType(RefusedWithHeaders):
     """The body is of a type that this method does not take."""
 
-    def __init__(self, supported: str) -> None:
+    def __init__(self, supported: str, told_in: str) -> None:
         super().__init__(f"Send the body with Content-Type: {supported}.")
-        self.headers = {"Accept-Patch": supported}  # RFC 5789, 2.2
+        self.headers = {told_in: supported}
 
 
-def require_type(content_type: str | None, supported: str) -> None:
-    """Check the type of a body, parameters aside. Raises `UnsupportedMediaType`."""
+def require_type(
+    content_type: str | None, supported: str, *, told_in: str = "Accept-Patch"
+) -> None:
+    """Check the type of a body, parameters aside. Raises `UnsupportedMediaType`.
+
+    ``told_in`` is the header of a refusal that names the type: for PATCH as RFC 5789, 2.2, has it,
+    for other methods ``Accept`` (RFC 9110, 15.5.16).
+    """
     if (content_type or "").partition(";")[0].strip().lower() != supported:
-        raise UnsupportedMediaType(supported)
+        raise UnsupportedMediaType(supported, told_in)
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str:

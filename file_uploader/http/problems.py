@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from file_uploader import errors
 
+from .documents import DocumentTooLarge
 from .headers import RefusedWithHeaders
 from .negotiation import NothingAcceptable, UnsupportedMediaType
 from .ranges import RangeNotSatisfiable
@@ -74,6 +75,7 @@ BY_ERROR: Mapping[type[Exception], Problem] = {
     errors.NotConcatenable: Problem("not-concatenable", 400, "Uploads cannot be put together"),
     errors.Unauthenticated: Problem("unauthenticated", 401, "Token missing or not usable"),
     errors.NoSuchFile: Problem("no-such-file", 404, "No such file"),
+    errors.InvalidLink: Problem("invalid-link", 403, "Link not valid"),
     errors.NotAppendable: Problem("not-appendable", 403, "Upload takes no bytes"),
     errors.NoSuchUpload: Problem("no-such-upload", 404, "No such upload"),
     NothingAcceptable: Problem("not-acceptable", 406, "Nothing acceptable"),
@@ -86,6 +88,7 @@ BY_ERROR: Mapping[type[Exception], Problem] = {
     errors.PreconditionFailed: Problem("precondition-failed", 412, "Precondition failed"),
     UnsupportedTusVersion: Problem("unsupported-tus-version", 412, "Version of tus not known"),
     errors.FileTooLarge: Problem("file-too-large", 413, "File too large"),
+    DocumentTooLarge: Problem("document-too-large", 413, "Request document too large"),
     UnsupportedMediaType: Problem("unsupported-media-type", 415, "Unsupported media type"),
     RangeNotSatisfiable: Problem("range-not-satisfiable", 416, "Range not satisfiable"),
     ChecksumMismatch: Problem("checksum-mismatch", 460, "Checksum mismatch"),

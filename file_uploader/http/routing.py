@@ -1,26 +1,31 @@
-"""Routing on the raw path, and authentication before anything else is looked at."""
+"""Routing on the raw path, and authentication before anything else is looked at.
+
+The only place where a request gets a container: by its token, or by a link that verifies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from file_uploader.links import Link, LinkMethod, Links
 from file_uploader.model import Container
 
 from . import problems
 from .auth import authenticate
-from .target import raw_path, upload_url
+from .target import LINKS, link_of, raw_path, upload_path
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request.
+    """One request that has a right to something in one container: by a token, or by a link.
 
     What an endpoint enters into ``resources`` is let go of once the answer is out.
     """
@@ -34,9 +39,14 @@ class Call:
     send: Send
     resources: AsyncExitStack
 
+    def url(self, path: str) -> str:
+        """A path of this service as the client gets there; the path alone if it names no host."""
+        host = self.headers.get("host")
+        return path if host is None else f"{self.scheme}://{host}{path}"
+
     def upload_url(self, upload_id: str) -> str:
-        """Where this client finds its upload."""
-        return upload_url(self.scheme, self.headers.get("host"), upload_id)
+        """Where this client finds its upload: a URL, since not every client resolves a path."""
+        return self.url(upload_path(upload_id))
 
     async def inform(self, status: int, headers: Mapping[str, str]) -> None:
         """Send an interim response (RFC 9110, 15.2), where there may be one: before the final."""
@@ -45,6 +55,7 @@ class Call:
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]
+LinkEndpoint = Callable[[Call, Link], Awaitable[Response]]
 OpenEndpoint = Callable[[], Awaitable[Response]]
 
 
@@ -74,28 +85,45 @@ class PrivateRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
-        headers = Headers(scope=scope)
         if scope["method"] == "OPTIONS":
             await _allowed(self.methods, self._described)(scope, receive, send)
             return
-        container = authenticate(headers)
+        container = authenticate(Headers(scope=scope))
         endpoint = self._endpoints.get(scope["method"])
         if endpoint is None:
             await _not_allowed(scope["method"], self.methods)(scope, receive, send)
             return
-        async with AsyncExitStack() as resources:
-            call = Call(
-                container,
-                scope["scheme"],
-                raw_path(scope["raw_path"]),
-                scope["query_string"],
-                headers,
-                receive,
-                send,
-                resources,
-            )
-            response = await endpoint(call)
-            await response(scope, receive, send)
+        await _answer(endpoint, container, scope, receive, send)
+
+
+class LinkRoute(BaseRoute):
+    """All below ``/api/links/``: what whoever has a link reaches, without a token."""
+
+    path = f"{LINKS.decode()}/"
+    methods = ("GET", "HEAD", "PUT", "OPTIONS")
+
+    def __init__(self, links: Links, endpoints: Mapping[str, LinkEndpoint]) -> None:
+        self._links = links
+        self._endpoints = endpoints
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Look at the raw path alone."""
+        return _match(self.path.encode(), scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Verify the link, call the endpoint, send what it answers."""
+        method = scope["method"]
+        if method == "OPTIONS":
+            await _allowed(self.methods)(scope, receive, send)
+            return
+        text, name = link_of(raw_path(scope["raw_path"]))
+        link = (await self._links.keys()).verify(text, name, datetime.now(UTC))
+        admitted = ("GET", "HEAD") if link.method is LinkMethod.GET else ("PUT",)
+        if method not in admitted:
+            await _not_allowed(method, (*admitted, "OPTIONS"))(scope, receive, send)
+            return
+        endpoint = self._endpoints[method]
+        await _answer(lambda call: endpoint(call, link), link.container, scope, receive, send)
 
 
 class PublicRoute(BaseRoute):
@@ -138,6 +166,25 @@ class NoRoute(BaseRoute):
         response = problems.response(
             problems.NOT_FOUND, "There is nothing here; files are at /api/files/{name}."
         )
+        await response(scope, receive, send)
+
+
+async def _answer(
+    endpoint: Endpoint, container: Container, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Call the endpoint, and send what it answers while it still has its resources."""
+    async with AsyncExitStack() as resources:
+        call = Call(
+            container,
+            scope["scheme"],
+            raw_path(scope["raw_path"]),
+            scope["query_string"],
+            Headers(scope=scope),
+            receive,
+            send,
+            resources,
+        )
+        response = await endpoint(call)
         await response(scope, receive, send)
 
 

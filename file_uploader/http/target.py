@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
-from file_uploader.errors import FileUploaderError, InvalidName, InvalidParameter, NoSuchUpload
+from file_uploader.errors import (
+    FileUploaderError,
+    InvalidLink,
+    InvalidName,
+    InvalidParameter,
+    NoSuchUpload,
+)
 from file_uploader.model import FileName, is_upload_id
 
 FILES = b"/api/files"
 UPLOADS = b"/api/uploads"
+LINKS = b"/api/links"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE_FORM = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
@@ -36,10 +43,26 @@ def upload_id(path: bytes) -> str:
     return text
 
 
-def upload_url(scheme: str, host: str | None, upload_id: str) -> str:
-    """Where an upload is: a URL, since not every client resolves a path (a path without a host)."""
-    origin = "" if host is None else f"{scheme}://{host}"
-    return f"{origin}{UPLOADS.decode()}/{upload_id}"
+def upload_path(upload_id: str) -> str:
+    """Where an upload is."""
+    return f"{UPLOADS.decode()}/{upload_id}"
+
+
+def link_of(path: bytes) -> tuple[str, FileName]:
+    """A link's text and its file's name, from a raw path below ``/api/links/``.
+
+    Raises `InvalidLink` for what cannot be one.
+    """
+    text, _, name = path.removeprefix(LINKS + b"/").partition(b"/")
+    try:
+        return text.decode("latin-1"), FileName(_decode(name, InvalidName, "A file name"))
+    except InvalidName:
+        raise InvalidLink("This is not a whole link: its file's name is not one.") from None
+
+
+def link_path(text: str, name: FileName) -> str:
+    """Where a link leads, percent-encoded."""
+    return f"{LINKS.decode()}/{text}/{quote(name.value)}"
 
 
 def of_upload(path: bytes) -> bool:

@@ -22,6 +22,9 @@ CALLS = [
     ("PATCH", "/api/uploads/x", f"x-auth-token, content-type, {TUS_HEADERS}, upload-checksum"),
     ("POST", "/api/uploads/x", "x-auth-token, x-http-method-override, x-request-id"),
     ("HEAD", "/api/uploads/x", "x-auth-token, tus-resumable"),
+    ("POST", "/api/links", "x-auth-token, content-type"),
+    ("GET", "/api/links/x/a", "range, if-none-match"),
+    ("PUT", "/api/links/x/a", "content-type, x-object-meta-of-any-name"),
     ("PATCH", "/api/uploads/x", "upload-complete, upload-offset, upload-draft-interop-version"),
 ]
 

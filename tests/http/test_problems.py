@@ -30,6 +30,7 @@ TABLE = {
     errors.BodyLengthMismatch: (400, "incomplete-body"),
     errors.ClientDisconnected: (400, "incomplete-body"),
     errors.Unauthenticated: (401, "unauthenticated"),
+    errors.InvalidLink: (403, "invalid-link"),
     errors.NotAppendable: (403, "not-appendable"),
     errors.NoSuchFile: (404, "no-such-file"),
     errors.NoSuchUpload: (404, "no-such-upload"),
@@ -148,6 +149,9 @@ REFUSALS = [
     ("GET", "/api/uploads?x", [], 400),
     ("DELETE", "/api/uploads/x", [("Tus-Resumable", "1.0.0")], 404),
     ("POST", "/api/uploads", [], 412),
+    ("GET", "/api/links/x/a", [], 403),
+    ("POST", "/api/links", [], 415),
+    ("GET", "/api/links", [], 405),
     ("POST", "/api/uploads", [("Tus-Resumable", "0.2")], 412),
 ]
 

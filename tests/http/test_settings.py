@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from file_uploader.errors import ConfigurationError
 from file_uploader.settings import Settings, load_settings
@@ -55,6 +56,7 @@ def test_defaults() -> None:
         "spool_limit": 4 * 2**30,
         "cors_origins": (),
         "interim_responses": True,
+        "link_keys": (),
     }
 
 
@@ -102,6 +104,9 @@ GOOD: list[tuple[str, str, Any]] = [
     ("INTERIM_RESPONSES", "0", False),
     ("INTERIM_RESPONSES", "true", True),
     ("INTERIM_RESPONSES", "", True),
+    ("LINK_KEYS", "", ()),
+    ("LINK_KEYS", "x" * 32, (SecretStr("x" * 32),)),
+    ("LINK_KEYS", f" {'x' * 32} , {'y' * 99}", (SecretStr("x" * 32), SecretStr("y" * 99))),
     ("AWS_REGION", "ru-1", "ru-1"),
     ("AWS_DEFAULT_REGION", "ru-2", "ru-2"),
     ("AWS_ENDPOINT_URL_S3", "https://s3.example", "https://s3.example"),
@@ -157,6 +162,9 @@ BAD = [
     ("CORS_ORIGINS", "https://a.example https://b.example"),
     ("CORS_ORIGINS", "null"),
     ("INTERIM_RESPONSES", "maybe"),
+    ("LINK_KEYS", "x" * 31),
+    ("LINK_KEYS", f"{'x' * 32},"),
+    ("LINK_KEYS", f"{'x' * 32},{'y' * 31}"),
 ]
 
 
@@ -217,13 +225,16 @@ def test_several_bad_ones_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch)
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("bad", [{}, {"PORT": SECRET}, {"MAX_FILE_SIZE": SECRET}])
+@pytest.mark.parametrize(
+    "bad", [{}, {"PORT": SECRET}, {"MAX_FILE_SIZE": SECRET}, {"LINK_KEYS": SECRET}]
+)
 def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch, bad: dict[str, str]) -> None:
     """Nor is what somebody put into the wrong line."""
     keys = {
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_SESSION_TOKEN": SECRET,
+        "LINK_KEYS": SECRET * 2,
     }
     if bad:
         with pytest.raises(ConfigurationError) as error:

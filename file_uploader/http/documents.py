@@ -1,0 +1,68 @@
+"""Small JSON documents in requests: read whole, within a bound, and strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from file_uploader.body import ClientBody
+from file_uploader.errors import FileTooLarge, FileUploaderError, InvalidParameter
+from file_uploader.model import TransferLimits
+
+from .headers import content_length, single
+from .negotiation import require_type
+from .routing import Call
+from .streams import incoming
+
+JSON = "application/json"
+
+MAX_SIZE = 8 * 1024
+"""Bytes of a document: the longest file name fits, with every byte escaped."""
+
+
+class DocumentTooLarge(FileUploaderError):
+    """A document of more than `MAX_SIZE` bytes."""
+
+
+async def read(call: Call, limits: TransferLimits) -> dict[str, Any]:
+    """The object that a request's body is; ``limits`` but for its size are those of all bodies.
+
+    Raises `UnsupportedMediaType`, `DocumentTooLarge`, `InvalidParameter`, and every error of a
+    body.
+    """
+    require_type(single(call.headers, "Content-Type"), JSON, told_in="Accept")
+    try:
+        body = ClientBody(
+            incoming(call.receive),
+            length=content_length(call.headers),
+            limits=replace(limits, max_size=MAX_SIZE),
+            algorithms=(),
+        )
+        data = b"".join([chunk async for chunk in body])
+    except FileTooLarge:
+        raise DocumentTooLarge(f"The JSON may have at most {MAX_SIZE} bytes.") from None
+    return _parsed(data)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant)
+    except (ValueError, RecursionError):  # also of bytes that are not UTF-8, and of long numbers
+        raise InvalidParameter("The body has to be a JSON object in UTF-8.") from None
+    if not isinstance(found, dict):
+        raise InvalidParameter("The body has to be a JSON object.")
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise InvalidParameter(f"The member {name!r} is given twice.")
+        found[name] = value
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and the like are no JSON

@@ -1,0 +1,147 @@
+"""Signed links: made with a token at ``/api/links``, used without one below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import ceil
+from time import time
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from file_uploader.errors import InvalidName, InvalidParameter, ResumableUnsupported
+from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
+from file_uploader.model import (
+    Container,
+    EntityTags,
+    FileName,
+    Metadata,
+    Precondition,
+    TransferLimits,
+)
+from file_uploader.storage.base import Storage
+
+from . import documents, target
+from .contents import Contents, planned
+from .interop import version_of
+from .problems import PRIVATE
+from .routing import Call, Endpoint, LinkEndpoint
+
+DEFAULT_LIFETIME = 3600
+MAX_LIFETIME = 7 * 24 * 3600
+"""Seconds."""
+
+_MEMBERS = ("name", "method", "expires_in", "max_size", "overwrite")
+
+
+def kept_caching(metadata: Metadata) -> Mapping[str, str]:
+    """What the file's own Cache-Control allows: the URL alone decides who gets it."""
+    return {"cache-control": metadata.cache_control or "private, no-cache"}
+
+
+class LinkResources:
+    """The endpoints: of links, and of what one leads to."""
+
+    def __init__(self, links: Links, storage: Storage, limits: TransferLimits) -> None:
+        self._links = links
+        self._limits = limits
+        self._contents = Contents(storage, limits, caching=kept_caching)
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Those of all links, by method."""
+        return {"POST": self.post}
+
+    @property
+    def endpoints_of_one(self) -> dict[str, LinkEndpoint]:
+        """Those of one, by method."""
+        return {"GET": self.get, "HEAD": self.head, "PUT": self.put}
+
+    async def post(self, call: Call) -> Response:
+        """Make a link."""
+        target.parameters(call.query, ())
+        link = _described(await documents.read(call, self._limits), call.container)
+        text = (await self._links.keys()).sign(link)
+        return JSONResponse(
+            {
+                "url": call.url(target.link_path(text, link.name)),
+                "expires": link.expires.isoformat().replace("+00:00", "Z"),
+            },
+            status_code=201,
+            headers={**PRIVATE, "cache-control": "no-store"},
+        )
+
+    async def get(self, call: Call, link: Link) -> Response:
+        """Send the link's file."""
+        return await self._contents.get(call, link.container, link.name)
+
+    async def head(self, call: Call, link: Link) -> Response:
+        """Describe the link's file."""
+        return await self._contents.head(call, link.container, link.name)
+
+    async def put(self, call: Call, link: Link) -> Response:
+        """Store the body as the link's file, in one piece."""
+        plan = planned(call, link.name)
+        if version_of(call.headers).complete(call.headers) is False:
+            # A part, stored as if it were the whole, would look complete.
+            raise ResumableUnsupported("A link takes a file in one piece only.")
+        if not link.overwrite:
+            plan = replace(plan, precondition=_only_new(plan.precondition))
+        return await self._contents.put(
+            call, link.container, link.name, plan, _within(self._limits, link.max_size)
+        )
+
+
+def _described(document: dict[str, Any], container: Container) -> Link:
+    """The link that a document asks for. Raises `InvalidParameter` and `InvalidName`."""
+    for member in document:
+        if member not in _MEMBERS:
+            raise InvalidParameter(f"Unknown member {member!r}; known here: {', '.join(_MEMBERS)}.")
+    name = document.get("name")
+    if not isinstance(name, str):
+        raise InvalidName("The member 'name' has to be there, and a string: a file's name.")
+    method = document.get("method", "GET")
+    if method not in tuple(LinkMethod):
+        raise InvalidParameter('The member \'method\' has to be "GET" or "PUT".')
+    if method == LinkMethod.GET and not document.keys().isdisjoint(("max_size", "overwrite")):
+        raise InvalidParameter("The members 'max_size' and 'overwrite' are for \"PUT\" only.")
+    overwrite = document.get("overwrite", False)
+    if not isinstance(overwrite, bool):
+        raise InvalidParameter("The member 'overwrite' has to be true or false.")
+    lifetime = _number(document, "expires_in", MAX_LIFETIME)
+    return Link(
+        container=container,
+        name=FileName(name),
+        method=LinkMethod(method),
+        expires=_expiry(DEFAULT_LIFETIME if lifetime is None else lifetime),
+        max_size=_number(document, "max_size", MAX_SIZE),
+        overwrite=overwrite,
+    )
+
+
+def _number(document: dict[str, Any], member: str, most: int) -> int | None:
+    """A member that is a whole number from 1 on; None without it."""
+    if member not in document:
+        return None
+    value = document[member]
+    # In Python true is a number, and in JSON it is not.
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise InvalidParameter(f"The member {member!r} has to be a whole number, 1 to {most}.")
+    return value
+
+
+def _expiry(lifetime: int) -> datetime:
+    """``lifetime`` seconds from now, rounded up to a whole second."""
+    return datetime.fromtimestamp(ceil(time()) + lifetime, UTC)
+
+
+def _only_new(precondition: Precondition) -> Precondition:
+    """The same, and that there is no such file: what an If-None-Match says besides is in that."""
+    return replace(precondition, if_none_match=EntityTags(any=True))
+
+
+def _within(limits: TransferLimits, max_size: int | None) -> TransferLimits:
+    sizes = [size for size in (limits.max_size, max_size) if size is not None]
+    return replace(limits, max_size=min(sizes, default=None))
