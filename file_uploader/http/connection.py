@@ -11,6 +11,7 @@
   of the answer's end.
 * Less is read at once, and ahead of a slow application, so that many uploads at once stay small.
 * ``Connection: close`` in an answer closes the connection.
+* The access log shows no link that somebody could use.
 
 It leans on inner names of gunicorn 27's ``asgi.protocol`` module; the end-to-end tests hold every
 point of the list against the version that is installed.
@@ -25,7 +26,7 @@ from typing import Any, Protocol
 from gunicorn.asgi.parser import UnsupportedTransferCoding
 from gunicorn.asgi.protocol import ASGIProtocol
 
-from . import problems
+from . import problems, target
 
 HEAD_TIMEOUT = 15.0
 """Seconds from the opening of a connection, or its last answer, to the end of a request head."""
@@ -196,6 +197,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             f"{name}: {value}\r\n" for name, value in headers
         )
         self._safe_write(head.encode("latin-1") + b"\r\n" + body)
+
+    def _build_environ(self, request: Any, sockname: Any, peername: Any) -> dict[str, str]:
+        """What the access log is written from."""
+        environ: dict[str, str] = super()._build_environ(request, sockname, peername)
+        logged = {name: target.without_secrets(environ[name]) for name in ("RAW_URI", "PATH_INFO")}
+        return {**environ, **logged}
 
     def _send_response_start(
         self,

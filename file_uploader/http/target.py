@@ -20,6 +20,7 @@ UPLOADS = b"/api/uploads"
 LINKS = b"/api/links"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_LINK_MAC = re.compile(r"(/api/links/[^/?#]*\.)[^/?#]*")
 _ABSOLUTE_FORM = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -68,6 +69,11 @@ def link_path(text: str, name: FileName) -> str:
 def of_upload(path: bytes) -> bool:
     """Whether a raw path is that of the uploads, or of one."""
     return path == UPLOADS or path.startswith(UPLOADS + b"/")
+
+
+def without_secrets(text: str) -> str:
+    """A request target as a log may show it: what makes a link valid is left out."""
+    return _LINK_MAC.sub(r"\1***", text)
 
 
 def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:
