@@ -55,10 +55,13 @@ def test_two_links_never_have_one_text(one: Link, two: Link) -> None:
     assert (one == two) == ((KEYS.sign(one), one.name) == (KEYS.sign(two), two.name))
 
 
-def tampered() -> Iterator[tuple[str, FileName]]:
-    """Links without end that nobody has signed, each close to one that somebody has."""
+def tampered(now: datetime) -> Iterator[tuple[str, FileName]]:
+    """Links without end that nobody has signed, each close to one that is valid ``now``."""
     pick = random.Random(1)
-    signed = [(KEYS.sign(link), link) for link in (LINK, PUT, replace(PUT, overwrite=True))]
+    expires = now + timedelta(hours=1)
+    made = [replace(each, expires=expires) for each in (LINK, PUT, replace(PUT, overwrite=True))]
+    signed = [(KEYS.sign(link), link) for link in made]
+    assert [KEYS.verify(text, link.name, now) for text, link in signed] == made
     forged = LinkKeys([OTHER_KEY])
     while True:
         text, link = pick.choice(signed)
@@ -98,7 +101,7 @@ def tampered() -> Iterator[tuple[str, FileName]]:
 
 
 def test_of_ten_thousand_tampered_links_none_is_accepted() -> None:
-    tries = tampered()
+    tries = tampered(NOW)
     accepted = []
     for _ in range(10_000):
         text, name = next(tries)

@@ -6,6 +6,7 @@ import hashlib
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.http.conftest import BOB, Serve, container
 from tests.http.test_links import post
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
+from tests.test_links import CONTAINER, KEY, tampered
 
 DATA = b"0123456789"
 
@@ -186,6 +188,20 @@ async def test_a_link_that_was_changed(
         assert (answer.status, answer.slug) == (403, "invalid-link"), each
     for same in (f"{head}/%61", f"http://localhost{url}"):
         assert (await nobody("GET", same)).body == DATA
+
+
+async def test_of_ten_thousand_tampered_links_none_is_accepted(
+    client: Client, nobody: Client, double: StorageDouble
+) -> None:
+    double.key = KEY
+    assert container(client) == CONTAINER
+    tries = tampered(datetime.now(UTC).replace(microsecond=0))
+    for _ in range(10_000):
+        text, name = next(tries)
+        double.store(container(client), name.value, DATA)
+        answer = await nobody("GET", f"/api/links/{text}/{quote(name.value)}".encode())
+        assert (answer.status, answer.slug) == (403, "invalid-link"), (text, name)
+        assert "expired" not in answer.json["detail"]
 
 
 async def test_the_literal_path(nobody: Client, client: Client) -> None:
