@@ -24,10 +24,11 @@ class Break(Enum):
 
 @dataclass
 class Request:
-    """One request, as its first line has it."""
+    """One request, as its first line has it, and the bytes of its body."""
 
     method: str
     target: str
+    size: int = 0
 
     def __str__(self) -> str:
         return f"{self.method} {self.target}"
@@ -60,6 +61,49 @@ def get_object(request: Request) -> bool:
     return request.method == "GET" and "/files/" in request.target
 
 
+def head_object(request: Request) -> bool:
+    return request.method == "HEAD" and "/files/" in request.target
+
+
+def delete_object(request: Request) -> bool:
+    return request.method == "DELETE" and "?" not in request.target
+
+
+def list_objects(request: Request) -> bool:
+    return request.method == "GET" and "?list-type=2" in request.target
+
+
+def get_record(request: Request) -> bool:
+    return request.method == "GET" and request.target.endswith("/record")
+
+
+def put_record(request: Request) -> bool:
+    return request.method == "PUT" and request.target.endswith("/record")
+
+
+def get_held(request: Request) -> bool:
+    """Reads what an upload keeps as an object: a tail, a part, the content."""
+    return request.method == "GET" and "/uploads/" in request.target and not get_record(request)
+
+
+def put_held(request: Request) -> bool:
+    """Keeps a tail, or a part, as an object."""
+    return put_object(request) and "/uploads/" in request.target and not put_record(request)
+
+
+def first_tries(matches: Matcher) -> Matcher:
+    """Of the requests that match, every other one with the same target, from the first on."""
+    tried: set[str] = set()
+
+    def first(request: Request) -> bool:
+        if not matches(request):
+            return False
+        tried.symmetric_difference_update({request.target})
+        return request.target in tried
+
+    return first
+
+
 @dataclass
 class FaultyProxy:
     """Hands requests on, one a connection; `breaks` says which it spoils and how often."""
@@ -81,6 +125,10 @@ class FaultyProxy:
 
     def count(self, matches: Matcher) -> int:
         return sum(map(matches, self.requests))
+
+    def sent(self, matches: Matcher) -> int:
+        """The bytes of the bodies of requests that match."""
+        return sum(request.size for request in self.requests if matches(request))
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -105,7 +153,7 @@ class FaultyProxy:
         method, target, _ = lines[0].split(" ", 2)
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        request = Request(method, target)
+        request = Request(method, target, len(body))
         self.requests.append(request)
         how = self._next_break(request)
         if how is Break.HOLD:
