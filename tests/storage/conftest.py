@@ -11,7 +11,9 @@ from botocore.loaders import JSONFileLoader
 
 from file_uploader.model import Container
 from file_uploader.storage.base import Storage
+from file_uploader.uploads import Uploads
 from tests.storage.stores import LocalPlace, Place, S3Place, close_admins, new_container
+from tests.storage.uploading import EXPIRY
 
 KINDS = ["local", "moto", "ceph"]
 EVERY_KIND = [*KINDS, "moto-own-buckets", "ceph-own-buckets"]
@@ -50,3 +52,18 @@ async def store(place: Place) -> Storage:
 @pytest.fixture
 def container() -> Container:
     return new_container()
+
+
+@pytest.fixture
+async def uploads(store: Storage) -> AsyncIterator[Uploads]:
+    made = Uploads(store, expiry=EXPIRY)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def other_node(place: Place) -> AsyncIterator[Uploads]:
+    """The same place, as another process sees it."""
+    made = Uploads(await place.open(), expiry=EXPIRY)
+    yield made
+    await made.aclose()

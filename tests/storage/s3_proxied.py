@@ -12,7 +12,7 @@ from file_uploader.storage.s3 import S3Storage
 from file_uploader.storage.s3.conditions import Conditions
 from file_uploader.uploads import Uploads
 from tests.storage.stores import S3Place
-from tests.storage.test_contract_uploads import EXPIRY
+from tests.storage.uploading import EXPIRY
 from tests.support.s3_proxy import FaultyProxy, faulty_proxy
 from tests.support.s3_servers import Leftovers, S3Server
 

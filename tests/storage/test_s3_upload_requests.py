@@ -12,7 +12,7 @@ from file_uploader.model import Container
 from file_uploader.storage.s3.sizes import MIN_PART
 from tests.storage.s3_proxied import Proxied, proxied
 from tests.storage.stores import read
-from tests.storage.test_contract_uploads import begun, send
+from tests.storage.uploading import begun, send
 from tests.support import s3_proxy
 from tests.support.bodies import KIB, MIB, content
 from tests.support.s3_proxy import Request

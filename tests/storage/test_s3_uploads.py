@@ -25,7 +25,7 @@ from file_uploader.storage.s3.conditions import Support
 from file_uploader.uploads import Piece
 from tests.storage.s3_proxied import Node, Proxied, proxied, proxied_node
 from tests.storage.stores import S3Place, put, read
-from tests.storage.test_contract_uploads import PLAN, begun, piece, send
+from tests.storage.uploading import PLAN, begun, piece, send
 from tests.support import s3_proxy
 from tests.support.bodies import KIB, MIB, Source, content, pieces
 from tests.support.s3_proxy import Break, Request
