@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -30,9 +30,17 @@ def place_of(kind: str, request: pytest.FixtureRequest, directory: Path) -> Plac
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_clients() -> Iterator[None]:
-    """Read botocore's description of S3 once, not again for each store that is opened."""
+    """Read botocore's description of S3 once, not again for each store that is opened.
+
+    By its path alone: each client has a loader of its own, and would keep its 20 MB for ever.
+    """
+    load = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+
+    def load_once(_loader: JSONFileLoader, path: str) -> object:
+        return load(path)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", cache(JSONFileLoader.load_file))
+        patch.setattr(JSONFileLoader, "load_file", load_once)
         yield
     close_admins()
 
@@ -42,6 +50,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     made = place_of(request.param, request, tmp_path)
     yield made
     await made.close()
+    made.forget()
 
 
 @pytest.fixture

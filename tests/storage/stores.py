@@ -67,6 +67,9 @@ class Place(ABC):
         while self._opened:
             await self._opened.pop().aclose()
 
+    def forget(self) -> None:  # noqa: B027 - not every place has something to forget
+        """Give back what the place takes of this process."""
+
     @abstractmethod
     async def _open(self, settings: Mapping[str, Any]) -> Storage: ...
 
@@ -163,6 +166,9 @@ class S3Place(Place):
             secret_key=self._server.secret_key,
         )
         return await S3Storage.connect(replace(config, **settings))
+
+    def forget(self) -> None:
+        self._server.forget_all()
 
     def recipe(self, **settings: int) -> Recipe:
         return {

@@ -25,7 +25,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def content(size: int, seed: object = 0) -> bytes:
     """Bytes that are the same for the same size and seed and do not repeat within."""
     return random.Random(f"{seed}/{size}").randbytes(size)
