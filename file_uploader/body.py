@@ -200,11 +200,12 @@ class _Patience:
 
 
 @asynccontextmanager
-async def read_ahead(body: ClientBody, pause: float) -> AsyncIterator[AsyncIterator[bytes]]:
+async def with_pauses(body: ClientBody, pause: float) -> AsyncIterator[AsyncIterator[bytes]]:
     """Pull a body in a task of its own; yield its chunks, and ``b""`` for each ``pause`` without.
 
     ``pause`` in seconds: so that whoever stores a body can put in safety what has arrived before
-    its client went silent. One chunk is pulled ahead, no more.
+    its client went silent. A chunk is pulled once the one before is done with: what is ahead of a
+    busy store waits in the connection alone, so that many bodies at once stay small.
     """
     chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
 
@@ -224,8 +225,8 @@ async def read_ahead(body: ClientBody, pause: float) -> AsyncIterator[AsyncItera
             if chunk is None:
                 await pulling  # for what it raised
                 return
-            chunks.task_done()
             yield chunk
+            chunks.task_done()
 
     pulling = asyncio.create_task(pull())
     pulling.add_done_callback(lambda _: chunks.put_nowait(None))

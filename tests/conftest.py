@@ -1,13 +1,17 @@
-"""Servers that several suites share, started once a session and only if a test asks for them."""
+"""Servers that several suites share, started once a run and only if a test asks for them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.s3_servers import MissingProgramsError, S3Server, ceph_rgw, moto_server
+from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
+from tests.support.s3_servers import S3Server, moto_server
+from tests.support.shared import Described, shared
 
 
 @pytest.fixture(scope="session")
@@ -18,12 +22,29 @@ def moto() -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="session")
-def ceph() -> Iterator[S3Server]:
-    """A real Ceph RGW. Skips where Ceph is not installed, but fails if ``CI`` is set."""
+def ceph_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    """A real Ceph for all processes. Skips where it is not installed, fails if ``CI`` is set."""
+    directory = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        directory = directory.parent
+    directory = directory / "ceph"
+    directory.mkdir(exist_ok=True)
     try:
-        with ceph_rgw() as server:
-            yield server
+        with shared(directory, _ceph) as node:
+            yield Ceph(node["endpoint"], Path(node["config"]))
     except MissingProgramsError as error:
         if os.environ.get("CI"):
             pytest.fail(f"needs Ceph: {error}")
         pytest.skip(f"needs Ceph: {error}")
+
+
+@contextlib.contextmanager
+def _ceph() -> Iterator[Described]:
+    with ceph_rgw() as node:
+        yield {"endpoint": node.endpoint, "config": str(node.config)}
+
+
+@pytest.fixture(scope="session")
+def ceph(ceph_node: Ceph) -> S3Server:
+    """Ceph for one process: its buckets are its own."""
+    return ceph_node.new_user()

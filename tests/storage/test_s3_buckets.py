@@ -13,8 +13,9 @@ from file_uploader.errors import ConfigurationError, NoSuchFile, StorageFull, St
 from file_uploader.model import Container, FileName, ListQuery, Usage
 from file_uploader.storage.s3 import S3Config, S3Storage
 from tests.storage.stores import S3Place, new_container, put, read
+from tests.support.ceph import Ceph
 from tests.support.listing import names_in
-from tests.support.s3_servers import S3Server, ceph_user_with_few_buckets
+from tests.support.s3_servers import S3Server
 
 KINDS = pytest.mark.parametrize("kind", ["moto", "ceph"])
 ZERO = timedelta(0)
@@ -59,9 +60,9 @@ async def test_a_bucket_of_its_own_is_made_when_first_needed(
     server.remove_bucket(own)
 
 
-async def test_no_more_buckets_is_full(ceph: S3Server, container: Container) -> None:
+async def test_no_more_buckets_is_full(ceph_node: Ceph, container: Container) -> None:
     """Ceph gives a user 1,000 buckets; this one may have two."""
-    limited = ceph_user_with_few_buckets(ceph)
+    limited = ceph_node.new_user("--max-buckets=2")
     bucket = limited.fresh_bucket()
     pattern = f"{bucket}-{{container}}"
     store = await S3Storage.connect(config_of(limited, bucket, container_bucket=pattern))

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from file_uploader.body import ClientBody, read_ahead
+from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
 from file_uploader.model import Appended, Container, Upload, UploadState
 
@@ -102,7 +102,7 @@ class LocalUploads:
         try:
             await appending.begin()
             try:
-                async with read_ahead(body, PAUSE) as chunks:
+                async with with_pauses(body, PAUSE) as chunks:
                     async for chunk in chunks:
                         await appending.add(chunk)
                         if appending.due(silent=not chunk) and not body.all_or_nothing:

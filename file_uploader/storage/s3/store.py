@@ -49,7 +49,7 @@ from .uploads import S3Uploads
 
 logger = logging.getLogger(__name__)
 
-OVERHEAD = 128 * 1024
+OVERHEAD = 192 * 1024
 """Bytes that an upload holds beside its parts: what was read of its socket and waits, and what is
 in hand."""
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from file_uploader.body import ClientBody, read_ahead
+from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, FileUploaderError, NoSuchUpload, StorageError
 from file_uploader.model import Appended, Container, FileName, Upload
 from file_uploader.owned import OwnedTasks
@@ -94,7 +94,7 @@ class S3Uploads:
             )
             try:
                 try:
-                    async with read_ahead(body, PAUSE) as chunks:
+                    async with with_pauses(body, PAUSE) as chunks:
                         async for chunk in chunks:
                             await appending.add(chunk)
                             if body.all_or_nothing:
