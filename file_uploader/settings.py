@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     cors_origins: Origins = ()
     interim_responses: bool = True
     link_keys: LinkSecrets = ()
+    direct_downloads: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -23,6 +23,7 @@ from file_uploader.uploads import Uploads
 
 from . import cors, problems
 from .contents import Contents
+from .direct import DirectDownloads
 from .files import Files
 from .links import LinkResources
 from .listing import Listing
@@ -139,7 +140,8 @@ def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseR
     files = Files(storage, Contents(storage, limits), resumable)
     secrets = [key.get_secret_value().encode() for key in settings.link_keys]
     links = Links(storage, secrets)
-    shared = LinkResources(links, storage, limits)
+    direct = DirectDownloads(storage) if settings.direct_downloads else None
+    shared = LinkResources(links, storage, limits, direct)
     resources = UploadResources(uploads, tus, resumable, settings.idle_timeout)
     return [
         PrivateRoute("/api/files", Listing(storage, settings.idle_timeout).endpoints),

@@ -105,7 +105,7 @@ class Contents:
 
     async def get(self, call: Call, container: Container, name: FileName) -> Response:
         """Send the file, a range of it, or nothing where the client has it already."""
-        download = _download(call)
+        download = download_wanted(call)
         if not conditions.CONDITIONAL.intersection(call.headers):
             return await self._send(call, container, name, download=download)
         tries = _OPEN_TRIES
@@ -133,7 +133,7 @@ class Contents:
 
     async def head(self, call: Call, container: Container, name: FileName) -> Response:
         """Describe the file; Range counts for GET only (RFC 9110, 14.2)."""
-        download = _download(call)
+        download = download_wanted(call)
         info = await self._storage.head(container, name)
         headers = self._describe(call, info, download=download)
         if conditions.not_modified(call.headers, info):
@@ -183,7 +183,8 @@ class Contents:
         return headers
 
 
-def _download(call: Call) -> bool:
+def download_wanted(call: Call) -> bool:
+    """Whether the file is to be saved, not shown. Raises `InvalidParameter` for another query."""
     return "download" in target.parameters(call.query, ("download",))
 
 

@@ -25,6 +25,7 @@ from file_uploader.storage.base import Storage
 
 from . import documents, target
 from .contents import Contents, planned
+from .direct import DirectDownloads
 from .interop import version_of
 from .problems import PRIVATE
 from .routing import Call, Endpoint, LinkEndpoint
@@ -44,9 +45,16 @@ def kept_caching(metadata: Metadata) -> Mapping[str, str]:
 class LinkResources:
     """The endpoints: of links, and of what one leads to."""
 
-    def __init__(self, links: Links, storage: Storage, limits: TransferLimits) -> None:
+    def __init__(
+        self,
+        links: Links,
+        storage: Storage,
+        limits: TransferLimits,
+        direct: DirectDownloads | None,
+    ) -> None:
         self._links = links
         self._limits = limits
+        self._direct = direct
         self._contents = Contents(storage, limits, caching=kept_caching)
 
     @property
@@ -74,7 +82,11 @@ class LinkResources:
         )
 
     async def get(self, call: Call, link: Link) -> Response:
-        """Send the link's file."""
+        """Send the link's file, or say where the store sends it."""
+        if self._direct is not None:
+            elsewhere = await self._direct.redirect(call, link)
+            if elsewhere is not None:
+                return elsewhere
         return await self._contents.get(call, link.container, link.name)
 
     async def head(self, call: Call, link: Link) -> Response:

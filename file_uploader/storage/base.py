@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from file_uploader.body import ClientBody
@@ -164,6 +165,16 @@ class Storage(Protocol):
         With ``etag``, only that version: raises `PreconditionFailed` if the file has another one
         by now. Raises `NoSuchFile`. ``byte_range`` lies within the file (the caller has seen its
         size).
+        """
+        ...
+
+    async def direct_url(
+        self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
+    ) -> str | None:
+        """A URL at which the store itself sends the file to anybody, for ``lifetime`` from now.
+
+        With ``disposition`` as its Content-Disposition. None for a store that serves nobody but
+        this process. Whether there is such a file is not looked at.
         """
         ...
 

@@ -229,7 +229,7 @@ def test_an_upload_that_is_too_slow_ends(backend: Backend, log: Path) -> None:
                     refused += 1
                     if refused == 5:
                         break
-            assert refused, "it was never refused"
+            assert refused, f"it was never refused: {log.read_text()}"
             fast.send(NEW[sent:1_000_000])
             assert fast.read_answer("PUT").status == 204
             over.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from tests.e2e.clients.wire import connected
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Answer, Connection
-from tests.support.service import Backend, Service, service
+from tests.support.service import Backend, S3Backend, Service, service
 
 DATA = content(300 * 1024)
 
@@ -52,3 +53,20 @@ def _ask(running: Service, worker: int, method: str, path: str, data: bytes = b"
     with connected(running, worker) as client:
         client.send(raw.head(method, path, None, fields) + data)
         return client.read_answer(method)
+
+
+def test_direct_downloads_pass_the_service_by(ceph_backend: S3Backend, log: Path) -> None:
+    with service(ceph_backend, log, settings={"DIRECT_DOWNLOADS": "true"}) as running:
+        put = _made(running, "PUT")
+        assert _ask(running, running.workers()[0], "PUT", put, DATA).status == 204
+        url = running.url + _made(running, "GET")
+        found = subprocess.run(
+            ["curl", "-sSL", "-o", "-", "-w", "%{stderr}%{num_redirects} %{http_code}", url],
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        assert found.stderr == b"1 200"
+        assert bool(found.stdout == DATA)
+    (line,) = [line for line in log.read_text().splitlines() if '"GET /api/links/' in line]
+    assert '" 307 0 ' in line

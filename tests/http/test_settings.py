@@ -57,6 +57,7 @@ def test_defaults() -> None:
         "cors_origins": (),
         "interim_responses": True,
         "link_keys": (),
+        "direct_downloads": False,
     }
 
 
@@ -105,6 +106,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("INTERIM_RESPONSES", "true", True),
     ("INTERIM_RESPONSES", "", True),
     ("LINK_KEYS", "", ()),
+    ("DIRECT_DOWNLOADS", "true", True),
     ("LINK_KEYS", "x" * 32, (SecretStr("x" * 32),)),
     ("LINK_KEYS", f" {'x' * 32} , {'y' * 99}", (SecretStr("x" * 32), SecretStr("y" * 99))),
     ("AWS_REGION", "ru-1", "ru-1"),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlencode
 
 from file_uploader.body import ClientBody
 from file_uploader.errors import NoSuchFile, PreconditionFailed
@@ -52,11 +53,13 @@ class StorageDouble:
 
     ``before[step]`` runs first at each of the steps: the methods by their names, ``commit``
     (between the last byte of a put and its effect), ``chunk`` (before each chunk of a download),
-    ``page`` (before each page of a list). ``calls`` counts the steps.
+    ``page`` (before each page of a list). ``calls`` counts the steps. ``direct`` is where files
+    can be had without us.
     """
 
     def __init__(self, *, page_size: int = 1000, chunk_size: int = 64 * 1024) -> None:
         self.files: dict[Container, dict[str, tuple[FileInfo, bytes]]] = {}
+        self.direct: str | None = None
         self.before: dict[str, Hook] = {}
         self.calls: Counter[str] = Counter()
         self.page_size = page_size
@@ -126,6 +129,14 @@ class StorageDouble:
             yield Content(info, self._chunks(data))
         finally:
             self.open_files -= 1
+
+    async def direct_url(
+        self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
+    ) -> str | None:
+        if self.direct is None:
+            return None
+        seconds = lifetime.total_seconds()
+        return f"{self.direct}/{quote(name.value)}?{urlencode({str(seconds): disposition})}"
 
     async def delete(
         self,

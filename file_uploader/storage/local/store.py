@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -143,6 +144,11 @@ class LocalStorage:
         finally:
             if not inline:  # Then there may be a descriptor, or a thread that is about to get one.
                 self._reading.detach(blob.close)
+
+    async def direct_url(
+        self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
+    ) -> None:
+        """See `Storage.direct_url`: there is none."""
 
     async def delete(
         self,

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from aiobotocore.config import AioConfig
@@ -161,6 +162,16 @@ class Client:
     async def fetch(self, **address: str) -> tuple[dict[str, Any], bytes]:
         """GetObject of something small; a body that breaks is a reason to try again, too."""
         return await self._retrying("get_object", MAX_ATTEMPTS, lambda: self._fetch(address))
+
+    async def presigned(self, operation: str, lifetime: timedelta, **parameters: Any) -> str:
+        """A URL that makes this request for whoever has it. Raises `StorageError`."""
+        try:
+            url: str = await self._client.generate_presigned_url(
+                operation, Params=parameters, ExpiresIn=int(lifetime.total_seconds())
+            )
+        except ANY_ERROR as error:
+            raise translated(operation, error) from None
+        return url
 
     async def _retrying(
         self, operation: str, attempts: int, attempt_once: Callable[[], Awaitable[T]]

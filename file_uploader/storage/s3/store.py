@@ -11,6 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Self
 
 from file_uploader.body import ClientBody
@@ -155,6 +156,17 @@ class S3Storage:
         place = self._layout.place(container)
         own_bucket = self._layout.own_buckets
         return reading.opened(self._client, place, name, etag, byte_range, own_bucket=own_bucket)
+
+    async def direct_url(
+        self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
+    ) -> str | None:
+        """See `Storage.direct_url`: a presigned GetObject."""
+        return await self._client.presigned(
+            "get_object",
+            lifetime,
+            **self._layout.place(container).address(name),
+            ResponseContentDisposition=disposition,
+        )
 
     async def delete(
         self, container: Container, name: FileName, *, precondition: Precondition = UNCONDITIONAL
