@@ -1,0 +1,184 @@
+/** Uploads from this page: Uppy, speaking tus, and recovering after a reload. */
+
+import { signal } from "@preact/signals";
+import Uppy, { type Meta, type UppyFile } from "@uppy/core";
+import Dashboard from "@uppy/dashboard";
+import DropTarget from "@uppy/drop-target";
+import GoldenRetriever from "@uppy/golden-retriever";
+import english from "@uppy/locales/lib/en_US.js";
+import russian from "@uppy/locales/lib/ru_RU.js";
+import Tus, { type TusBody } from "@uppy/tus";
+import { Failure, listUnfinished, type Unfinished } from "./api";
+import { type Language, t } from "./i18n";
+import { folder, noteStored } from "./listing";
+import { report, warn } from "./notices";
+import { tabId, token } from "./session";
+
+/** `filename` is the whole name, with its folders. */
+interface FileMeta extends Meta {
+  filename?: string;
+}
+
+type File = UppyFile<FileMeta, TusBody>;
+export type Uploader = Uppy<FileMeta, TusBody>;
+
+const locales = { en: english, ru: russian };
+
+/** Bytes in one request: what is lost when the server is killed in the middle of one. */
+const CHUNK = 16 * 2 ** 20;
+
+/** A second, and up to half a minute for as long as it takes: the network comes back some time. */
+const RETRIES = [1, 1, 2, 3, 5, 10, 20, ...Array<number>(2000).fill(30)].map((s) => s * 1000);
+
+/** Bytes of which the browser keeps a copy, to go on after a reload; larger files are asked for. */
+const KEPT_FILE = 2 * 2 ** 30;
+const KEPT_IN_ALL = 4 * 2 ** 30;
+
+/** What the server has of other uploads, from before or from elsewhere. */
+export const unfinished = signal<Unfinished[]>([]);
+
+const idOf = (url: string) => url.slice(url.lastIndexOf("/") + 1);
+
+/** The uploader of this tab, for the current token. */
+export function startUploader(): Uploader {
+  const uppy: Uploader = new Uppy<FileMeta, TusBody>({
+    id: `page-${tabId()}`,
+    autoProceed: true,
+    onBeforeFileAdded: prepare,
+    // The page tells what goes wrong by itself, in words.
+    logger: { debug: () => {}, warn: () => {}, error: () => {} },
+  });
+  uppy.use(Tus, {
+    endpoint: "/api/uploads",
+    headers: () => ({ "X-Auth-Token": token.value ?? "" }),
+    chunkSize: CHUNK,
+    retryDelays: RETRIES,
+    limit: 4,
+    allowedMetaFields: ["filename", "filetype"],
+    // The same file may be meant for another folder, or be stored again after it was deleted:
+    // what goes on is only what is listed as unfinished, or was under way before a reload.
+    storeFingerprintForResuming: false,
+  });
+  uppy.use(GoldenRetriever, { indexedDB: limits() });
+  uppy.on("restored", () => {
+    const files = uppy.getFiles();
+    const all = files.length > 0 && files.every((file) => !file.isGhost);
+    if (all) uppy.emit("restore-confirmed");
+  });
+  uppy.on("upload-success", (file) => {
+    const name = file?.meta.filename;
+    if (name && file.size !== null) noteStored(name, file.size);
+    if (file) forgetUnfinished(file.tus?.uploadUrl);
+  });
+  uppy.on("upload-error", (file, error, response) => {
+    report(failureOf(error, response), file?.meta.filename ?? file?.name);
+  });
+  uppy.on("restriction-failed", (_file, error) => warn(error.message));
+  return uppy;
+}
+
+/** Show the uploader, and let files be dropped anywhere. */
+export function mount(uppy: Uploader, target: HTMLElement, language: Language): () => void {
+  uppy.use(Dashboard, {
+    target,
+    inline: true,
+    width: "100%",
+    height: 320,
+    theme: "auto",
+    fileManagerSelectionType: "both",
+    proudlyDisplayPoweredByUppy: false,
+    disableInformer: true,
+    singleFileFullScreen: false,
+    locale: locales[language],
+  });
+  uppy.use(DropTarget, { target: document.body });
+  const paste = (event: ClipboardEvent) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0 || event.defaultPrevented) return;
+    event.preventDefault();
+    uppy.addFiles(files.map((data) => ({ name: data.name, type: data.type, data })));
+  };
+  document.addEventListener("paste", paste);
+  return () => {
+    document.removeEventListener("paste", paste);
+    for (const id of ["DropTarget", "Dashboard"]) {
+      const plugin = uppy.getPlugin(id);
+      if (plugin) uppy.removePlugin(plugin);
+    }
+  };
+}
+
+export function setLanguage(uppy: Uploader, language: Language): void {
+  uppy.setOptions({ locale: locales[language] });
+  uppy.getPlugin("Dashboard")?.setOptions({ locale: locales[language] });
+}
+
+/** Stop without a trace on this device; what the server has stays there. */
+export function stopUploader(uppy: Uploader): void {
+  uppy.pauseAll();
+  uppy.clear();
+  uppy.destroy();
+}
+
+/** Go on with an upload that the server knows; false if the file cannot be the same. */
+export function resume(uppy: Uploader, upload: Unfinished, data: globalThis.File): boolean {
+  const own = upload.name?.slice(upload.name.lastIndexOf("/") + 1);
+  if (own !== data.name || (upload.length !== null && upload.length !== data.size)) return false;
+  const id = uppy.addFile({
+    name: data.name,
+    type: data.type,
+    data,
+    meta: { filename: upload.name ?? data.name },
+  });
+  uppy.setFileState(id, {
+    tus: { ...uppy.getFile(id).tus, uploadUrl: `/api/uploads/${upload.id}` },
+  });
+  return true;
+}
+
+/** Ask for the unfinished uploads; those of this page are not among them. */
+export async function lookForUnfinished(uppy: Uploader): Promise<void> {
+  try {
+    const found = await listUnfinished();
+    const own = new Set(uppy.getFiles().map((file) => idOf(file.tus?.uploadUrl ?? "")));
+    unfinished.value = found.filter((upload) => !own.has(upload.id));
+  } catch (error) {
+    report(error);
+  }
+}
+
+export function forgetUnfinished(url: string | null | undefined): void {
+  if (!url) return;
+  const id = idOf(url);
+  unfinished.value = unfinished.value.filter((upload) => upload.id !== id);
+}
+
+/** Say where a file goes. It is known by that, too: one file may go to several places. */
+function prepare(file: File, files: Record<string, File>): File | boolean {
+  const path = String(file.meta.relativePath || file.name).replace(/^\/+/, "");
+  const filename = file.meta.filename ?? folder.value + path;
+  const id = `${file.id}-${encodeURIComponent(filename)}`;
+  const known = files[id];
+  if (known?.isGhost) return { ...known, isGhost: false, data: file.data } as File;
+  if (known && !known.progress.uploadComplete && !known.error) {
+    warn(t("alreadyUploading", { name: filename }));
+    return false;
+  }
+  return { ...file, id, meta: { ...file.meta, filename, filetype: file.type } } as File;
+}
+
+function failureOf(error: { message: string }, response?: { status?: number; body?: TusBody }) {
+  const status = response?.status ?? 0;
+  try {
+    const problem = JSON.parse(response?.body?.xhr.responseText ?? "");
+    return new Failure(status, String(problem.detail ?? ""));
+  } catch {
+    return new Failure(status, status ? error.message : "");
+  }
+}
+
+/** The plugin passes these on to its store, though its types do not say so. */
+function limits(): { name?: string; version?: number } {
+  const options = { maxFileSize: KEPT_FILE, maxTotalSize: KEPT_IN_ALL };
+  return options as object;
+}
