@@ -31,19 +31,16 @@ export const complete = computed(() => next.value === null);
 const natural = computed(() => order.value.by === "name" && !order.value.down);
 
 export const shown = computed<Entry[]>(() => {
-  if (natural.value) return loaded.value;
+  if (natural.value || !complete.value) return loaded.value;
   const { by, down } = order.value;
-  const sign = down ? -1 : 1;
-  const compare = {
-    name: (a: Entry, b: Entry) => sign * compareNames(nameOf(a), nameOf(b)),
-    size: (a: Entry, b: Entry) => sign * (sizeOf(a) - sizeOf(b)),
-    modified: (a: Entry, b: Entry) => sign * (momentOf(a) < momentOf(b) ? -1 : 1),
-  }[by];
-  return loaded.value.toSorted(compare);
+  if (by === "name") return loaded.value.toReversed();
+  const rank = by === "size" ? sizeOf : momentOf;
+  const sorted = loaded.value.toSorted((a, b) => rank(a) - rank(b));
+  return down ? sorted.reverse() : sorted;
 });
 
 const sizeOf = (entry: Entry) => (isFolder(entry) ? -1 : entry.size);
-const momentOf = (entry: Entry) => (isFolder(entry) ? "" : entry.last_modified);
+const momentOf = (entry: Entry) => (isFolder(entry) ? -1 : Date.parse(entry.last_modified));
 
 let abort = new AbortController();
 

@@ -1,18 +1,19 @@
 /** File names: paths with `/`, ordered as the server orders them. */
 
-const encoder = new TextEncoder();
-
-/** The order of UTF-8 bytes, which that of UTF-16 units is not for all characters. */
+/** The order of UTF-8 bytes: that of UTF-16 units, but for characters beyond U+FFFF. */
 export function compareNames(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
-  let at = 0;
-  while (at < length && a.charCodeAt(at) === b.charCodeAt(at)) at += 1;
-  if (at === length) return a.length - b.length;
-  const [x, y] = [a.charCodeAt(at), b.charCodeAt(at)];
-  if (x < 0xd800 || y < 0xd800) return x - y;
-  const [left, right] = [encoder.encode(a.slice(at)), encoder.encode(b.slice(at))];
-  const differs = left.findIndex((byte, index) => byte !== right[index]);
-  return (left[differs] ?? 0) - (right[differs] ?? 0);
+  for (let at = 0; at < length; at += 1) {
+    const difference = rank(a.charCodeAt(at)) - rank(b.charCodeAt(at));
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Puts surrogates, which make the characters beyond U+FFFF, behind all other units. */
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 /** The name as it stands in the path of a URL: slashes stay. */

@@ -113,11 +113,13 @@ export function setLanguage(uppy: Uploader, language: Language): void {
   uppy.getPlugin("Dashboard")?.setOptions({ locale: locales[language] });
 }
 
-/** Stop without a trace on this device; what the server has stays there. */
+/**
+ * Stop without a trace on this device; what the server has stays there. (`destroy` would cancel,
+ * and so remove it.)
+ */
 export function stopUploader(uppy: Uploader): void {
   uppy.pauseAll();
   uppy.clear();
-  uppy.destroy();
 }
 
 /** Go on with an upload that the server knows; false if the file cannot be the same. */

@@ -1,4 +1,5 @@
 import { token } from "../session";
+import { openDialogs } from "./Dialog";
 import { Header } from "./Header";
 import { Main } from "./Main";
 import { Notices } from "./Notices";
@@ -9,7 +10,7 @@ export function App() {
     <>
       <Header />
       {token.value === null ? <Welcome /> : <Main key={token.value} />}
-      <Notices />
+      {openDialogs.value === 0 && <Notices />}
     </>
   );
 }

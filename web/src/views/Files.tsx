@@ -25,7 +25,13 @@ import { Table } from "./Table";
 const PAUSE = 150;
 
 /** The folder stands in the URL's fragment, which no server sees: so "back" works. */
-const folderOfUrl = () => decodeURIComponent(location.hash.slice(1));
+function folderOfUrl(): string {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
 
 export function goTo(name: string): void {
   location.hash = encodeURIComponent(name).replaceAll("%2F", "/");

@@ -102,6 +102,15 @@ function Head({ column, title, ...more }: { column: Column; title: string; class
   );
 }
 
+function Icon({ folder }: { folder: boolean }) {
+  const path = folder ? "M1 3h5l2 2h7v9H1z" : "M3 1h7l3 3v11H3zM9.500 2v3h3";
+  return (
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
+      <path d={path} fill={folder ? "currentColor" : "none"} stroke="currentColor" />
+    </svg>
+  );
+}
+
 interface RowProps {
   entry: Entry;
   index: number;
@@ -130,7 +139,7 @@ function Row({ entry, index, selected, onOpen }: RowProps) {
           aria-label={t("open", { name: label })}
           onClick={() => (isFolder(entry) ? goTo(name) : onOpen(entry))}
         >
-          <span aria-hidden="true">{isFolder(entry) ? "📁 " : "📄 "}</span>
+          <Icon folder={isFolder(entry)} />
           {label}
         </button>
       </div>
