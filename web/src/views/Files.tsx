@@ -106,7 +106,7 @@ function Trail() {
 }
 
 function Search() {
-  const timer = useRef(0);
+  const timer = useRef<ReturnType<typeof setTimeout>>();
   const find = (text: string) => {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => openFolder(folder.value, text), PAUSE);
