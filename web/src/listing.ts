@@ -35,8 +35,9 @@ export const shown = computed<Entry[]>(() => {
   const { by, down } = order.value;
   if (by === "name") return loaded.value.toReversed();
   const rank = by === "size" ? sizeOf : momentOf;
-  const sorted = loaded.value.toSorted((a, b) => rank(a) - rank(b));
-  return down ? sorted.reverse() : sorted;
+  const ranked = loaded.value.map((entry) => ({ entry, rank: rank(entry) }));
+  ranked.sort((a, b) => (down ? b.rank - a.rank : a.rank - b.rank));
+  return ranked.map(({ entry }) => entry);
 });
 
 const sizeOf = (entry: Entry) => (isFolder(entry) ? -1 : entry.size);

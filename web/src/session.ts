@@ -14,6 +14,9 @@ export const token = signal<string | null>(
   sessionStorage.getItem(TOKEN) ?? localStorage.getItem(TOKEN),
 );
 
+/** Whether the token was made on this page just now, and has to be seen once. */
+export const fresh = signal(false);
+
 /** Whether the token is kept when the tab is closed. */
 export const kept = signal(localStorage.getItem(TOKEN) !== null);
 
@@ -37,6 +40,12 @@ export function signIn(value: string, keep: boolean): void {
   keepToken(keep);
 }
 
+/** Begin with a token that nobody has seen yet. */
+export function signUp(keep: boolean): void {
+  fresh.value = true;
+  signIn(newToken(), keep);
+}
+
 /** Keep the token on this device, or for this tab only. */
 export function keepToken(keep: boolean): void {
   if (token.value === null) return;
@@ -51,6 +60,7 @@ export function signOut(): void {
   for (const storage of [localStorage, sessionStorage]) storage.removeItem(TOKEN);
   sessionStorage.removeItem(TAB);
   kept.value = false;
+  fresh.value = false;
   token.value = null;
 }
 

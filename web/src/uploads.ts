@@ -14,9 +14,10 @@ import { folder, noteStored } from "./listing";
 import { report, warn } from "./notices";
 import { tabId, token } from "./session";
 
-/** `filename` is the whole name, with its folders. */
+/** `filename` is the whole name, with its folders; `replace`: also where there is such a file. */
 interface FileMeta extends Meta {
   filename?: string;
+  replace?: boolean;
 }
 
 type File = UppyFile<FileMeta, TusBody>;
@@ -37,6 +38,9 @@ const KEPT_IN_ALL = 4 * 2 ** 30;
 /** What the server has of other uploads, from before or from elsewhere. */
 export const unfinished = signal<Unfinished[]>([]);
 
+/** The ids and names of uploads that would replace a file, and wait for somebody to say so. */
+export const existing = signal<ReadonlyMap<string, string>>(new Map());
+
 const idOf = (url: string) => url.slice(url.lastIndexOf("/") + 1);
 
 /** The uploader of this tab, for the current token. */
@@ -50,7 +54,10 @@ export function startUploader(): Uploader {
   });
   uppy.use(Tus, {
     endpoint: "/api/uploads",
-    headers: () => ({ "X-Auth-Token": token.value ?? "" }),
+    headers: (file) => ({
+      "X-Auth-Token": token.value ?? "",
+      ...(file.meta.replace ? {} : { "If-None-Match": "*" }),
+    }),
     chunkSize: CHUNK,
     retryDelays: RETRIES,
     limit: 4,
@@ -71,8 +78,13 @@ export function startUploader(): Uploader {
     if (file) forgetUnfinished(file.tus?.uploadUrl);
   });
   uppy.on("upload-error", (file, error, response) => {
-    report(failureOf(error, response), file?.meta.filename ?? file?.name);
+    const failure = failureOf(error, response);
+    const name = file?.meta.filename ?? file?.name;
+    if (file && name && failure.status === 412) {
+      existing.value = new Map([...existing.value, [file.id, name]]);
+    } else report(failure, name);
   });
+  uppy.on("file-removed", (file) => answered([file.id]));
   uppy.on("restriction-failed", (_file, error) => warn(error.message));
   return uppy;
 }
@@ -120,6 +132,7 @@ export function setLanguage(uppy: Uploader, language: Language): void {
 export function stopUploader(uppy: Uploader): void {
   uppy.pauseAll();
   uppy.clear();
+  existing.value = new Map();
 }
 
 /** Go on with an upload that the server knows; false if the file cannot be the same. */
@@ -136,6 +149,26 @@ export function resume(uppy: Uploader, upload: Unfinished, data: globalThis.File
     tus: { ...uppy.getFile(id).tus, uploadUrl: `/api/uploads/${upload.id}` },
   });
   return true;
+}
+
+/** Upload what waits for it, whatever is there. */
+export function replaceExisting(uppy: Uploader): void {
+  const ids = [...existing.value.keys()];
+  answered(ids);
+  for (const id of ids) {
+    uppy.setFileMeta(id, { replace: true });
+    uppy.retryUpload(id);
+  }
+}
+
+/** Leave what is there. */
+export function keepExisting(uppy: Uploader): void {
+  uppy.removeFiles([...existing.value.keys()]);
+}
+
+function answered(ids: readonly string[]): void {
+  const left = [...existing.value].filter(([id]) => !ids.includes(id));
+  if (left.length < existing.value.size) existing.value = new Map(left);
 }
 
 /** Ask for the unfinished uploads; those of this page are not among them. */

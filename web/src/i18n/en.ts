@@ -44,6 +44,9 @@ export const en = {
   discardText: "What has arrived of {name} is removed.",
   otherFile: "That is another file. Choose {name} with {size}.",
   noName: "a part without a name",
+  existsQuestion: "Replace {count} that are there already?",
+  replace: "Replace",
+  keepOld: "Keep what is there",
   alreadyUploading: "{name} is being uploaded already.",
 
   files: "Files",

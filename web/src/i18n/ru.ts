@@ -44,6 +44,9 @@ export const ru: Texts = {
   discardText: "То, что пришло от {name}, будет удалено.",
   otherFile: "Это другой файл. Выберите {name} размером {size}.",
   noName: "часть без имени",
+  existsQuestion: "Заменить то, что здесь уже есть: {count}?",
+  replace: "Заменить",
+  keepOld: "Оставить как есть",
   alreadyUploading: "{name} уже загружается.",
 
   files: "Файлы",

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { chooseLanguage, LANGUAGES, language, t } from "../i18n";
-import { keepToken, kept, signOut, token } from "../session";
+import { fresh, keepToken, kept, signOut, token } from "../session";
 import { Confirm } from "./Confirm";
 import { Copy } from "./Copy";
 
@@ -27,7 +27,7 @@ export function Header() {
 }
 
 function TokenControls({ value }: { value: string }) {
-  const [visible, show] = useState(false);
+  const [visible, show] = useState(fresh.value);
   const [asking, ask] = useState(false);
   return (
     <div class="line">

@@ -2,7 +2,14 @@ import { useEffect, useRef } from "preact/hooks";
 import { curlUpload } from "../curl";
 import { language, t } from "../i18n";
 import { folder } from "../listing";
-import { mount, setLanguage, type Uploader } from "../uploads";
+import {
+  existing,
+  keepExisting,
+  mount,
+  replaceExisting,
+  setLanguage,
+  type Uploader,
+} from "../uploads";
 import { Curl } from "./Curl";
 
 export function Upload({ uppy }: { uppy: Uploader }) {
@@ -16,8 +23,35 @@ export function Upload({ uppy }: { uppy: Uploader }) {
     <section class="card" aria-labelledby="upload">
       <h2 id="upload">{t("upload")}</h2>
       <p class="quiet name">{t("uploadInto", { folder: folder.value || t("allFiles") })}</p>
+      <Existing uppy={uppy} />
       <div ref={place} />
       <Curl commands={[[t("curlUpload"), curlUpload(location.origin, folder.value)]]} />
     </section>
+  );
+}
+
+/** The question whether files that are there already are to be replaced. */
+function Existing({ uppy }: { uppy: Uploader }) {
+  const names = [...existing.value.values()];
+  return (
+    <div role="alert">
+      {names.length > 0 && (
+        <div class="card">
+          <p>{t("existsQuestion", { count: String(names.length) })}</p>
+          <p class="quiet name">
+            {names.slice(0, 5).join(", ")}
+            {names.length > 5 && ", …"}
+          </p>
+          <div class="line">
+            <button type="button" onClick={() => keepExisting(uppy)}>
+              {t("keepOld")}
+            </button>
+            <button type="button" class="bad" onClick={() => replaceExisting(uppy)}>
+              {t("replace")}
+            </button>
+          </div>
+        </div>
+      )}
+    </div>
   );
 }

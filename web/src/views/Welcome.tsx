@@ -1,7 +1,7 @@
 import { useId, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { inform } from "../notices";
-import { newToken, readToken, signIn } from "../session";
+import { readToken, signIn, signUp } from "../session";
 
 export function Welcome() {
   const [text, setText] = useState("");
@@ -10,7 +10,7 @@ export function Welcome() {
   const hint = useId();
   const form = useId();
   const make = () => {
-    signIn(newToken(), keep);
+    signUp(keep);
     inform(t("newTokenNotice"));
   };
   const use = (event: Event) => {
