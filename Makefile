@@ -9,6 +9,9 @@ ARGS =
 PARALLEL = -n 4 --dist worksteal
 IMAGE = file_uploader:latest
 NAME = file_uploader
+PAGE = file_uploader/http/static/index.html
+# npm writes this when it has installed everything.
+NODE_MODULES = web/node_modules/.package-lock.json
 COMPOSE_FILE = docker/docker-compose.yml
 
 # The Compose plugin where it is installed, else the stand-alone program.
@@ -20,27 +23,49 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
-run: $(VENV)/.runtime ## serve on HOST:PORT (0.0.0.0:8080)
+run: $(VENV)/.runtime page-if-npm ## serve on HOST:PORT (0.0.0.0:8080)
 	exec $(BIN)/gunicorn app:app
 
 .PHONY: start-gunicorn
-start-gunicorn: $(VENV)/.runtime ## serve on port 8080 with one worker, reloading changed code
+start-gunicorn: $(VENV)/.runtime page-if-npm ## serve on port 8080 with one worker, reloading changed code
 	exec $(BIN)/gunicorn app:app -b 0.0.0.0:8080 --reload -w 1
 
+.PHONY: page
+page: $(NODE_MODULES) ## build the page; needs npm
+	npm --prefix web run build
+
+# The API does without the page, so nothing that goes wrong with it is a reason not to serve.
+.PHONY: page-if-npm
+page-if-npm:
+	@test -e $(PAGE) || { command -v npm >/dev/null && $(MAKE) --no-print-directory page; } || \
+		echo "The page is not built (that needs npm); serving without it." >&2
+
 .PHONY: test
-test: $(VENV)/.test ## run the tests
+test: $(VENV)/.test test-page ## run the tests
 	$(BIN)/pytest -v $(PARALLEL) $(ARGS)
 
 .PHONY: test-heavy
-test-heavy: $(VENV)/.test ## run the tests that take minutes
+test-heavy: $(VENV)/.test page ## run the tests that take minutes
 	$(BIN)/pytest -v -m 'heavy and not alone' -n 3 --dist loadfile $(ARGS)
 	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.test ## check style and types
+lint: $(VENV)/.test check-page ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Without npm the page is left unchecked, but never where CI is set.
+HAS_NPM = command -v npm >/dev/null || { echo "npm is missing: the page is not checked" >&2; \
+	test -z "$$CI"; exit; }
+
+.PHONY: check-page
+check-page:
+	@$(HAS_NPM); $(MAKE) --no-print-directory $(NODE_MODULES) && npm --prefix web run check
+
+.PHONY: test-page
+test-page:
+	@$(HAS_NPM); $(MAKE) --no-print-directory $(NODE_MODULES) && npm --prefix web test
 
 .PHONY: install
 install: $(VENV)/.test ## install what running and testing need
@@ -49,6 +74,10 @@ install: $(VENV)/.test ## install what running and testing need
 lock: $(VENV)/.created ## pin the newest versions that pyproject.toml allows
 	test -x $(VENV)/lock/bin/python || $(BIN)/python -m venv $(VENV)/lock
 	scripts/lock.sh $(VENV)/lock/bin/python
+
+.PHONY: wheel
+wheel: page $(VENV)/.created ## build the page, and a wheel with it, into dist/
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 
 .PHONY: docker-build
 docker-build: ## build the image
@@ -84,8 +113,13 @@ stop-dev: ## stop the Compose service; the data stays
 
 .PHONY: clean
 clean: ## remove what was installed and built; data and .env stay
+	rm -rf web/node_modules $(dir $(PAGE))
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(NODE_MODULES): web/package-lock.json
+	npm --prefix web ci --no-audit --no-fund
+	@touch $@
 
 # Never touched once it is there: a rule without prerequisites runs only if the file is missing.
 .env:

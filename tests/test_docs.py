@@ -12,9 +12,12 @@ from typing import Any, cast
 
 import pytest
 
+from starlette.routing import BaseRoute
+
 import file_uploader
 from file_uploader.http import problems
 from file_uploader.http.app import routes
+from file_uploader.http.page import Page
 from file_uploader.settings import Settings
 from file_uploader.uploads import Uploads
 from tests.support.double import StorageDouble
@@ -130,7 +133,7 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
         "/api/uploads/": "{id}",
         "/api/links/": "{link}/{name}",
     }
-    for route in cast("list[Any]", routes(storage, uploads, _settings(tmp_path / "none", ""))):
+    for route in cast("list[Any]", _routes(storage, uploads, tmp_path)):
         if hasattr(route, "path"):
             path = route.path + placeholders.get(route.path, "")
             existing |= {(method, path) for method in route.methods}
@@ -138,6 +141,10 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
     assert with_options == {path for _, path in existing}
     assert "`OPTIONS` on each of these paths" in api
     assert documented == {(method, path) for method, path in existing if method != "OPTIONS"}
+
+
+def _routes(storage: StorageDouble, uploads: Uploads, directory: Path) -> list[BaseRoute]:
+    return routes(storage, uploads, _settings(directory / "none", ""), Page(directory / "none"))
 
 
 def _links() -> Iterator[tuple[Path, str]]:

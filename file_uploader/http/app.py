@@ -7,8 +7,10 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -35,6 +37,7 @@ from .middleware import (
     UploadMethod,
     UploadProtocol,
 )
+from .page import BUILT, Page
 from .resumable import Resumable
 from .routing import LinkRoute, NoRoute, PrivateRoute, PublicRoute
 from .tus import Tus, described
@@ -81,7 +84,9 @@ async def try_storage(settings: Settings) -> None:
     await storage.aclose()
 
 
-def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> Starlette:
+def create_app(
+    settings: Settings, open_storage: OpenStorage = open_storage, *, page: Path = BUILT
+) -> Starlette:
     """Build the ASGI application. The store is opened when the server starts it up."""
 
     @asynccontextmanager
@@ -89,7 +94,7 @@ def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> 
         storage = await open_storage(settings)
         limits = transfer_limits(settings)
         uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
-        app.router.routes[:] = routes(storage, uploads, settings)
+        app.router.routes[:] = routes(storage, uploads, settings, Page(page))
         sweeper = asyncio.create_task(_sweep_for_ever(storage))
         try:
             yield
@@ -124,14 +129,14 @@ def transfer_limits(settings: Settings) -> TransferLimits:
     )
 
 
-def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseRoute]:
+def routes(storage: Storage, uploads: Uploads, settings: Settings, page: Page) -> list[BaseRoute]:
     """Every resource there is, in the order in which they are tried."""
     limits = transfer_limits(settings)
 
-    async def health() -> Response:
+    async def health(_headers: Headers) -> Response:
         return JSONResponse({"status": "up"}, headers={"cache-control": "no-store"})
 
-    async def ready() -> Response:
+    async def ready(_headers: Headers) -> Response:
         await storage.ready()
         return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
 
@@ -150,6 +155,7 @@ def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseR
         PrivateRoute("/api/uploads/", resources.endpoints_of_one),
         PrivateRoute("/api/links", shared.endpoints),
         LinkRoute(links, shared.endpoints_of_one),
+        PublicRoute("/", page.get),
         PublicRoute("/health", health),
         PublicRoute("/ready", ready),
         NoRoute(),

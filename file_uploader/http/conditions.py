@@ -52,6 +52,12 @@ def not_modified(headers: Headers, info: FileInfo) -> bool:
     return since is not None and info.modified.replace(microsecond=0) <= since
 
 
+def has_tag(headers: Headers, etag: str) -> bool:
+    """Whether ``If-None-Match`` names this tag, or any. Raises `InvalidHeader`."""
+    tags = _entity_tags(headers, "If-None-Match", weak=True)
+    return tags is not None and (tags.any or etag in tags.tags)
+
+
 def range_applies(headers: Headers, info: FileInfo) -> bool:
     """Whether ``If-Range`` lets the Range count (13.1.5): only the strong tag of this version.
 

@@ -36,6 +36,12 @@ def require_type(
         raise UnsupportedMediaType(supported, told_in)
 
 
+def accepts_coding(accept: str | None, coding: str) -> bool:
+    """Whether a client takes a content coding besides ``identity`` (RFC 9110, 12.5.3)."""
+    codings = dict(_parse(part) for part in (accept or "").split(",") if part.strip())
+    return codings.get(coding, codings.get("*", 0.0)) > 0
+
+
 def choose(accept: str | None, offered: Sequence[str]) -> str:
     """The most wanted of the offered media types, the first of equals.
 

@@ -56,7 +56,7 @@ class Call:
 
 Endpoint = Callable[[Call], Awaitable[Response]]
 LinkEndpoint = Callable[[Call, Link], Awaitable[Response]]
-OpenEndpoint = Callable[[], Awaitable[Response]]
+OpenEndpoint = Callable[[Headers], Awaitable[Response]]
 
 
 class PrivateRoute(BaseRoute):
@@ -81,7 +81,7 @@ class PrivateRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Look at the raw path alone; a method that is not there is answered by `handle`."""
-        return _match(self._raw, scope)
+        return _match(self._raw, scope, below=self.path.endswith("/"))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
@@ -108,7 +108,7 @@ class LinkRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Look at the raw path alone."""
-        return _match(self.path.encode(), scope)
+        return _match(self.path.encode(), scope, below=True)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Verify the link, call the endpoint, send what it answers."""
@@ -148,7 +148,7 @@ class PublicRoute(BaseRoute):
         elif method not in self.methods:
             response = _not_allowed(method, self.methods)
         else:
-            response = await self._endpoint()
+            response = await self._endpoint(Headers(scope=scope))
         await response(scope, receive, send)
 
 
@@ -188,11 +188,11 @@ async def _answer(
         await response(scope, receive, send)
 
 
-def _match(own: bytes, scope: Scope) -> tuple[Match, Scope]:
+def _match(own: bytes, scope: Scope, *, below: bool = False) -> tuple[Match, Scope]:
     if scope["type"] != "http":
         return Match.NONE, {}
     path = raw_path(scope["raw_path"])
-    found = path.startswith(own) if own.endswith(b"/") else path == own
+    found = path.startswith(own) if below else path == own
     return (Match.FULL if found else Match.NONE), {}
 
 

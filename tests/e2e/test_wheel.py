@@ -23,12 +23,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a clone that is gone afterwards."""
     directory = tmp_path_factory.mktemp("wheel")
     sources = clone(directory / "sources")
-    shell(f"python3 -m venv {directory}/build", directory, user_environment())
-    build = f"{directory}/build/bin/pip wheel --quiet --no-deps -w {directory} ."
-    shell(build, sources, user_environment())
+    shell("make wheel", sources, user_environment())
+    (made,) = (sources / "dist").glob("*.whl")
+    shutil.move(made, directory)
     shutil.rmtree(sources)
-    (made,) = directory.glob("*.whl")
-    return made
+    return directory / made.name
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +55,7 @@ def test_it_holds_the_package_and_its_licence_alone(wheel: Path) -> None:
     in_sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("file_uploader/**/*.py")}
     assert in_sources <= set(names)
     assert "file_uploader/py.typed" in names
+    assert "file_uploader/http/static/index.html" in names
     assert f"file_uploader-{version}.dist-info/licenses/LICENSE" in names
     assert "License-Expression: Apache-2.0" in metadata
 
@@ -71,6 +71,7 @@ def test_it_serves(programs: Path, tmp_path: Path) -> None:
         files = f"http://localhost:{port}/api/files"
         assert curl(*auth, "--upload-file", str(ROOT / "LICENSE"), f"{files}/a").status == 204
         assert curl(*auth, files).body == b'["a"]'
+        assert curl(f"http://localhost:{port}/").content_type == "text/html; charset=utf-8"
     assert (elsewhere / "data").is_dir()
 
 

@@ -55,7 +55,7 @@ async def test_options_tells_what_is_allowed(nobody: Client, target: str) -> Non
 
 @pytest.mark.parametrize(
     "target",
-    ["/", "/api", "/api/", "/api/file", "/api/filesx", "/healthy", "/health/", "/ready/x", "*"],
+    ["//", "/api", "/api/", "/api/file", "/api/filesx", "/healthy", "/health/", "/ready/x", "*"],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS"])
 async def test_other_paths_are_not_found(client: Client, method: str, target: str) -> None:

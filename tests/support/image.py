@@ -142,7 +142,11 @@ class Image:
     def __init__(self, scratch: Path, context: Path, dockerfile: str) -> None:
         self._context = context
         self._stages: dict[str, Stage] = {}
-        self._pip = {name: v for name, v in os.environ.items() if name.startswith("PIP_")}
+        self._installing = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("PIP_") or name == "NODE_EXTRA_CA_CERTS"
+        }
         for number, instruction in enumerate(parse(dockerfile)):
             if instruction.keyword == "FROM":
                 words = instruction.arguments
@@ -182,7 +186,7 @@ class Image:
         command = self.stage.process(
             ["sh", "-c", instruction.value],
             user=self.stage.user,
-            environment={**self._pip, **self.stage.environment},
+            environment={**self._installing, **self.stage.environment},
         )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if "mount:" in done.stderr or "unshare:" in done.stderr:
