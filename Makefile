@@ -14,6 +14,14 @@ PAGE = file_uploader/http/static/index.html
 NODE_MODULES = web/node_modules/.package-lock.json
 COMPOSE_FILE = docker/docker-compose.yml
 
+# The API does without the page, so nothing that goes wrong with it is a reason not to serve.
+BUILD_PAGE_ONCE = test -e $(PAGE) || { command -v npm >/dev/null && $(MAKE) --no-print-directory page; } || \
+	echo "The page is not built (that needs npm); serving without it." >&2
+
+# Without npm the page is left unchecked, but never where CI is set.
+HAS_NPM = command -v npm >/dev/null || { echo "npm is missing: the page is not checked" >&2; \
+	test -z "$$CI"; exit; }
+
 # The Compose plugin where it is installed, else the stand-alone program.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
@@ -23,22 +31,18 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
-run: $(VENV)/.runtime page-if-npm ## serve on HOST:PORT (0.0.0.0:8080)
+run: $(VENV)/.runtime ## serve on HOST:PORT (0.0.0.0:8080)
+	@$(BUILD_PAGE_ONCE)
 	exec $(BIN)/gunicorn app:app
 
 .PHONY: start-gunicorn
-start-gunicorn: $(VENV)/.runtime page-if-npm ## serve on port 8080 with one worker, reloading changed code
+start-gunicorn: $(VENV)/.runtime ## serve on port 8080 with one worker, reloading changed code
+	@$(BUILD_PAGE_ONCE)
 	exec $(BIN)/gunicorn app:app -b 0.0.0.0:8080 --reload -w 1
 
 .PHONY: page
 page: $(NODE_MODULES) ## build the page; needs npm
 	npm --prefix web run build
-
-# The API does without the page, so nothing that goes wrong with it is a reason not to serve.
-.PHONY: page-if-npm
-page-if-npm:
-	@test -e $(PAGE) || { command -v npm >/dev/null && $(MAKE) --no-print-directory page; } || \
-		echo "The page is not built (that needs npm); serving without it." >&2
 
 .PHONY: test
 test: $(VENV)/.test test-page ## run the tests
@@ -55,16 +59,12 @@ lint: $(VENV)/.test check-page ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Without npm the page is left unchecked, but never where CI is set.
-HAS_NPM = command -v npm >/dev/null || { echo "npm is missing: the page is not checked" >&2; \
-	test -z "$$CI"; exit; }
-
 .PHONY: check-page
-check-page:
+check-page: ## check the style and types of the page
 	@$(HAS_NPM); $(MAKE) --no-print-directory $(NODE_MODULES) && npm --prefix web run check
 
 .PHONY: test-page
-test-page:
+test-page: ## test the page's own rules
 	@$(HAS_NPM); $(MAKE) --no-print-directory $(NODE_MODULES) && npm --prefix web test
 
 .PHONY: install
@@ -74,6 +74,10 @@ install: $(VENV)/.test ## install what running and testing need
 lock: $(VENV)/.created ## pin the newest versions that pyproject.toml allows
 	test -x $(VENV)/lock/bin/python || $(BIN)/python -m venv $(VENV)/lock
 	scripts/lock.sh $(VENV)/lock/bin/python
+
+.PHONY: screenshots
+screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
+	$(BIN)/python -m tests.browser.screenshots docs/images
 
 .PHONY: wheel
 wheel: page $(VENV)/.created ## build the page, and a wheel with it, into dist/

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-
 from starlette.routing import BaseRoute
 
 import file_uploader
@@ -167,7 +166,7 @@ def test_links_resolve(page: Path, target: str) -> None:
 
 
 def test_every_page_is_reachable_from_the_readme() -> None:
-    linked = set(re.findall(r"\]\((docs/[^)#]+)", read("README.md")))
+    linked = set(re.findall(r"\]\((docs/[^)#]+\.md)", read("README.md")))
     assert linked == {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md")}
 
 

@@ -74,7 +74,8 @@ def test_the_last_stage_is_set_up_as_promised() -> None:
     assert environment["DATA_DIR"] == "/data"
     assert environment["PYTHONUNBUFFERED"] == "1"
     bases = {i.arguments[0] for i in INSTRUCTIONS if i.keyword == "FROM"}
-    assert len([base for base in bases if base.startswith("python:")]) == 1, "what is compiled for one Python does not run on another"
+    pythons = {base for base in bases if base.startswith("python:")}
+    assert len(pythons) == 1, "what is compiled for one Python does not run on another"
     assert not [i for i in LAST_STAGE if i.keyword == "RUN" and "pip" in i.value]
 
 

@@ -92,9 +92,7 @@ def test_make_serves(checkout: Path, dot_env: str, target: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("npm", ["exit 1", None], ids=["failing", "missing"])
-def test_make_run_serves_without_the_page(
-    checkout: Path, tmp_path: Path, npm: str | None
-) -> None:
+def test_make_run_serves_without_the_page(checkout: Path, tmp_path: Path, npm: str | None) -> None:
     """And where it is told."""
     shutil.rmtree(checkout / "file_uploader" / "http" / "static", ignore_errors=True)
     programs = tmp_path / "bin"

@@ -20,12 +20,12 @@ function unitFormat(language: string, unit: (typeof UNITS)[number]): Intl.Number
   return format;
 }
 
-/** A number of bytes in decimal units: 1,234,567 is 1.23 MB. */
+/** A number of bytes, in steps of 1024 as Uppy beside it counts, and most file managers do. */
 export function formatSize(bytes: number, language: string): string {
   let power = 0;
   let value = bytes;
-  while (value >= 999.5 && power < UNITS.length - 1) {
-    value /= 1000;
+  while (value >= 1000 && power < UNITS.length - 1) {
+    value /= 1024;
     power += 1;
   }
   return unitFormat(language, UNITS[power] ?? "byte").format(value);
@@ -41,4 +41,20 @@ export function formatDate(moment: string, language: string): string {
     dates.set(language, format);
   }
   return format.format(new Date(moment));
+}
+
+/** Bytes a second. */
+export function formatSpeed(speed: number, language: string): string {
+  return `${formatSize(speed, language)}/${language === "ru" ? "с" : "s"}`;
+}
+
+/** Seconds, in the largest units that tell something: 3723 is `1:02:03`. */
+export function formatTime(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const from = parts[0] ? 0 : 1;
+  return parts
+    .slice(from)
+    .map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0")))
+    .join(":");
 }

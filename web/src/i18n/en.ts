@@ -30,7 +30,10 @@ export const en = {
   newTokenNotice: "This is your new token. Copy it and keep it in a safe place.",
 
   upload: "Upload",
-  uploadInto: "Into {folder}",
+  uploadInto: "To: {folder}",
+  underWay: "Under way",
+  allTogether: "All together",
+  timeLeft: "{time} left",
   unfinished: "Unfinished uploads",
   unfinishedText: "They were begun here or elsewhere, and can go on with the same file.",
   uploadedOf: "{done} of {all}",

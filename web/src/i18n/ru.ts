@@ -30,7 +30,10 @@ export const ru: Texts = {
   newTokenNotice: "Это ваш новый токен. Скопируйте его и храните в надёжном месте.",
 
   upload: "Загрузить",
-  uploadInto: "В папку {folder}",
+  uploadInto: "Куда: {folder}",
+  underWay: "Загружается",
+  allTogether: "Всё вместе",
+  timeLeft: "осталось {time}",
   unfinished: "Незаконченные загрузки",
   unfinishedText: "Они начаты здесь или где-то ещё, и их можно продолжить с тем же файлом.",
   uploadedOf: "{done} из {all}",

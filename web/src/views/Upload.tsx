@@ -11,6 +11,7 @@ import {
   type Uploader,
 } from "../uploads";
 import { Curl } from "./Curl";
+import { Moving } from "./Moving";
 
 export function Upload({ uppy }: { uppy: Uploader }) {
   const place = useRef<HTMLDivElement>(null);
@@ -25,6 +26,7 @@ export function Upload({ uppy }: { uppy: Uploader }) {
       <p class="quiet name">{t("uploadInto", { folder: folder.value || t("allFiles") })}</p>
       <Existing uppy={uppy} />
       <div ref={place} />
+      <Moving uppy={uppy} />
       <Curl commands={[[t("curlUpload"), curlUpload(location.origin, folder.value)]]} />
     </section>
   );
