@@ -22,7 +22,7 @@ from file_uploader.model import (
 )
 from file_uploader.storage.base import Storage
 
-from . import conditions, digests, metadata, ranges, target
+from . import conditions, digests, metadata, ranges, sandbox, target
 from .headers import content_length, single
 from .interop import version_of
 from .problems import PRIVATE
@@ -31,12 +31,6 @@ from .streams import Streamed, incoming
 
 _OPEN_TRIES = 10
 """How often a file may be replaced between a look at it and its opening."""
-
-_SANDBOX = {
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "sandbox; default-src 'none'",
-}
-"""So that a page or an SVG that somebody uploaded runs no script at this origin."""
 
 Caching = Callable[[Metadata], Mapping[str, str]]
 """The headers that tell caches what they may do with a file that has this metadata."""
@@ -171,7 +165,7 @@ class Contents:
         """The headers of every answer that speaks of one version of a file."""
         headers = {
             **self._caching(info.metadata),
-            **_SANDBOX,
+            **sandbox.described(info.metadata.content_type, call.url(sandbox.quoted(call.path))),
             **metadata.render(info.metadata),
             "accept-ranges": "bytes",
             "etag": f'"{info.etag}"',

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tests.e2e.clients.wire import connected
 from tests.support import raw
 from tests.support.bodies import content
-from tests.support.raw import Answer, Connection
+from tests.support.links import made
+from tests.support.raw import Answer
 from tests.support.service import Backend, S3Backend, Service, service
 
 DATA = content(300 * 1024)
+NAME = "shared/a b.bin"
 
 
 def test_every_worker_takes_a_link(backend: Backend, log: Path) -> None:
     with service(backend, log, workers=2) as running:
         token = running.token
-        put, get = _made(running, "PUT"), _made(running, "GET")
+        put, get = made(running, NAME, "PUT"), made(running, NAME)
         assert token not in put + get
         for status in (204, 412):
             assert _ask(running, running.workers()[0], "PUT", put, DATA).status == status
@@ -36,18 +36,6 @@ def test_every_worker_takes_a_link(backend: Backend, log: Path) -> None:
     assert token not in said
 
 
-def _made(running: Service, method: str) -> str:
-    """The path of a new link."""
-    document = json.dumps({"name": "shared/a b.bin", "method": method}).encode()
-    fields = {"Content-Type": "application/json", "Content-Length": str(len(document))}
-    with Connection(running.port) as client:
-        client.send(raw.head("POST", "/api/links", running.token, fields) + document)
-        answer = client.read_answer("POST")
-    assert answer.status == 201, answer
-    url: str = json.loads(answer.body)["url"]
-    return urlsplit(url).path
-
-
 def _ask(running: Service, worker: int, method: str, path: str, data: bytes = b"") -> Answer:
     fields = {"Content-Length": str(len(data))} if data else {}
     with connected(running, worker) as client:
@@ -57,9 +45,9 @@ def _ask(running: Service, worker: int, method: str, path: str, data: bytes = b"
 
 def test_direct_downloads_pass_the_service_by(ceph_backend: S3Backend, log: Path) -> None:
     with service(ceph_backend, log, settings={"DIRECT_DOWNLOADS": "true"}) as running:
-        put = _made(running, "PUT")
+        put = made(running, NAME, "PUT")
         assert _ask(running, running.workers()[0], "PUT", put, DATA).status == 204
-        url = running.url + _made(running, "GET")
+        url = running.url + made(running, NAME)
         found = subprocess.run(
             ["curl", "-sSL", "-o", "-", "-w", "%{stderr}%{num_redirects} %{http_code}", url],
             capture_output=True,

@@ -87,7 +87,7 @@ async def test_what_a_browser_shows_comes_from_here(
     url = await stored(direct, content_type, disposition)
     answer = await Client(direct.app)("GET", url)
     assert (answer.status, answer.body) == (200, DATA)
-    assert answer["content-security-policy"] == "sandbox; default-src 'none'"
+    assert answer["content-security-policy"].startswith("sandbox")
 
 
 async def test_only_links_are_sent_away(direct: Client) -> None:

@@ -14,6 +14,7 @@ from file_uploader.links import Link, LinkKeys, LinkMethod
 from file_uploader.model import FileName
 from tests.http.conftest import BOB, Serve, container
 from tests.http.test_links import post
+from tests.http.test_sandbox import SHOWN
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
 from tests.test_links import CONTAINER, KEY, tampered
@@ -79,7 +80,7 @@ async def test_reading_is_that_of_the_file(
 async def test_a_page_that_somebody_stored_is_in_a_sandbox(client: Client, nobody: Client) -> None:
     await client("PUT", "/api/files/a", [("Content-Type", "text/html")], b"<script>")
     answer = await nobody("GET", await link(client))
-    assert answer["content-security-policy"] == "sandbox; default-src 'none'"
+    assert answer["content-security-policy"] == SHOWN
     assert answer["x-content-type-options"] == "nosniff"
 
 

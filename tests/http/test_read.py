@@ -8,6 +8,7 @@ from base64 import b64encode
 import pytest
 
 from tests.http.conftest import container
+from tests.http.test_sandbox import SHOWN
 from tests.support.asgi import Client
 from tests.support.bodies import content
 from tests.support.double import StorageDouble
@@ -35,7 +36,8 @@ async def test_every_header(client: Client, method: str) -> None:
             "repr-digest": f"sha-256=:{b64encode(SHA256.digest()).decode()}:",
             "x-object-meta-a": "1",
             "x-content-type-options": "nosniff",
-            "content-security-policy": "sandbox; default-src 'none'",
+            "content-security-policy": SHOWN,
+            "connection-allowlist": "(response-origin)",
             "cache-control": "private, no-cache",
             "vary": "X-Auth-Token",
         }.items()
@@ -142,5 +144,6 @@ async def test_a_page_runs_no_script_here(client: Client) -> None:
     ):
         answer = await client("GET", FILE, headers)
         assert answer.status == status
-        assert answer["content-security-policy"] == "sandbox; default-src 'none'"
+        assert answer["content-security-policy"] == SHOWN
+        assert answer["connection-allowlist"] == "(response-origin)"
         assert answer["x-content-type-options"] == "nosniff"

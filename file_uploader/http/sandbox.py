@@ -1,0 +1,37 @@
+"""What a browser may do with a stored file that it shows: no script, nothing fetched but itself."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+_SHOWN = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+# A player fetches the file once more, by its URL and as its own origin.
+_PLAYED = "sandbox allow-same-origin; default-src 'none'; media-src "
+
+# Of a list of types a browser takes the last, so there is no second slash; and +xml is a page.
+_PLAYABLE = re.compile(r"(audio|video)/[a-z0-9.-]+\s*(;[^/]*)?", re.IGNORECASE)
+# A policy is divided by spaces, semicolons and commas, and knows no addresses in brackets.
+_SOURCE = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?/[^\s;,]*")
+
+
+def described(content_type: str, url: str) -> dict[str, str]:
+    """The headers of an answer with a file of this type; ``url`` is where the client found it.
+
+    Playlists are media too, and name what else to fetch. So what is played may fetch that URL, and
+    not all of its origin.
+    """
+    policy = _SHOWN
+    if _PLAYABLE.fullmatch(content_type) and _SOURCE.fullmatch(url):
+        policy = _PLAYED + url
+    return {
+        "x-content-type-options": "nosniff",
+        "content-security-policy": policy,
+        # The policy does not keep a browser from connecting to where it then sends nothing.
+        "connection-allowlist": "(response-origin)",
+    }
+
+
+def quoted(path: bytes) -> str:
+    """A raw path, with everything percent-encoded that has a meaning in a policy."""
+    return quote(path, safe="/%")
