@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 import file_uploader
+from file_uploader.http import page as front_page
 from file_uploader.http import problems
 from file_uploader.http.app import routes
 from file_uploader.settings import Settings
@@ -130,7 +131,9 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
         "/api/uploads/": "{id}",
         "/api/links/": "{link}/{name}",
     }
-    for route in cast("list[Any]", routes(storage, uploads, _settings(tmp_path / "none", ""))):
+    no_settings = _settings(tmp_path / "none", "")
+    front = front_page.endpoint(tmp_path / "index.html")
+    for route in cast("list[Any]", routes(storage, uploads, no_settings, front)):
         if hasattr(route, "path"):
             path = route.path + placeholders.get(route.path, "")
             existing |= {(method, path) for method in route.methods}

@@ -7,8 +7,10 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,7 +23,7 @@ from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
 
-from . import cors, problems
+from . import cors, page, problems
 from .contents import Contents
 from .direct import DirectDownloads
 from .files import Files
@@ -36,7 +38,7 @@ from .middleware import (
     UploadProtocol,
 )
 from .resumable import Resumable
-from .routing import LinkRoute, NoRoute, PrivateRoute, PublicRoute
+from .routing import LinkRoute, NoRoute, OpenEndpoint, PrivateRoute, PublicRoute
 from .tus import Tus, described
 from .uploads import UploadResources
 
@@ -81,15 +83,21 @@ async def try_storage(settings: Settings) -> None:
     await storage.aclose()
 
 
-def create_app(settings: Settings, open_storage: OpenStorage = open_storage) -> Starlette:
-    """Build the ASGI application. The store is opened when the server starts it up."""
+def create_app(
+    settings: Settings, open_storage: OpenStorage = open_storage, page_file: Path = page.BUILT
+) -> Starlette:
+    """Build the ASGI application, with the page as it is in its file now.
+
+    The store is opened when the server starts the application up.
+    """
+    front = page.endpoint(page_file)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         storage = await open_storage(settings)
         limits = transfer_limits(settings)
         uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
-        app.router.routes[:] = routes(storage, uploads, settings)
+        app.router.routes[:] = routes(storage, uploads, settings, front)
         sweeper = asyncio.create_task(_sweep_for_ever(storage))
         try:
             yield
@@ -124,14 +132,16 @@ def transfer_limits(settings: Settings) -> TransferLimits:
     )
 
 
-def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseRoute]:
-    """Every resource there is, in the order in which they are tried."""
+def routes(
+    storage: Storage, uploads: Uploads, settings: Settings, front: OpenEndpoint
+) -> list[BaseRoute]:
+    """Every resource there is, in the order in which they are tried; ``front`` is what `/` is."""
     limits = transfer_limits(settings)
 
-    async def health() -> Response:
+    async def health(_headers: Headers) -> Response:
         return JSONResponse({"status": "up"}, headers={"cache-control": "no-store"})
 
-    async def ready() -> Response:
+    async def ready(_headers: Headers) -> Response:
         await storage.ready()
         return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
 
@@ -150,6 +160,7 @@ def routes(storage: Storage, uploads: Uploads, settings: Settings) -> list[BaseR
         PrivateRoute("/api/uploads/", resources.endpoints_of_one),
         PrivateRoute("/api/links", shared.endpoints),
         LinkRoute(links, shared.endpoints_of_one),
+        PublicRoute("/", front),
         PublicRoute("/health", health),
         PublicRoute("/ready", ready),
         NoRoute(),

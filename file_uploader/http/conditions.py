@@ -52,6 +52,15 @@ def not_modified(headers: Headers, info: FileInfo) -> bool:
     return since is not None and info.modified.replace(microsecond=0) <= since
 
 
+def tag_not_modified(headers: Headers, etag: str) -> bool:
+    """Decide a GET or HEAD of what has a tag and no other validator: True means `304`.
+
+    Raises `InvalidHeader`.
+    """
+    if_none_match = _entity_tags(headers, "If-None-Match", weak=True)
+    return if_none_match is not None and if_none_match.names(etag)
+
+
 def range_applies(headers: Headers, info: FileInfo) -> bool:
     """Whether ``If-Range`` lets the Range count (13.1.5): only the strong tag of this version.
 

@@ -56,7 +56,7 @@ class Call:
 
 Endpoint = Callable[[Call], Awaitable[Response]]
 LinkEndpoint = Callable[[Call, Link], Awaitable[Response]]
-OpenEndpoint = Callable[[], Awaitable[Response]]
+OpenEndpoint = Callable[[Headers], Awaitable[Response]]
 
 
 class PrivateRoute(BaseRoute):
@@ -127,7 +127,10 @@ class LinkRoute(BaseRoute):
 
 
 class PublicRoute(BaseRoute):
-    """A resource that needs no token and tells nothing of any client."""
+    """A resource that needs no token and tells nothing of any client.
+
+    ``path`` is the whole of it, ``/`` too.
+    """
 
     methods = ("GET", "HEAD", "OPTIONS")
 
@@ -138,7 +141,8 @@ class PublicRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Look at the raw path alone."""
-        return _match(self._raw, scope)
+        found = scope["type"] == "http" and raw_path(scope["raw_path"]) == self._raw
+        return (Match.FULL if found else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint and send what it answers."""
@@ -148,7 +152,7 @@ class PublicRoute(BaseRoute):
         elif method not in self.methods:
             response = _not_allowed(method, self.methods)
         else:
-            response = await self._endpoint()
+            response = await self._endpoint(Headers(scope=scope))
         await response(scope, receive, send)
 
 

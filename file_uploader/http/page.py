@@ -1,0 +1,141 @@
+"""The page at ``/``: one file, in which the policy allows what it holds, by hash, and no more."""
+
+from __future__ import annotations
+
+import gzip
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+
+from .conditions import tag_not_modified
+from .headers import combined
+from .negotiation import admits
+
+BUILT = Path(__file__).parent / "static" / "index.html"
+"""Where the build in ``web/`` puts the page."""
+
+_HOW_TO_GET_IT = (
+    "The page is not built: `make page` does that, with npm; then start the server again.\n"
+)
+_NEVER_NEEDED = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid"),
+    *("magnetometer", "microphone", "midi", "payment", "serial", "usb", "xr-spatial-tracking"),
+)
+_ALWAYS = {
+    "cache-control": "no-cache",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": ", ".join(f"{feature}=()" for feature in _NEVER_NEEDED),
+    "referrer-policy": "no-referrer",
+    "vary": "Accept-Encoding",
+    "x-content-type-options": "nosniff",
+}
+
+
+def endpoint(path: Path) -> Callable[[Headers], Awaitable[Response]]:
+    """Read the page and return what answers with it; without a page, with how to get one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return _missing
+    return Page(content).endpoint
+
+
+async def _missing(_headers: Headers) -> Response:
+    headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
+    return PlainTextResponse(_HOW_TO_GET_IT, 404, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """The page in one content coding. Its tag is of the bytes that are sent, and so strong."""
+
+    content: bytes
+    etag: str
+    headers: dict[str, str]
+
+
+class Page:
+    """The page, as it was when the application was made."""
+
+    def __init__(self, content: bytes) -> None:
+        self._headers = {**_ALWAYS, "content-security-policy": policy(content)}
+        self._plain = _Encoded(content, sha256(content).hexdigest(), {})
+        # Without a time in it, all processes make the same bytes, and so the same tag.
+        compressed = gzip.compress(content, compresslevel=9, mtime=0)
+        coding = {"content-encoding": "gzip"}
+        self._gzip = _Encoded(compressed, sha256(compressed).hexdigest(), coding)
+
+    async def endpoint(self, headers: Headers) -> Response:
+        """Send the page, or `304` to who has it. Raises `InvalidHeader`."""
+        accepted = combined(headers, "Accept-Encoding")
+        chosen = self._gzip if admits(accepted, "gzip") else self._plain
+        about = {**self._headers, "etag": f'"{chosen.etag}"'}
+        if tag_not_modified(headers, chosen.etag):
+            return Response(status_code=304, headers=about)
+        return Response(chosen.content, headers={**about, **chosen.headers}, media_type="text/html")
+
+
+def policy(content: bytes) -> str:
+    """The Content-Security-Policy (CSP 3) under which a page can do what it holds inline.
+
+    Script and style are allowed by hash alone: with 'self', a file that a link gives out would be
+    a script of this origin.
+    """
+    inline = _Inline()
+    # A browser hashes what is left once it has normalised newlines (HTML, 13.2.3.5).
+    inline.feed(content.decode().replace("\r\n", "\n").replace("\r", "\n"))
+    inline.close()
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {_sources(inline.texts('script'))}",
+            f"style-src {_sources(inline.texts('style'))}",
+            "img-src 'self' blob: data:",
+            "media-src 'self' blob:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _sources(texts: Iterable[str]) -> str:
+    """A source list of the hashes of these texts."""
+    digests = (b64encode(sha256(text.encode()).digest()).decode() for text in texts)
+    return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+
+
+class _Inline(HTMLParser):
+    """Finds inline scripts and styles, whose text the parser leaves as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: list[tuple[str, list[str]]] = []
+        self._inside = False
+
+    def texts(self, tag: str) -> list[str]:
+        """The text of each of these elements."""
+        return ["".join(pieces) for name, pieces in self._found if name == tag]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note where one begins."""
+        self._inside = tag == "style" or (tag == "script" and "src" not in dict(attrs))
+        if self._inside:
+            self._found.append((tag, []))
+
+    def handle_data(self, data: str) -> None:
+        """Collect what is in it; long text comes in pieces."""
+        if self._inside:
+            self._found[-1][1].append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note where it ends."""
+        self._inside = False
