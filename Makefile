@@ -1,5 +1,6 @@
 # The short ways to run, test and ship file-uploader. `make` alone lists them.
-# Everything is installed into .venv, and again only when a requirements file has changed.
+# Everything is installed into .venv, and again only when a requirements file has changed;
+# what the page is made with goes into web/node_modules, by the lock file there.
 
 PYTHON = python3
 VENV = .venv
@@ -9,18 +10,20 @@ ARGS =
 PARALLEL = -n 4 --dist worksteal
 IMAGE = file_uploader:latest
 NAME = file_uploader
-PAGE = file_uploader/http/static/index.html
-# npm writes this when it has installed everything.
-NODE_MODULES = web/node_modules/.package-lock.json
 COMPOSE_FILE = docker/docker-compose.yml
 
-# The API does without the page, so nothing that goes wrong with it is a reason not to serve.
-BUILD_PAGE_ONCE = test -e $(PAGE) || { command -v npm >/dev/null && $(MAKE) --no-print-directory page; } || \
-	echo "The page is not built (that needs npm); serving without it." >&2
+PAGE = file_uploader/http/static/index.html
+MODULES = web/node_modules
+GET_NPM = on Debian and Ubuntu: apt-get install nodejs npm
 
-# Without npm the page is left unchecked, but never where CI is set.
-HAS_NPM = command -v npm >/dev/null || { echo "npm is missing: the page is not checked" >&2; \
-	test -z "$$CI"; exit; }
+# The page has tools of its own. Who has no npm does without them, and is told so; with CI set that
+# is a failure.
+ifneq ($(or $(CI),$(shell command -v npm 2>/dev/null)),)
+PAGE_TOOLS = $(MODULES)/.installed
+IN_WEB = cd web &&
+else
+IN_WEB = @echo "npm is not there, so this is left out ($(GET_NPM)):"
+endif
 
 # The Compose plugin where it is installed, else the stand-alone program.
 COMPOSE = $$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
@@ -31,21 +34,26 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
-run: $(VENV)/.runtime ## serve on HOST:PORT (0.0.0.0:8080)
-	@$(BUILD_PAGE_ONCE)
+run: $(VENV)/.runtime $(PAGE) ## serve on HOST:PORT (0.0.0.0:8080)
 	exec $(BIN)/gunicorn app:app
 
 .PHONY: start-gunicorn
-start-gunicorn: $(VENV)/.runtime ## serve on port 8080 with one worker, reloading changed code
-	@$(BUILD_PAGE_ONCE)
+start-gunicorn: $(VENV)/.runtime $(PAGE) ## serve on port 8080 with one worker, reloading changed code
 	exec $(BIN)/gunicorn app:app -b 0.0.0.0:8080 --reload -w 1
 
 .PHONY: page
-page: $(NODE_MODULES) ## build the page; needs npm
-	npm --prefix web run build
+page: $(MODULES)/.installed ## build the page
+	cd web && npm run build
+
+.PHONY: wheel
+wheel: $(VENV)/.created $(if $(PAGE_TOOLS),page) ## build the page, and a wheel with it into dist/
+	@test -e $(PAGE) || echo "npm is not there, so the wheel has no page ($(GET_NPM))" >&2
+	rm -rf build
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 
 .PHONY: test
-test: $(VENV)/.test test-page ## run the tests
+test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests
+	$(IN_WEB) npm test
 	$(BIN)/pytest -v $(PARALLEL) $(ARGS)
 
 .PHONY: test-heavy
@@ -53,35 +61,24 @@ test-heavy: $(VENV)/.test page ## run the tests that take minutes
 	$(BIN)/pytest -v -m 'heavy and not alone' -n 3 --dist loadfile $(ARGS)
 	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
 
+.PHONY: screenshots
+screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
+	$(BIN)/python -m tests.browser.screenshots docs/images
+
 .PHONY: lint
-lint: $(VENV)/.test check-page ## check style and types
+lint: $(VENV)/.test $(PAGE_TOOLS) ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-
-.PHONY: check-page
-check-page: ## check the style and types of the page
-	@$(HAS_NPM); $(MAKE) --no-print-directory $(NODE_MODULES) && npm --prefix web run check
-
-.PHONY: test-page
-test-page: ## test the page's own rules
-	@$(HAS_NPM); $(MAKE) --no-print-directory $(NODE_MODULES) && npm --prefix web test
+	$(IN_WEB) npm run check
 
 .PHONY: install
-install: $(VENV)/.test ## install what running and testing need
+install: $(VENV)/.test $(PAGE_TOOLS) ## install what running and testing need
 
 .PHONY: lock
 lock: $(VENV)/.created ## pin the newest versions that pyproject.toml allows
 	test -x $(VENV)/lock/bin/python || $(BIN)/python -m venv $(VENV)/lock
 	scripts/lock.sh $(VENV)/lock/bin/python
-
-.PHONY: screenshots
-screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
-	$(BIN)/python -m tests.browser.screenshots docs/images
-
-.PHONY: wheel
-wheel: page $(VENV)/.created ## build the page, and a wheel with it, into dist/
-	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 
 .PHONY: docker-build
 docker-build: ## build the image
@@ -117,18 +114,27 @@ stop-dev: ## stop the Compose service; the data stays
 
 .PHONY: clean
 clean: ## remove what was installed and built; data and .env stay
-	rm -rf web/node_modules $(dir $(PAGE))
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(dir $(PAGE)) $(MODULES)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
-
-$(NODE_MODULES): web/package-lock.json
-	npm --prefix web ci --no-audit --no-fund
-	@touch $@
 
 # Never touched once it is there: a rule without prerequisites runs only if the file is missing.
 .env:
 	cp .env.example .env
 	chmod 600 .env
+
+# As that: `make page` builds it again. The server does without it, so nothing here is a failure.
+$(PAGE):
+	@if ! command -v npm >/dev/null; then \
+		echo "npm is not there, so there is no page at / ($(GET_NPM))" >&2; \
+	elif ! $(MAKE) --no-print-directory page; then \
+		echo "the page could not be built (it takes Node.js 20.19), so there is none at /" >&2; \
+	fi
+
+$(MODULES)/.installed: web/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is needed for the page ($(GET_NPM))" >&2; exit 1; }
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

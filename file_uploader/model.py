@@ -127,7 +127,11 @@ class EntityTags:
 
     def match(self, current: FileInfo | None) -> bool:
         """Whether the file as it is now is one of these."""
-        return current is not None and (self.any or current.etag in self.tags)
+        return current is not None and self.names(current.etag)
+
+    def names(self, etag: str) -> bool:
+        """Whether what has this tag is one of these."""
+        return self.any or etag in self.tags
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from starlette.routing import BaseRoute
 
 import file_uploader
+from file_uploader.http import page as front_page
 from file_uploader.http import problems
 from file_uploader.http.app import routes
-from file_uploader.http.page import Page
 from file_uploader.settings import Settings
 from file_uploader.uploads import Uploads
 from tests.support.double import StorageDouble
@@ -132,7 +131,9 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
         "/api/uploads/": "{id}",
         "/api/links/": "{link}/{name}",
     }
-    for route in cast("list[Any]", _routes(storage, uploads, tmp_path)):
+    no_settings = _settings(tmp_path / "none", "")
+    front = front_page.endpoint(tmp_path / "index.html")
+    for route in cast("list[Any]", routes(storage, uploads, no_settings, front)):
         if hasattr(route, "path"):
             path = route.path + placeholders.get(route.path, "")
             existing |= {(method, path) for method in route.methods}
@@ -140,10 +141,6 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
     assert with_options == {path for _, path in existing}
     assert "`OPTIONS` on each of these paths" in api
     assert documented == {(method, path) for method, path in existing if method != "OPTIONS"}
-
-
-def _routes(storage: StorageDouble, uploads: Uploads, directory: Path) -> list[BaseRoute]:
-    return routes(storage, uploads, _settings(directory / "none", ""), Page(directory / "none"))
 
 
 def _links() -> Iterator[tuple[Path, str]]:

@@ -23,7 +23,7 @@ from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
 
-from . import cors, problems
+from . import cors, page, problems
 from .contents import Contents
 from .direct import DirectDownloads
 from .files import Files
@@ -37,9 +37,8 @@ from .middleware import (
     UploadMethod,
     UploadProtocol,
 )
-from .page import BUILT, Page
 from .resumable import Resumable
-from .routing import LinkRoute, NoRoute, PrivateRoute, PublicRoute
+from .routing import LinkRoute, NoRoute, OpenEndpoint, PrivateRoute, PublicRoute
 from .tus import Tus, described
 from .uploads import UploadResources
 
@@ -85,16 +84,20 @@ async def try_storage(settings: Settings) -> None:
 
 
 def create_app(
-    settings: Settings, open_storage: OpenStorage = open_storage, *, page: Path = BUILT
+    settings: Settings, open_storage: OpenStorage = open_storage, page_file: Path = page.BUILT
 ) -> Starlette:
-    """Build the ASGI application. The store is opened when the server starts it up."""
+    """Build the ASGI application, with the page as it is in its file now.
+
+    The store is opened when the server starts the application up.
+    """
+    front = page.endpoint(page_file)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         storage = await open_storage(settings)
         limits = transfer_limits(settings)
         uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
-        app.router.routes[:] = routes(storage, uploads, settings, Page(page))
+        app.router.routes[:] = routes(storage, uploads, settings, front)
         sweeper = asyncio.create_task(_sweep_for_ever(storage))
         try:
             yield
@@ -129,8 +132,10 @@ def transfer_limits(settings: Settings) -> TransferLimits:
     )
 
 
-def routes(storage: Storage, uploads: Uploads, settings: Settings, page: Page) -> list[BaseRoute]:
-    """Every resource there is, in the order in which they are tried."""
+def routes(
+    storage: Storage, uploads: Uploads, settings: Settings, front: OpenEndpoint
+) -> list[BaseRoute]:
+    """Every resource there is, in the order in which they are tried; ``front`` is what `/` is."""
     limits = transfer_limits(settings)
 
     async def health(_headers: Headers) -> Response:
@@ -155,7 +160,7 @@ def routes(storage: Storage, uploads: Uploads, settings: Settings, page: Page) -
         PrivateRoute("/api/uploads/", resources.endpoints_of_one),
         PrivateRoute("/api/links", shared.endpoints),
         LinkRoute(links, shared.endpoints_of_one),
-        PublicRoute("/", page.get),
+        PublicRoute("/", front),
         PublicRoute("/health", health),
         PublicRoute("/ready", ready),
         NoRoute(),

@@ -52,10 +52,13 @@ def not_modified(headers: Headers, info: FileInfo) -> bool:
     return since is not None and info.modified.replace(microsecond=0) <= since
 
 
-def has_tag(headers: Headers, etag: str) -> bool:
-    """Whether ``If-None-Match`` names this tag, or any. Raises `InvalidHeader`."""
-    tags = _entity_tags(headers, "If-None-Match", weak=True)
-    return tags is not None and (tags.any or etag in tags.tags)
+def tag_not_modified(headers: Headers, etag: str) -> bool:
+    """Decide a GET or HEAD of what has a tag and no other validator: True means `304`.
+
+    Raises `InvalidHeader`.
+    """
+    if_none_match = _entity_tags(headers, "If-None-Match", weak=True)
+    return if_none_match is not None and if_none_match.names(etag)
 
 
 def range_applies(headers: Headers, info: FileInfo) -> bool:

@@ -1,4 +1,4 @@
-"""Media types: of answers by proactive negotiation (RFC 9110, 12.5.1), and of bodies."""
+"""Proactive negotiation of media types and codings (RFC 9110, 12.5), and the types of bodies."""
 
 from __future__ import annotations
 
@@ -36,12 +36,6 @@ def require_type(
         raise UnsupportedMediaType(supported, told_in)
 
 
-def accepts_coding(accept: str | None, coding: str) -> bool:
-    """Whether a client takes a content coding besides ``identity`` (RFC 9110, 12.5.3)."""
-    codings = dict(_parse(part) for part in (accept or "").split(",") if part.strip())
-    return codings.get(coding, codings.get("*", 0.0)) > 0
-
-
 def choose(accept: str | None, offered: Sequence[str]) -> str:
     """The most wanted of the offered media types, the first of equals.
 
@@ -57,7 +51,18 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
     return best
 
 
+def admits(accept_encoding: str | None, coding: str) -> bool:
+    """Whether the client says that it takes this content coding (RFC 9110, 12.5.3).
+
+    One that says nothing could be sent any; it gets what everybody can read.
+    """
+    parts = (accept_encoding or "").split(",")
+    qualities = dict(_parse(part) for part in parts if part.strip())
+    return qualities.get(coding, qualities.get("*", 0.0)) > 0
+
+
 def _parse(part: str) -> tuple[str, float]:
+    """One element of a list: what it names, and its quality."""
     media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
     for parameter in parameters:
         name, _, value = parameter.partition("=")

@@ -1,100 +1,141 @@
-"""The web page: one file without references, made by ``npm run build`` in ``web/``.
-
-Its script and its style are allowed by their hashes. ``'self'`` would do as well for them, and for
-any script that somebody stored and has a link to.
-"""
+"""The page at ``/``: one file, in which the policy allows what it holds, by hash, and no more."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 from base64 import b64encode
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
-from . import conditions
-from .negotiation import accepts_coding
+from .conditions import tag_not_modified
+from .headers import combined
+from .negotiation import admits
 
 BUILT = Path(__file__).parent / "static" / "index.html"
-"""Where the build puts it."""
+"""Where the build in ``web/`` puts the page."""
 
-_MISSING = "The page is not built. Run 'make page' (it needs npm), and start the server again.\n"
-_UNUSED = "camera", "display-capture", "geolocation", "microphone", "payment", "usb"
-_HEADERS = {
+_HOW_TO_GET_IT = (
+    "The page is not built: `make page` does that, with npm; then start the server again.\n"
+)
+_NEVER_NEEDED = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid"),
+    *("magnetometer", "microphone", "midi", "payment", "serial", "usb", "xr-spatial-tracking"),
+)
+_ALWAYS = {
     "cache-control": "no-cache",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": ", ".join(f"{feature}=()" for feature in _UNUSED),
+    "permissions-policy": ", ".join(f"{feature}=()" for feature in _NEVER_NEEDED),
     "referrer-policy": "no-referrer",
     "vary": "Accept-Encoding",
     "x-content-type-options": "nosniff",
 }
 
 
+def endpoint(path: Path) -> Callable[[Headers], Awaitable[Response]]:
+    """Read the page and return what answers with it; without a page, with how to get one."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return _missing
+    return Page(content).endpoint
+
+
+async def _missing(_headers: Headers) -> Response:
+    headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
+    return PlainTextResponse(_HOW_TO_GET_IT, 404, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """The page in one content coding. Its tag is of the bytes that are sent, and so strong."""
+
+    content: bytes
+    etag: str
+    headers: dict[str, str]
+
+
 class Page:
-    """The page as it was built when the server started, or a line that tells how to build it."""
+    """The page, as it was when the application was made."""
 
-    def __init__(self, file: Path = BUILT) -> None:
-        try:
-            self._plain: bytes | None = file.read_bytes()
-        except FileNotFoundError:
-            self._plain = None
-            return
-        self._zipped = gzip.compress(self._plain, 9, mtime=0)
-        self._policy = policy(self._plain.decode())
+    def __init__(self, content: bytes) -> None:
+        self._headers = {**_ALWAYS, "content-security-policy": policy(content)}
+        self._plain = _Encoded(content, sha256(content).hexdigest(), {})
+        # Without a time in it, all processes make the same bytes, and so the same tag.
+        compressed = gzip.compress(content, compresslevel=9, mtime=0)
+        coding = {"content-encoding": "gzip"}
+        self._gzip = _Encoded(compressed, sha256(compressed).hexdigest(), coding)
 
-    async def get(self, headers: Headers) -> Response:
-        """Send the page, compressed to who takes that."""
-        if self._plain is None:
-            return PlainTextResponse(_MISSING, 404, {"cache-control": "no-store"})
-        zipped = accepts_coding(headers.get("accept-encoding"), "gzip")
-        body = self._zipped if zipped else self._plain
-        etag = hashlib.sha256(body).hexdigest()[:32]
-        said = {**_HEADERS, "content-security-policy": self._policy, "etag": f'"{etag}"'}
-        if conditions.has_tag(headers, etag):
-            return Response(status_code=304, headers=said)
-        if zipped:
-            said["content-encoding"] = "gzip"
-        return Response(body, headers=said, media_type="text/html")
+    async def endpoint(self, headers: Headers) -> Response:
+        """Send the page, or `304` to who has it. Raises `InvalidHeader`."""
+        accepted = combined(headers, "Accept-Encoding")
+        chosen = self._gzip if admits(accepted, "gzip") else self._plain
+        about = {**self._headers, "etag": f'"{chosen.etag}"'}
+        if tag_not_modified(headers, chosen.etag):
+            return Response(status_code=304, headers=about)
+        return Response(chosen.content, headers={**about, **chosen.headers}, media_type="text/html")
 
 
-def policy(page: str) -> str:
-    """The Content-Security-Policy of a page: its own inline scripts and styles, and no others."""
+def policy(content: bytes) -> str:
+    """The Content-Security-Policy (CSP 3) under which a page can do what it holds inline.
+
+    Script and style are allowed by hash alone: with 'self', a file that a link gives out would be
+    a script of this origin.
+    """
     inline = _Inline()
-    inline.feed(page)
+    # A browser hashes what is left once it has normalised newlines (HTML, 13.2.3.5).
+    inline.feed(content.decode().replace("\r\n", "\n").replace("\r", "\n"))
     inline.close()
-    sources = {
-        "default-src": "'none'",
-        "script-src": " ".join(inline.hashes["script"]) or "'none'",
-        "style-src": " ".join(inline.hashes["style"]) or "'none'",
-        "img-src": "'self' blob: data:",
-        "media-src": "'self'",
-        "connect-src": "'self'",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    return "; ".join(f"{directive} {source}" for directive, source in sources.items())
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {_sources(inline.texts('script'))}",
+            f"style-src {_sources(inline.texts('style'))}",
+            "img-src 'self' blob: data:",
+            "media-src 'self' blob:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _sources(texts: Iterable[str]) -> str:
+    """A source list of the hashes of these texts."""
+    digests = (b64encode(sha256(text.encode()).digest()).decode() for text in texts)
+    return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
 
 
 class _Inline(HTMLParser):
-    """Collects the hashes of inline scripts and styles (CSP 3, 6.7.3.3)."""
+    """Finds inline scripts and styles, whose text the parser leaves as it is."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.hashes: dict[str, list[str]] = {"script": [], "style": []}
-        self._text = ""
+        super().__init__()
+        self._found: list[tuple[str, list[str]]] = []
+        self._inside = False
+
+    def texts(self, tag: str) -> list[str]:
+        """The text of each of these elements."""
+        return ["".join(pieces) for name, pieces in self._found if name == tag]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._text = ""
+        """Note where one begins."""
+        self._inside = tag == "style" or (tag == "script" and "src" not in dict(attrs))
+        if self._inside:
+            self._found.append((tag, []))
 
     def handle_data(self, data: str) -> None:
-        self._text += data
+        """Collect what is in it; long text comes in pieces."""
+        if self._inside:
+            self._found[-1][1].append(data)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self.hashes:
-            digest = hashlib.sha256(self._text.encode()).digest()
-            self.hashes[tag].append(f"'sha256-{b64encode(digest).decode()}'")
+        """Note where it ends."""
+        self._inside = False

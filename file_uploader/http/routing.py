@@ -81,7 +81,7 @@ class PrivateRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Look at the raw path alone; a method that is not there is answered by `handle`."""
-        return _match(self._raw, scope, below=self.path.endswith("/"))
+        return _match(self._raw, scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
@@ -108,7 +108,7 @@ class LinkRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Look at the raw path alone."""
-        return _match(self.path.encode(), scope, below=True)
+        return _match(self.path.encode(), scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Verify the link, call the endpoint, send what it answers."""
@@ -127,7 +127,10 @@ class LinkRoute(BaseRoute):
 
 
 class PublicRoute(BaseRoute):
-    """A resource that needs no token and tells nothing of any client."""
+    """A resource that needs no token and tells nothing of any client.
+
+    ``path`` is the whole of it, ``/`` too.
+    """
 
     methods = ("GET", "HEAD", "OPTIONS")
 
@@ -138,7 +141,8 @@ class PublicRoute(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Look at the raw path alone."""
-        return _match(self._raw, scope)
+        found = scope["type"] == "http" and raw_path(scope["raw_path"]) == self._raw
+        return (Match.FULL if found else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint and send what it answers."""
@@ -188,11 +192,11 @@ async def _answer(
         await response(scope, receive, send)
 
 
-def _match(own: bytes, scope: Scope, *, below: bool = False) -> tuple[Match, Scope]:
+def _match(own: bytes, scope: Scope) -> tuple[Match, Scope]:
     if scope["type"] != "http":
         return Match.NONE, {}
     path = raw_path(scope["raw_path"])
-    found = path.startswith(own) if below else path == own
+    found = path.startswith(own) if own.endswith(b"/") else path == own
     return (Match.FULL if found else Match.NONE), {}
 
 

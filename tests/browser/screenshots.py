@@ -28,7 +28,7 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory() as name, chromium() as browser:
         directory = Path(name)
         with service(LocalBackend(directory / "data"), directory / "log") as running:
-            context = browser.new_context(viewport={"width": 1000, "height": 1100}, locale="en-US")
+            context = browser.context(viewport={"width": 1000, "height": 1100}, locale="en-US")
             page = UploaderPage(Visit(context, (running.url,)), running.url)
             page.open()
             running.token = page.sign_up()

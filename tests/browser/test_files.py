@@ -178,6 +178,7 @@ def test_previews(page: UploaderPage, running: Service, tmp_path: Path) -> None:
             "long.csv": ("text/csv", b"1,2\n" * 100_000),
             "empty.txt": (TEXT, b""),
             "document.pdf": ("application/pdf", b"%PDF-1.7 ..."),
+            "unknown": ("application/x-unknown", b"..."),
             "broken.png": ("image/png", b"no image"),
         },
     )
@@ -200,6 +201,10 @@ def test_previews(page: UploaderPage, running: Service, tmp_path: Path) -> None:
     with page.opened("empty.txt") as dialog:
         expect(dialog.get_by_role("region", name="Preview")).to_have_text("")
     with page.opened("document.pdf") as dialog:
+        link = dialog.get_by_role("link", name="Open it in a new tab")
+        expect(link).to_have_attribute("href", re.compile("^/api/links/.*/document.pdf$"))
+        expect(link).to_have_attribute("rel", "noopener noreferrer")
+    with page.opened("unknown") as dialog:
         expect(dialog).to_contain_text("Files of this type cannot be shown here.")
     with page.opened("broken.png") as dialog:
         expect(dialog).to_contain_text("It cannot be shown.")

@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.checkout import ROOT, curl, shell, user_environment
 from tests.support.image import CannotReplayError, Image, Instruction, in_context, parse, replayed
+from tests.support.page import assert_serves_the_page
 from tests.support.service import free_port
 
 INSTRUCTIONS = parse((ROOT / "docker/Dockerfile").read_text())
@@ -38,7 +39,7 @@ def one(keyword: str) -> Instruction:
         *(".env", ".env.example", ".git/config", ".dockerignore", "data/index.db", "venv/bin/pip"),
         *(".venv/bin/pip", "tests/conftest.py", "docs/api.md", "requirements.txt", "Makefile"),
         *("file_uploader/__pycache__/x.cpython-313.pyc", "docker/Dockerfile", "bench/x.py"),
-        *("web/node_modules/preact/package.json", "file_uploader/http/static/index.html"),
+        *("web/node_modules/vite/package.json", "web/node_modules/.bin/vite"),
     ],
 )
 def test_the_build_does_not_get(name: str) -> None:
@@ -49,7 +50,8 @@ def test_the_build_does_not_get(name: str) -> None:
     "name",
     [
         *("app.py", "gunicorn.conf.py", "requirements-runtime.txt", "file_uploader/__init__.py"),
-        *("file_uploader/http/app.py", "web/package-lock.json", "web/.npmrc", "web/src/main.tsx"),
+        *("file_uploader/http/app.py", "file_uploader/http/static/index.html"),
+        *("web/package-lock.json", "web/.npmrc", "web/src/main.tsx"),
     ],
 )
 def test_the_build_gets(name: str) -> None:
@@ -73,8 +75,9 @@ def test_the_last_stage_is_set_up_as_promised() -> None:
     environment = dict(word.split("=", 1) for word in one("ENV").arguments)
     assert environment["DATA_DIR"] == "/data"
     assert environment["PYTHONUNBUFFERED"] == "1"
-    bases = {i.arguments[0] for i in INSTRUCTIONS if i.keyword == "FROM"}
-    pythons = {base for base in bases if base.startswith("python:")}
+    page, *bases = (i.arguments for i in INSTRUCTIONS if i.keyword == "FROM")
+    assert page == ["node:22-slim", "AS", "page"]
+    pythons = {base for base, *_ in bases}
     assert len(pythons) == 1, "what is compiled for one Python does not run on another"
     assert not [i for i in LAST_STAGE if i.keyword == "RUN" and "pip" in i.value]
 
@@ -206,8 +209,10 @@ def test_the_image_holds_the_service_and_no_more(image: Image) -> None:
     installed = {path.name.lower() for path in image.stage.written.glob("opt/venv/lib/*/*/*-info")}
     assert any(name.startswith("gunicorn-") for name in installed)
     assert not any(name.startswith(("pytest-", "moto-", "mypy-")) for name in installed)
-    assert [path.name for path in app.glob("file_uploader/http/static/*")] == ["index.html"]
-    assert not [*image.stage.written.rglob("node_modules"), *image.stage.written.rglob("*.tsx")]
+    assert [path.name for path in (app / "file_uploader/http/static").iterdir()] == ["index.html"]
+    assert not (image.stage.written / "sources").exists()
+    of_the_page = {"web", "node_modules", "package.json", ".npmrc", "main.tsx"}
+    assert not [path for path in image.stage.written.rglob("*") if path.name in of_the_page]
 
 
 @pytest.mark.heavy
@@ -222,12 +227,11 @@ def test_the_image_serves_as_a_normal_user_and_keeps_its_data(
     with running(image, mounts, log) as container:
         files = f"{container.url}/api/files"
         assert curl(*auth, files).body == b"[]"
+        assert_serves_the_page(container.url)
         for name in ("kept", "deleted"):
             assert curl(*auth, "--upload-file", str(upload), f"{files}/{name}").status == 204
         assert curl(*auth, "-X", "DELETE", f"{files}/deleted").status == 204
         assert container.is_healthy()
-        page = curl(f"{container.url}/")
-        assert (page.status, page.content_type) == (200, "text/html; charset=utf-8")
         for pid in container.pids():
             status = Path(f"/proc/{pid}/status").read_text()
             assert "Uid:\t10001\t10001\t10001\t10001" in status

@@ -1,4 +1,4 @@
-"""The targets that need Docker, against a stand-in that writes down how it was called."""
+"""The targets that need Docker or npm, against stand-ins that write down how they were called."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.checkout import ROOT, shell, user_environment
+from tests.support.checkout import ROOT, shell, user_environment, without
 
 BUILD = "docker build -t file_uploader:latest . -f docker/Dockerfile"
 RUN = (
@@ -27,9 +27,23 @@ echo "$(basename "$0") $*" >>calls
 exit 0
 """
 
+NPM_CI = "npm ci --no-audit --no-fund"
+WHEEL = "pip wheel --quiet --disable-pip-version-check --no-deps -w dist ."
+CHECKS = {
+    "lint": ["ruff check", "ruff format --check", "mypy ", "npm run check"],
+    "test": ["npm test", "pytest -v -n 4 --dist worksteal"],
+}
+NPM = """echo "npm $*" >>../calls
+[ "$1" = {failing} ] && exit 1
+case "$*" in
+    ci*) mkdir -p node_modules ;;
+    'run build') mkdir -p ../file_uploader/http/static
+        echo '<p>' >../file_uploader/http/static/index.html ;;
+esac"""
+
 
 class Machine:
-    """A directory with the Makefile and what its Docker targets use."""
+    """A directory with the Makefile and what its targets for Docker and npm use."""
 
     def __init__(self, directory: Path) -> None:
         self.checkout = directory / "file-uploader"
@@ -38,6 +52,9 @@ class Machine:
         self.checkout.mkdir()
         for name in ("Makefile", ".env.example", "requirements.txt", "requirements-runtime.txt"):
             shutil.copy(ROOT / name, self.checkout)
+        (self.checkout / "web").mkdir()
+        shutil.copy(ROOT / "web/package-lock.json", self.checkout / "web")
+        self.environment = user_environment(self._programs)
         self.install_docker()
 
     @property
@@ -54,12 +71,24 @@ class Machine:
         (self._programs / name).write_text(f"#!/bin/sh\n{script}\n")
         (self._programs / name).chmod(0o755)
 
+    def install_npm(self, *, failing: str = "nothing") -> None:
+        self.install("npm", NPM.format(failing=failing))
+
+    def install_environment(self) -> None:
+        """What `make install` would, with stand-ins that write down how they were called."""
+        (self.checkout / ".venv/bin").mkdir(parents=True)
+        for name in ("gunicorn", "pip", "pytest", "ruff", "mypy"):
+            program = self.checkout / ".venv/bin" / name
+            program.write_text(f'#!/bin/sh\necho "{name} $*" >>calls\n')
+            program.chmod(0o755)
+        for name in (".created", ".runtime", ".test"):
+            (self.checkout / ".venv" / name).touch()
+
     def make(self, arguments: str, *, check: bool = True) -> list[str]:
-        """Call make; return the calls of Docker that it made."""
+        """Call make; return the calls of stand-ins that it made."""
         calls = self.checkout / "calls"
         calls.unlink(missing_ok=True)
-        environment = user_environment(self._programs)
-        self.done = shell(f"make {arguments}", self.checkout, environment, check=check)
+        self.done = shell(f"make {arguments}", self.checkout, self.environment, check=check)
         return calls.read_text().splitlines() if calls.exists() else []
 
 
@@ -71,7 +100,8 @@ def machine(tmp_path: Path) -> Machine:
 def test_help_is_what_make_alone_prints(machine: Machine) -> None:
     assert machine.make("") == []
     printed = machine.done.stdout
-    assert "run-dev" in printed
+    for target in ("run-dev", "page", "wheel"):
+        assert f"\n  {target} " in printed
     machine.make("help")
     assert machine.done.stdout == printed
 
@@ -141,3 +171,109 @@ def test_a_python_without_venv_is_refused_with_the_way_out(machine: Machine) -> 
     machine.make("test", check=False)
     assert machine.done.returncode
     assert "apt-get install python3-venv" in machine.done.stderr
+
+
+@pytest.fixture
+def installed(machine: Machine) -> Machine:
+    """One where Python's part is done."""
+    machine.install_environment()
+    machine.install_npm()
+    return machine
+
+
+@pytest.fixture
+def without_npm(installed: Machine, tmp_path: Path) -> Machine:
+    links = tmp_path / "links"
+    links.mkdir()
+    installed.environment = without(installed.environment, "npm", links)
+    return installed
+
+
+def test_page_installs_its_tools_once_and_builds_each_time(installed: Machine) -> None:
+    assert installed.make("page") == [NPM_CI, "npm run build"]
+    assert installed.make("page") == ["npm run build"]
+    (installed.checkout / "web/package-lock.json").touch()
+    assert installed.make("page") == [NPM_CI, "npm run build"]
+
+
+def test_a_failed_install_is_tried_again(installed: Machine) -> None:
+    installed.install_npm(failing="ci")
+    for _ in range(2):
+        assert installed.make("page", check=False) == [NPM_CI]
+        assert installed.done.returncode
+
+
+@pytest.mark.parametrize(
+    ("target", "serves"),
+    [
+        ("run", "gunicorn app:app"),
+        ("start-gunicorn", "gunicorn app:app -b 0.0.0.0:8080 --reload -w 1"),
+    ],
+)
+def test_serving_builds_the_page_where_there_is_none(
+    installed: Machine, target: str, serves: str
+) -> None:
+    assert installed.make(target) == [NPM_CI, "npm run build", serves]
+    assert installed.make(target) == [serves]
+
+
+@pytest.mark.parametrize("failing", ["ci", "run"])
+def test_the_server_runs_without_a_page_that_cannot_be_built(
+    installed: Machine, failing: str
+) -> None:
+    installed.install_npm(failing=failing)
+    assert installed.make("run")[-1] == "gunicorn app:app"
+    assert "the page could not be built" in installed.done.stderr
+
+
+def test_the_server_runs_without_npm(without_npm: Machine) -> None:
+    assert without_npm.make("run") == ["gunicorn app:app"]
+    (line,) = without_npm.done.stderr.splitlines()
+    assert "npm is not there, so there is no page at /" in line
+
+
+def test_the_page_cannot_be_made_without_npm(without_npm: Machine) -> None:
+    assert without_npm.make("page", check=False) == []
+    assert without_npm.done.returncode
+    assert "npm is needed for the page" in without_npm.done.stderr
+
+
+def test_a_wheel_is_made_with_the_page(installed: Machine) -> None:
+    assert installed.make("wheel") == [NPM_CI, "npm run build", WHEEL]
+    installed.install_npm(failing="run")
+    assert installed.make("wheel", check=False) == ["npm run build"]
+    assert installed.done.returncode
+
+
+def test_a_wheel_is_made_without_npm(without_npm: Machine) -> None:
+    assert without_npm.make("wheel") == [WHEEL]
+    assert "the wheel has no page" in without_npm.done.stderr
+
+
+@pytest.mark.parametrize("target", CHECKS)
+def test_the_page_is_checked_with_the_rest(installed: Machine, target: str) -> None:
+    assert installed.make(target) == [NPM_CI, *CHECKS[target]]
+    assert installed.make(target) == CHECKS[target]
+
+
+@pytest.mark.parametrize("target", CHECKS)
+def test_without_npm_the_page_is_not_checked(without_npm: Machine, target: str) -> None:
+    checks = [call for call in CHECKS[target] if not call.startswith("npm")]
+    assert without_npm.make(target) == checks
+    assert "npm is not there, so this is left out" in without_npm.done.stdout
+
+
+@pytest.mark.parametrize("target", [*CHECKS, "wheel"])
+def test_without_npm_it_is_a_failure_with_ci_set(without_npm: Machine, target: str) -> None:
+    without_npm.environment["CI"] = "true"
+    without_npm.make(target, check=False)
+    assert without_npm.done.returncode
+    assert "npm is needed for the page" in without_npm.done.stderr
+
+
+def test_clean_removes_what_was_built(installed: Machine) -> None:
+    installed.make("page")
+    installed.make("clean")
+    left = {str(path.relative_to(installed.checkout)) for path in installed.checkout.rglob("*")}
+    assert "web/package-lock.json" in left
+    assert not left & {".venv", "web/node_modules", "file_uploader/http/static"}

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.checkout import clone, curl, serving, shell, user_environment
+from tests.support import page
+from tests.support.checkout import clone, curl, serving, shell, user_environment, without
 from tests.support.s3_servers import S3Server
 
 pytestmark = pytest.mark.heavy
@@ -88,30 +89,28 @@ def test_by_hand(checkout: Path, dot_env: str, tmp_path: Path) -> None:
 def test_make_serves(checkout: Path, dot_env: str, target: str, tmp_path: Path) -> None:
     with serving(f"make {target}", checkout, user_environment()):
         make_the_three_calls(tmp_path)
-        assert curl("http://localhost:8080/").content_type == "text/html; charset=utf-8"
+        if page.is_expected():
+            page.assert_serves_the_page("http://localhost:8080")
 
 
-@pytest.mark.parametrize("npm", ["exit 1", None], ids=["failing", "missing"])
-def test_make_run_serves_without_the_page(checkout: Path, tmp_path: Path, npm: str | None) -> None:
-    """And where it is told."""
-    shutil.rmtree(checkout / "file_uploader" / "http" / "static", ignore_errors=True)
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    environment = {**user_environment(programs), "HOST": "127.0.0.1", "PORT": "18080"}
-    if npm is None:
-        # All that is needed but npm.
-        environment["PATH"] = str(programs)
-        for name in ("bash", "sh", "make", "python3", "awk", "test", "touch", "env"):
-            (programs / name).symlink_to(str(shutil.which(name)))
-    else:
-        (programs / "npm").write_text(f"#!/bin/sh\n{npm}\n")
-        (programs / "npm").chmod(0o755)
+def test_make_run_serves_where_it_is_told(checkout: Path, tmp_path: Path) -> None:
+    environment = {**user_environment(), "HOST": "127.0.0.1", "PORT": "18080"}
     with serving("make run", checkout, environment, port=18080):
         make_the_three_calls(tmp_path, 18080)
-        answer = curl("http://localhost:18080/")
-        assert (answer.status, answer.content_type) == (404, "text/plain; charset=utf-8")
-        assert b"make page" in answer.body
-    assert "serving without it" in (checkout.parent / "serving.log").read_text()
+    shutil.rmtree(checkout / "data")
+
+
+def test_make_run_serves_without_npm(checkout: Path, tmp_path: Path) -> None:
+    shutil.rmtree(checkout / "file_uploader/http/static", ignore_errors=True)
+    (tmp_path / "programs").mkdir()
+    environment = without(user_environment(), "npm", tmp_path / "programs")
+    with serving("make run", checkout, environment):
+        make_the_three_calls(tmp_path)
+        answer = curl("http://localhost:8080/")
+    assert (answer.status, answer.content_type) == (404, "text/plain; charset=utf-8")
+    assert b"`make page`" in answer.body
+    log = (checkout.parent / "serving.log").read_text()
+    assert "npm is not there, so there is no page at /" in log
     shutil.rmtree(checkout / "data")
 
 
@@ -123,10 +122,14 @@ def test_make_test(checkout: Path) -> None:
 def test_nothing_is_installed_twice(checkout: Path) -> None:
     environment = user_environment()
     shell("make install", checkout, environment)
-    for target in ("install", ".venv/.runtime", ".venv/.test"):
+    tools = ["web/node_modules/.installed"] if page.is_expected() else []
+    for target in ("install", ".venv/.runtime", ".venv/.test", *tools):
         assert shell(f"make -q {target}", checkout, environment, check=False).returncode == 0
     (checkout / "requirements-runtime.txt").touch()
     for target in ("install", ".venv/.runtime", ".venv/.test"):
+        assert shell(f"make -q {target}", checkout, environment, check=False).returncode == 1
+    (checkout / "web/package-lock.json").touch()
+    for target in tools:
         assert shell(f"make -q {target}", checkout, environment, check=False).returncode == 1
 
 
@@ -135,8 +138,7 @@ def test_the_checkout_is_clean_after_all_that(checkout: Path) -> None:
     status = "git status --porcelain --untracked-files=all"
     before = shell(status, checkout, user_environment()).stdout
     shell("make clean", checkout, user_environment())
-    assert not (checkout / ".venv").exists()
-    assert not (checkout / "web" / "node_modules").exists()
-    assert not (checkout / "file_uploader" / "http" / "static").exists()
+    for made in (".venv", "file_uploader/http/static", "web/node_modules"):
+        assert not (checkout / made).exists()
     assert shell(status, checkout, user_environment()).stdout == before
     assert not [line for line in before.splitlines() if line.endswith((".env", "/", ".pyc"))]

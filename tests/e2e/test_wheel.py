@@ -12,22 +12,37 @@ import pytest
 
 import file_uploader
 from file_uploader.model import Container
-from tests.support.checkout import ROOT, clone, curl, serving, shell, user_environment
+from tests.support import page
+from tests.support.checkout import (
+    ROOT,
+    clone,
+    curl,
+    serving,
+    shell,
+    user_environment,
+    without,
+)
 from tests.support.service import free_port
 
 pytestmark = pytest.mark.heavy
+
+PAGE = "file_uploader/http/static/index.html"
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a clone that is gone afterwards."""
-    directory = tmp_path_factory.mktemp("wheel")
+    return built(tmp_path_factory.mktemp("wheel"), user_environment())
+
+
+def built(directory: Path, environment: dict[str, str]) -> Path:
+    """What `make wheel` makes in this environment."""
     sources = clone(directory / "sources")
-    shell("make wheel", sources, user_environment())
-    (made,) = (sources / "dist").glob("*.whl")
-    shutil.move(made, directory)
+    shell("make wheel", sources, environment)
+    (made,) = (sources / "dist").iterdir()
+    wheel = made.rename(directory / made.name)
     shutil.rmtree(sources)
-    return directory / made.name
+    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +68,8 @@ def test_it_holds_the_package_and_its_licence_alone(wheel: Path) -> None:
         *("file_uploader", f"file_uploader-{version}.dist-info")
     }
     in_sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("file_uploader/**/*.py")}
-    assert in_sources <= set(names)
-    assert "file_uploader/py.typed" in names
-    assert "file_uploader/http/static/index.html" in names
+    others = {"file_uploader/py.typed", *([PAGE] if page.is_expected() else [])}
+    assert {name for name in names if name.startswith("file_uploader/")} == in_sources | others
     assert f"file_uploader-{version}.dist-info/licenses/LICENSE" in names
     assert "License-Expression: Apache-2.0" in metadata
 
@@ -71,8 +85,18 @@ def test_it_serves(programs: Path, tmp_path: Path) -> None:
         files = f"http://localhost:{port}/api/files"
         assert curl(*auth, "--upload-file", str(ROOT / "LICENSE"), f"{files}/a").status == 204
         assert curl(*auth, files).body == b'["a"]'
-        assert curl(f"http://localhost:{port}/").content_type == "text/html; charset=utf-8"
+        if page.is_expected():
+            page.assert_serves_the_page(f"http://localhost:{port}")
     assert (elsewhere / "data").is_dir()
+
+
+def test_without_npm_it_is_built_without_the_page(tmp_path: Path) -> None:
+    (tmp_path / "programs").mkdir()
+    environment = without(user_environment(), "npm", tmp_path / "programs")
+    with zipfile.ZipFile(built(tmp_path, environment)) as archive:
+        names = archive.namelist()
+    assert PAGE not in names
+    assert "file_uploader/http/page.py" in names
 
 
 def test_it_tells_a_clients_container(programs: Path, tmp_path: Path) -> None:

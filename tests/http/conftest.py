@@ -22,6 +22,8 @@ from tests.support.tus import Tus
 ALICE = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"
 BOB = "f0e1d2c3-b4a5-4968-8778-695a4b3c2d1e"
 
+NO_PAGE = Path("/nonexistent/index.html")
+
 Serve = Callable[..., Awaitable[Client]]
 
 
@@ -48,15 +50,18 @@ def double() -> StorageDouble:
 
 @pytest.fixture
 async def serve(double: StorageDouble) -> AsyncIterator[Serve]:
-    """Start the application on the double with some settings of its own; gives a client."""
+    """Start the application on the double with some settings of its own; gives a client.
+
+    There is no page unless a test has one, whatever is built in the checkout.
+    """
 
     async def open_double(_settings: Settings) -> Storage:
         return double
 
     async with AsyncExitStack() as stack:
 
-        async def start(**values: Any) -> Client:
-            app = create_app(settings(**values), open_double)
+        async def start(page_file: Path = NO_PAGE, **values: Any) -> Client:
+            app = create_app(settings(**values), open_double, page_file)
             return Client(await stack.enter_async_context(running(app)), ALICE)
 
         yield start

@@ -8,6 +8,7 @@ from tests.support.asgi import Client
 
 UPLOAD = "/api/uploads/" + "0" * 32
 ALLOW = {
+    "/": "GET, HEAD, OPTIONS",
     "/api/files": "GET, HEAD, OPTIONS",
     "/api/files/a": "GET, HEAD, PUT, POST, DELETE, OPTIONS",
     "/api/uploads": "GET, HEAD, POST, OPTIONS",
@@ -17,6 +18,8 @@ ALLOW = {
     "/ready": "GET, HEAD, OPTIONS",
 }
 REFUSED = {
+    ("GET", "/"): (404, None),
+    ("HEAD", "/"): (404, None),
     ("POST", "/api/files/a"): (405, "GET, HEAD, PUT, DELETE, OPTIONS"),
     ("POST", "/api/uploads"): (412, None),
     ("POST", "/api/links"): (415, None),
@@ -55,7 +58,10 @@ async def test_options_tells_what_is_allowed(nobody: Client, target: str) -> Non
 
 @pytest.mark.parametrize(
     "target",
-    ["//", "/api", "/api/", "/api/file", "/api/filesx", "/healthy", "/health/", "/ready/x", "*"],
+    [
+        *("/api", "/api/", "/api/file", "/api/filesx", "/healthy", "/health/", "/ready/x", "*"),
+        *("/index.html", "//", "/x", "/%2F", "/static/index.html", "/favicon.ico"),
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS"])
 async def test_other_paths_are_not_found(client: Client, method: str, target: str) -> None:

@@ -1,100 +1,122 @@
-"""The page at the root: its headers, its forms, and what is there without it."""
+"""The page at `/`: what it may do, how it is sent, and what is there without it."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from file_uploader.http.app import create_app
-from file_uploader.http.page import policy
-from file_uploader.settings import Settings
-from file_uploader.storage.base import Storage
-from tests.http.conftest import settings
-from tests.support.asgi import Client, running
-from tests.support.double import StorageDouble
+from tests.http.conftest import Serve
+from tests.support.asgi import Client
 
-SCRIPT = "if (1 < 2 && '</b>' !== \"&amp;\") { alert('é') }\n"
-STYLE = "a > b { color: red }"
-HTML = (
-    f"<!doctype html><title>x</title><style>{STYLE}</style><p>&amp;</p>"
-    f'<script type="module" crossorigin>{SCRIPT}</script>'
-)
-
-Serve = Callable[[Path], Awaitable[Client]]
-
-
-@pytest.fixture
-async def serve_page() -> AsyncIterator[Serve]:
-    """Start the application with the page of a file; gives somebody without a token."""
-
-    async def open_double(_settings: Settings) -> Storage:
-        return StorageDouble()
-
-    async with AsyncExitStack() as stack:
-
-        async def start(file: Path) -> Client:
-            app = create_app(settings(), open_double, page=file)
-            return Client(await stack.enter_async_context(running(app)))
-
-        yield start
-
-
-@pytest.fixture
-async def visitor(serve_page: Serve, tmp_path: Path) -> Client:
-    file = tmp_path / "index.html"
-    file.write_text(HTML)
-    return await serve_page(file)
+SCRIPT = "const greeting = `<p>&amp; höflich</p>`;\nif (1 < 2 && 3 > 2) show(greeting);\n"
+STYLE = "body > p::after { content: '</p>' }"
+HTML = f"""<!doctype html>
+<html lang="en">
+  <head>
+    <title>A page</title>
+    <script type="module" crossorigin>{SCRIPT}</script>
+    <style rel="stylesheet" crossorigin>{STYLE}</style>
+  </head>
+  <body><p>No script, no style.</p></body>
+</html>
+"""
+GZIP = ("Accept-Encoding", "gzip, deflate, br")
 
 
 def source(text: str) -> str:
-    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    """The source expression that allows an inline text (CSP 3, 2.3.1)."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-async def test_it_is_for_everybody(visitor: Client) -> None:
-    answer = await visitor("GET", "/")
+@pytest.fixture
+def page_file(tmp_path: Path) -> Path:
+    return write(tmp_path / "index.html", HTML)
+
+
+def write(path: Path, html: str) -> Path:
+    """Put a page there, with its newlines as they are."""
+    path.write_bytes(html.encode())
+    return path
+
+
+@pytest.fixture
+async def nobody(serve: Serve, page_file: Path) -> Client:
+    """Somebody without a token, where there is a page."""
+    return Client((await serve(page_file)).app)
+
+
+async def directives(serve: Serve, page_file: Path, html: str) -> dict[str, list[str]]:
+    """The policy that this page is sent with."""
+    answer = await (await serve(write(page_file, html)))("GET", "/")
+    assert answer.body == html.encode()
+    pairs = (one.split() for one in answer["content-security-policy"].split(";"))
+    return {name: sources for name, *sources in pairs}
+
+
+async def test_it_is_sent_to_who_has_no_token(nobody: Client) -> None:
+    answer = await nobody("GET", "/")
     assert (answer.status, answer.body.decode()) == (200, HTML)
     assert answer["content-type"] == "text/html; charset=utf-8"
     assert answer["content-length"] == str(len(HTML.encode()))
+    assert answer["content-security-policy"] == (
+        f"default-src 'none'; script-src {source(SCRIPT)}; style-src {source(STYLE)}; "
+        "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
     assert answer["x-content-type-options"] == "nosniff"
     assert answer["referrer-policy"] == "no-referrer"
     assert answer["cross-origin-opener-policy"] == "same-origin"
     assert answer["cross-origin-resource-policy"] == "same-origin"
-    assert "camera=()" in answer["permissions-policy"]
     assert answer["cache-control"] == "no-cache"
     assert answer["vary"] == "Accept-Encoding"
+    assert re.fullmatch(r'"[0-9a-f]{64}"', answer["etag"])
+    switched_off = answer["permissions-policy"].split(", ")
+    assert {"camera=()", "microphone=()", "geolocation=()"} <= set(switched_off)
+    assert "clipboard-write" not in answer["permissions-policy"]
 
 
-async def test_its_policy_admits_what_is_in_it_by_hash(visitor: Client) -> None:
-    said = (await visitor("GET", "/"))["content-security-policy"]
-    directives = dict(each.split(" ", 1) for each in said.split("; "))
-    assert directives == {
-        "default-src": "'none'",
-        "script-src": source(SCRIPT),
-        "style-src": source(STYLE),
-        "img-src": "'self' blob: data:",
-        "media-src": "'self'",
-        "connect-src": "'self'",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    assert "unsafe" not in said
+@pytest.mark.parametrize("target", ["/?", "/?lang=de&x", "http://localhost", "http://localhost/"])
+async def test_it_is_the_same_whatever_the_query(nobody: Client, target: str) -> None:
+    assert (await nobody("GET", target)).body == (await nobody("GET", "/")).body
 
 
-def test_every_script_and_style_has_its_hash() -> None:
-    assert "script-src 'none'" in policy("<p>hello</p>")
-    assert "style-src 'none'" in policy("<p>hello</p>")
-    several = policy("<script>a</script><style>b</style><script>c</script><style>d</style>")
-    assert f"script-src {source('a')} {source('c')};" in several
-    assert f"style-src {source('b')} {source('d')};" in several
-    assert policy(HTML) != policy(HTML.replace("alert", "Alert"))
+async def test_a_script_that_is_changed_by_a_byte_has_another_hash(
+    serve: Serve, page_file: Path
+) -> None:
+    before = await directives(serve, page_file, HTML)
+    after = await directives(serve, page_file, HTML.replace("1 < 2", "1 < 3"))
+    assert after["script-src"] == [source(SCRIPT.replace("1 < 2", "1 < 3"))]
+    assert after["script-src"] != before["script-src"]
+    assert after["style-src"] == before["style-src"]
+
+
+@pytest.mark.parametrize(
+    ("html", "scripts", "styles"),
+    [
+        ("<p>text</p>", [], []),
+        ("<script></script>", [""], []),
+        ("<SCRIPT>a</SCRIPT><Style>b</Style>", ["a"], ["b"]),
+        ("<script> a\n</script><p>x</p><script defer>b</script>", [" a\n", "b"], []),
+        ("<style>a</style>x<style media='print'>&gt; b</style>", [], ["a", "&gt; b"]),
+        ("<script data-x='a > b' type=module>a && '<p>'</script>", ["a && '<p>'"], []),
+        ("<script src='x.js'></script><script>a</script>", ["a"], []),
+        ("<!-- <script>a</script> --><script>b</script>", ["b"], []),
+        ("<script>a\r\nb\rc</script>", ["a\nb\nc"], []),
+        ("<script>'<style>x</style>'</script><style>y</style>", ["'<style>x</style>'"], ["y"]),
+        (f"<script>{'</a>' * 5000}</script>", ["</a>" * 5000], []),
+    ],
+)
+async def test_every_inline_script_and_style_is_allowed_and_nothing_else(
+    serve: Serve, page_file: Path, html: str, scripts: list[str], styles: list[str]
+) -> None:
+    policy = await directives(serve, page_file, html)
+    assert policy["script-src"] == [source(text) for text in scripts] or ["'none'"]
+    assert policy["style-src"] == [source(text) for text in styles] or ["'none'"]
 
 
 @pytest.mark.parametrize(
@@ -103,51 +125,105 @@ def test_every_script_and_style_has_its_hash() -> None:
         (None, None),
         ("", None),
         ("identity", None),
-        ("br", None),
+        ("br, deflate", None),
         ("gzip;q=0", None),
+        ("gzip; q=0.000, *", None),
         ("*;q=0", None),
-        ("*, gzip;q=0", None),
+        ("gzip;q=high", None),
         ("gzip", "gzip"),
         ("GZIP", "gzip"),
-        ("br, gzip;q=0.1", "gzip"),
+        ("gzip, deflate, br, zstd", "gzip"),
+        ("br;q=1.0, gzip;q=0.2", "gzip"),
         ("*", "gzip"),
+        ("identity;q=0, *;q=0.5", "gzip"),
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_it_is_compressed_for_who_takes_that(
-    visitor: Client, method: str, accepted: str | None, coding: str | None
+    nobody: Client, method: str, accepted: str | None, coding: str | None
 ) -> None:
     headers = [] if accepted is None else [("Accept-Encoding", accepted)]
-    answer = await visitor(method, "/", headers)
-    assert answer.get("content-encoding") == coding
-    expected = HTML.encode() if coding is None else gzip.compress(HTML.encode(), 9, mtime=0)
-    assert answer["content-length"] == str(len(expected))
-    assert answer.body == (b"" if method == "HEAD" else expected)
+    answer = await nobody(method, "/", headers)
+    assert (answer.status, answer.get("content-encoding")) == (200, coding)
+    assert answer["vary"] == "Accept-Encoding"
+    if method == "HEAD":
+        assert answer.body == b""
+        whole = (await nobody("GET", "/", headers)).body
+    else:
+        whole = answer.body
+    assert answer["content-length"] == str(len(whole))
+    assert (gzip.decompress(whole) if coding else whole) == HTML.encode()
 
 
-async def test_who_has_it_gets_it_only_once(visitor: Client) -> None:
-    plain = (await visitor("GET", "/"))["etag"]
-    zipped = (await visitor("GET", "/", [("Accept-Encoding", "gzip")]))["etag"]
-    assert plain != zipped
-    for tags in (plain, f'"x", {plain}', f"W/{plain}", "*"):
-        answer = await visitor("GET", "/", [("If-None-Match", tags)])
-        assert (answer.status, answer.body, answer["etag"]) == (304, b"", plain)
-        assert "content-security-policy" in dict(answer.headers)
-    assert (await visitor("GET", "/", [("If-None-Match", zipped)])).status == 200
+async def test_the_same_page_has_the_same_tags_in_every_process(
+    serve: Serve, page_file: Path
+) -> None:
+    one, another = await serve(page_file), await serve(page_file)
+    for headers in ([], [GZIP]):
+        answers = [await client("GET", "/", headers) for client in (one, another)]
+        assert answers[0].body == answers[1].body
+        assert answers[0]["etag"] == answers[1]["etag"]
 
 
-async def test_there_is_nothing_beside_it(visitor: Client) -> None:
-    assert (await visitor("GET", "/?x")).status == 200
-    for path in ("/index.html", "/static/", "//", "/static/index.html", "/%2f"):
-        assert (await visitor("GET", path)).status == 404
-    answer = await visitor("POST", "/")
-    assert (answer.status, answer["allow"]) == (405, "GET, HEAD, OPTIONS")
-    assert (await visitor("OPTIONS", "/")).status == 204
+async def test_tags_tell_pages_and_codings_apart(serve: Serve, page_file: Path) -> None:
+    clients = [await serve(write(page_file, html)) for html in (HTML, HTML + "\n")]
+    tags = [(await one("GET", "/", headers))["etag"] for one in clients for headers in ([], [GZIP])]
+    assert len(set(tags)) == 4
 
 
-async def test_without_it_a_line_says_how_to_get_it(serve_page: Serve, tmp_path: Path) -> None:
-    visitor = await serve_page(tmp_path / "none.html")
-    answer = await visitor("GET", "/")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("headers", [[], [GZIP]], ids=["plain", "gzip"])
+async def test_who_has_it_gets_no_copy(
+    nobody: Client, method: str, headers: list[tuple[str, str]]
+) -> None:
+    first = await nobody("GET", "/", headers)
+    tag = first["etag"]
+    for known in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        answer = await nobody(method, "/", [*headers, ("If-None-Match", known)])
+        assert (answer.status, answer.body) == (304, b"")
+        for name in ("etag", "cache-control", "vary", "content-security-policy"):
+            assert answer[name] == first[name]
+        assert answer.get("content-length") is None
+    assert (await nobody(method, "/", [*headers, ("If-None-Match", '"x"')])).status == 200
+
+
+async def test_the_tag_of_another_coding_is_not_this_one(nobody: Client) -> None:
+    tag = (await nobody("GET", "/", [GZIP]))["etag"]
+    assert (await nobody("GET", "/", [("If-None-Match", tag)])).status == 200
+
+
+async def test_a_list_of_tags_that_is_none_is_refused(nobody: Client) -> None:
+    answer = await nobody("GET", "/", [("If-None-Match", "x")])
+    assert (answer.status, answer.slug) == (400, "invalid-header")
+
+
+async def test_it_takes_no_other_method(nobody: Client) -> None:
+    for method in ("PUT", "POST", "PATCH", "DELETE", "PROPFIND"):
+        answer = await nobody(method, "/", body=b"x")
+        assert (answer.status, answer.slug) == (405, "method-not-allowed")
+        assert answer["allow"] == "GET, HEAD, OPTIONS"
+    assert (await nobody("OPTIONS", "/"))["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("target", ["/index.html", "//", "/./", "/x", "/%2F", "/static/index.html"])
+async def test_it_is_nowhere_else(nobody: Client, target: str) -> None:
+    answer = await nobody("GET", target)
+    assert (answer.status, answer.slug) == (404, "not-found")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_without_the_file_one_line_tells_how_to_get_it(client: Client, method: str) -> None:
+    answer = await client(method, "/")
     assert (answer.status, answer["content-type"]) == (404, "text/plain; charset=utf-8")
-    assert re.fullmatch(r"[^\n]*make page[^\n]*\n", answer.body.decode())
-    assert (await visitor("GET", "/health")).status == 200
+    assert answer["x-content-type-options"] == "nosniff"
+    if method == "GET":
+        (line,) = answer.body.decode().splitlines()
+        assert "`make page`" in line
+    assert (await client("GET", "/api/files")).json == []
+
+
+async def test_the_page_is_the_one_that_was_there_at_the_start(
+    nobody: Client, page_file: Path
+) -> None:
+    write(page_file, "<p>another</p>")
+    assert (await nobody("GET", "/")).body.decode() == HTML

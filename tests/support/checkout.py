@@ -61,6 +61,25 @@ def user_environment(first_in_path: Path | None = None) -> dict[str, str]:
     return {**kept, "PATH": os.pathsep.join(directories)}
 
 
+def without(environment: dict[str, str], program: str, scratch: Path) -> dict[str, str]:
+    """This environment on a machine that lacks the program: links to all else in its directories.
+
+    ``scratch`` is an empty directory for the links.
+    """
+    directories = []
+    for number, one in enumerate(environment["PATH"].split(os.pathsep)):
+        if not (Path(one) / program).exists():
+            directories.append(one)
+            continue
+        links = scratch / str(number)
+        links.mkdir()
+        for path in Path(one).iterdir():
+            if path.name != program:
+                (links / path.name).symlink_to(path)
+        directories.append(str(links))
+    return {**environment, "PATH": os.pathsep.join(directories)}
+
+
 def shell(
     command: str, directory: Path, environment: dict[str, str], *, check: bool = True
 ) -> subprocess.CompletedProcess[str]:

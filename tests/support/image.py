@@ -1,6 +1,6 @@
 """The Dockerfile without Docker: its steps replayed, its command run, as a container would.
 
-The base image is stood in for by this machine's own root file system under an overlay, so nothing
+Every base image is stood in for by this machine's own root file system under an overlay, so nothing
 that a step writes reaches the machine. A command runs as process 1 of a process namespace of its
 own, with the image's user, environment and working directory, a read-only root and no
 capabilities. The network is the machine's.
@@ -26,6 +26,7 @@ from tests.support.checkout import ROOT
 
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHONS = ("/usr/local/bin/python3", "/usr/bin/python3")
+_REGISTRIES = ("pip_", "npm_config_")
 _UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
 
 
@@ -142,22 +143,30 @@ class Image:
     def __init__(self, scratch: Path, context: Path, dockerfile: str) -> None:
         self._context = context
         self._stages: dict[str, Stage] = {}
-        self._installing = {
+        self._registries = {
             name: value
             for name, value in os.environ.items()
-            if name.startswith("PIP_") or name == "NODE_EXTRA_CA_CERTS"
+            if name.lower().startswith(_REGISTRIES)
         }
         for number, instruction in enumerate(parse(dockerfile)):
             if instruction.keyword == "FROM":
                 words = instruction.arguments
                 self.stage = Stage(scratch / str(number))
                 self._stages[words[2] if len(words) == 3 else str(number)] = self.stage
-                self._add_python()
+                self._add_programs(words[0])
             else:
                 getattr(self, f"_{instruction.keyword.lower()}")(instruction)
 
-    def _add_python(self) -> None:
-        """Python images have ``python``; it must not be one that only root can reach."""
+    def _add_programs(self, image: str) -> None:
+        """Put in place what this base image has, and the machine under another name or not at all.
+
+        Python images have ``python``; it must not be one that only root can reach.
+        """
+        name, _, _ = image.partition(":")
+        if name == "node":
+            if any(shutil.which(program, path=BASE_PATH) is None for program in ("node", "npm")):
+                raise CannotReplayError("needs a Node.js and an npm of the system's")
+            return
         base = next((one for one in _PYTHONS if Path(one).exists()), None)
         if base is None:
             raise CannotReplayError("needs a Python 3 of the system's")
@@ -186,7 +195,7 @@ class Image:
         command = self.stage.process(
             ["sh", "-c", instruction.value],
             user=self.stage.user,
-            environment={**self._installing, **self.stage.environment},
+            environment={**self._registries, **self.stage.environment},
         )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if "mount:" in done.stderr or "unshare:" in done.stderr:
@@ -205,6 +214,7 @@ class Image:
 
     def _workdir(self, instruction: Instruction) -> None:
         self.stage.workdir = instruction.value
+        (self.stage.written / instruction.value.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
     def _volume(self, instruction: Instruction) -> None:
         self.stage.volumes = instruction.arguments

@@ -90,6 +90,7 @@ export const en = {
   link: "Link",
   linkUntil: "Whoever has this link can read the file until {when}.",
   preview: "Preview",
+  openPdf: "Open it in a new tab",
   noPreview: "Files of this type cannot be shown here. Download it to look at it.",
   previewFailed: "It cannot be shown. Download it to look at it.",
   previewCut: "This is the beginning of the file only.",

@@ -8,7 +8,7 @@ import { pathTo } from "../opening";
 /** Bytes of a text that are shown. */
 const TEXT = 128 * 1024;
 
-type Kind = "image" | "audio" | "video" | "text" | "none";
+type Kind = "image" | "audio" | "video" | "text" | "pdf" | "none";
 
 interface Shown {
   kind: Kind;
@@ -63,6 +63,12 @@ function Content({
           {cut && <p class="quiet">{t("previewCut")}</p>}
         </>
       );
+    case "pdf":
+      return (
+        <a href={path} target="_blank" rel="noopener noreferrer">
+          {t("openPdf")}
+        </a>
+      );
     default:
       return <p class="quiet">{t("noPreview")}</p>;
   }
@@ -90,9 +96,10 @@ async function look(file: FileEntry): Promise<Shown> {
   return { kind, path, text: decoder(type).decode(bytes), cut: file.size > TEXT };
 }
 
-export function kindOf(type: string, encoded: boolean): Kind {
+function kindOf(type: string, encoded: boolean): Kind {
   const [media = ""] = type.toLowerCase().split(";");
   const [top] = media.split("/");
+  if (media.trim() === "application/pdf") return "pdf";
   if (top === "image" || top === "audio" || top === "video") return top;
   // Of what is compressed there is no beginning to show.
   if (encoded) return "none";
