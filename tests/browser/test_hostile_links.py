@@ -142,7 +142,7 @@ def test_a_script_is_no_worker_and_no_module_of_another_origin(
     with stranger(f'<!doctype html><title>{TITLE}</title><script src="{link}"></script>') as url:
         visit = open_page(running.url, url, profile=tmp_path / "profile")
         visit.expect("^console error: .*CORS policy")
-        visit.allow("^console error: Failed to load resource")
+        visit.allow(r"^console error: Failed to load resource: net::ERR_FAILED")
         visit.page.goto(url)
         assert visit.page.evaluate("self.seen") == url.rstrip("/")
         outcome: dict[str, Any] = visit.page.evaluate(_AS_WORKERS, link)
@@ -152,3 +152,14 @@ def test_a_script_is_no_worker_and_no_module_of_another_origin(
             "service": "SecurityError",
             "module": "TypeError",
         }
+
+
+def test_text_is_no_script_of_another_origin(
+    running: Service, open_page: OpenPage, tmp_path: Path
+) -> None:
+    link = shared(running, "script.txt", SCRIPT.text.encode(), "text/plain")
+    with stranger(f'<!doctype html><title>{TITLE}</title><script src="{link}"></script>') as url:
+        visit = open_page(running.url, url, profile=tmp_path / "profile")
+        visit.page.goto(url)
+        assert link in visit.requests
+        assert visit.page.evaluate("self.seen ?? null") is None

@@ -10,14 +10,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextlib.contextmanager
 def stranger(page: str) -> Iterator[str]:
-    """Serve this page, and give its URL. No other path is there."""
+    """Serve this page, and give its URL. Nothing is at any other: browsers ask for an icon."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/" else 404)
+            self.send_response(200 if self.path == "/" else 204)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.end_headers()
-            self.wfile.write(page.encode())
+            if self.path == "/":
+                self.wfile.write(page.encode())
 
         def log_message(self, *_arguments: object) -> None:
             pass
