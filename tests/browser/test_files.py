@@ -118,6 +118,12 @@ def test_many_are_selected_and_deleted(page: UploaderPage, running: Service) -> 
     for name in ("a", "f/"):
         page.page.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
     expect(page.page.get_by_text("2 selected")).to_be_visible()
+    downloads: list[str] = []
+    page.page.on("download", lambda download: downloads.append(download.suggested_filename))
+    page.page.get_by_role("checkbox", name="Select b", exact=True).check()
+    page.button("Download").click()
+    page.visit.until(lambda: downloads == ["a", "b"], "both files are downloaded")
+    page.page.get_by_role("checkbox", name="Select b", exact=True).uncheck()
     page.button("Delete").click()
     expect(page.dialog).to_contain_text("This cannot be undone.")
     expect(page.dialog).to_contain_text("with everything in them")

@@ -179,6 +179,13 @@ def test_everything_with_the_keyboard_alone(
     press(page.page.locator("section[aria-labelledby=files] summary"))
     expect(page.page.locator("section[aria-labelledby=files] pre").first).to_be_visible()
 
+    press(page.page.get_by_role("checkbox", name="Select all that are shown"), "Space")
+    press(page.button("Select none"))
+    press(page.page.get_by_role("checkbox", name="Select c.txt"), "Space")
+    with page.page.expect_download():
+        press(page.button("Download"))
+    press(page.page.get_by_role("checkbox", name="Select c.txt"), "Space")
+
     press(page.opener("c.txt"))
     expect(page.dialog.get_by_role("region", name="Preview")).to_be_visible()
     with page.page.expect_download():

@@ -16,6 +16,7 @@ import {
   shown,
 } from "../listing";
 import { lastSegment, trail } from "../names";
+import { downloadAll } from "../opening";
 import { Confirm } from "./Confirm";
 import { Curl } from "./Curl";
 import { FileDialog } from "./FileDialog";
@@ -128,6 +129,7 @@ function Selected() {
   const [asking, ask] = useState(false);
   const names = [...selection.value];
   if (names.length === 0) return null;
+  const files = names.filter((name) => !name.endsWith("/"));
   const count = String(names.length);
   return (
     <div class="line">
@@ -137,6 +139,11 @@ function Selected() {
       <button type="button" onClick={() => selectShown(false)}>
         {t("clearSelection")}
       </button>
+      {files.length > 0 && (
+        <button type="button" onClick={() => downloadAll(files)}>
+          {t("download")}
+        </button>
+      )}
       <button type="button" class="bad" onClick={() => ask(true)}>
         {t("delete")}
       </button>
