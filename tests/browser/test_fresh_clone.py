@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.page import UploaderPage
+from tests.browser.test_uploads import drop_files_and_a_folder
 from tests.support.checkout import clone, serving, user_environment
 from tests.support.service import free_port
 
@@ -33,10 +33,4 @@ def test_one_command_and_the_page_is_there(
         url = f"http://localhost:{port}"
         page = UploaderPage(open_page(url), url)
         page.open()
-        page.sign_up()
-        file = tmp_path / "first.txt"
-        file.write_text("hello")
-        page.drop([file])
-        page.expect_listed("first.txt")
-        with page.opened("first.txt") as dialog:
-            expect(dialog.get_by_role("region", name="Preview")).to_have_text("hello")
+        drop_files_and_a_folder(page, port, tmp_path / "dropped")

@@ -19,8 +19,8 @@ from tests.browser.hostile import FILES, RAN, SCRIPT, TITLE, File, aimed
 from tests.support.browser import Visit
 from tests.support.canary import Canary, canary
 from tests.support.links import shared
-from tests.support.pages import stranger
 from tests.support.service import Backend, Service, service
+from tests.support.stranger import stranger
 
 pytestmark = pytest.mark.heavy
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.checkout import ROOT, curl, shell, user_environment
 from tests.support.image import CannotReplayError, Image, Instruction, in_context, parse, replayed
-from tests.support.page import assert_serves_the_page
+from tests.support.served_page import assert_serves_the_page
 from tests.support.service import free_port
 
 INSTRUCTIONS = parse((ROOT / "docker/Dockerfile").read_text())

@@ -12,7 +12,7 @@ import pytest
 
 import file_uploader
 from file_uploader.model import Container
-from tests.support import page
+from tests.support import served_page
 from tests.support.checkout import (
     ROOT,
     clone,
@@ -68,7 +68,7 @@ def test_it_holds_the_package_and_its_licence_alone(wheel: Path) -> None:
         *("file_uploader", f"file_uploader-{version}.dist-info")
     }
     in_sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("file_uploader/**/*.py")}
-    others = {"file_uploader/py.typed", *([PAGE] if page.is_expected() else [])}
+    others = {"file_uploader/py.typed", *([PAGE] if served_page.is_expected() else [])}
     assert {name for name in names if name.startswith("file_uploader/")} == in_sources | others
     assert f"file_uploader-{version}.dist-info/licenses/LICENSE" in names
     assert "License-Expression: Apache-2.0" in metadata
@@ -85,8 +85,8 @@ def test_it_serves(programs: Path, tmp_path: Path) -> None:
         files = f"http://localhost:{port}/api/files"
         assert curl(*auth, "--upload-file", str(ROOT / "LICENSE"), f"{files}/a").status == 204
         assert curl(*auth, files).body == b'["a"]'
-        if page.is_expected():
-            page.assert_serves_the_page(f"http://localhost:{port}")
+        if served_page.is_expected():
+            served_page.assert_serves_the_page(f"http://localhost:{port}")
     assert (elsewhere / "data").is_dir()
 
 
