@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import page
+from tests.support import served_page
 from tests.support.checkout import clone, curl, serving, shell, user_environment, without
 from tests.support.s3_servers import S3Server
 
@@ -89,8 +89,8 @@ def test_by_hand(checkout: Path, dot_env: str, tmp_path: Path) -> None:
 def test_make_serves(checkout: Path, dot_env: str, target: str, tmp_path: Path) -> None:
     with serving(f"make {target}", checkout, user_environment()):
         make_the_three_calls(tmp_path)
-        if page.is_expected():
-            page.assert_serves_the_page("http://localhost:8080")
+        if served_page.is_expected():
+            served_page.assert_serves_the_page("http://localhost:8080")
 
 
 def test_make_run_serves_where_it_is_told(checkout: Path, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_make_test(checkout: Path) -> None:
 def test_nothing_is_installed_twice(checkout: Path) -> None:
     environment = user_environment()
     shell("make install", checkout, environment)
-    tools = ["web/node_modules/.installed"] if page.is_expected() else []
+    tools = ["web/node_modules/.installed"] if served_page.is_expected() else []
     for target in ("install", ".venv/.runtime", ".venv/.test", *tools):
         assert shell(f"make -q {target}", checkout, environment, check=False).returncode == 0
     (checkout / "requirements-runtime.txt").touch()
