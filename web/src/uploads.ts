@@ -54,10 +54,11 @@ export function startUploader(): Uploader {
   });
   uppy.use(Tus, {
     endpoint: "/api/uploads",
-    headers: (file) => ({
-      "X-Auth-Token": token.value ?? "",
-      ...(file.meta.replace ? {} : { "If-None-Match": "*" }),
-    }),
+    headers: () => ({ "X-Auth-Token": token.value ?? "" }),
+    onBeforeRequest: (request, file) => {
+      const replaces = request.getMethod() !== "POST" || file.meta.replace;
+      if (!replaces) request.setHeader("If-None-Match", "*");
+    },
     chunkSize: CHUNK,
     retryDelays: RETRIES,
     limit: 4,
