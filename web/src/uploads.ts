@@ -41,6 +41,9 @@ export const unfinished = signal<Unfinished[]>([]);
 /** The ids and names of uploads that would replace a file, and wait for somebody to say so. */
 export const existing = signal<ReadonlyMap<string, string>>(new Map());
 
+/** Those that were ended or taken up here: a list may have been read before that. */
+const forgotten = new Set<string>();
+
 const idOf = (url: string) => url.slice(url.lastIndexOf("/") + 1);
 
 /** The uploader of this tab, for the current token. */
@@ -85,7 +88,10 @@ export function startUploader(): Uploader {
       existing.value = new Map([...existing.value, [file.id, name]]);
     } else report(failure, name);
   });
-  uppy.on("file-removed", (file) => answered([file.id]));
+  uppy.on("file-removed", (file) => {
+    answered([file.id]);
+    forgetUnfinished(file.tus?.uploadUrl);
+  });
   uppy.on("restriction-failed", (_file, error) => warn(error.message));
   return uppy;
 }
@@ -177,7 +183,7 @@ export async function lookForUnfinished(uppy: Uploader): Promise<void> {
   try {
     const found = await listUnfinished();
     const own = new Set(uppy.getFiles().map((file) => idOf(file.tus?.uploadUrl ?? "")));
-    unfinished.value = found.filter((upload) => !own.has(upload.id));
+    unfinished.value = found.filter(({ id }) => !own.has(id) && !forgotten.has(id));
   } catch (error) {
     report(error);
   }
@@ -186,6 +192,7 @@ export async function lookForUnfinished(uppy: Uploader): Promise<void> {
 export function forgetUnfinished(url: string | null | undefined): void {
   if (!url) return;
   const id = idOf(url);
+  forgotten.add(id);
   unfinished.value = unfinished.value.filter((upload) => upload.id !== id);
 }
 

@@ -14,10 +14,9 @@ export function Unfinished({ uppy }: { uppy: Uploader }) {
     const look = () => lookForUnfinished(uppy);
     look();
     // By then it is known which of them this page goes on with.
-    const events = ["restored", "file-removed", "cancel-all"] as const;
-    for (const event of events) uppy.on(event, look);
+    uppy.on("restored", look);
     return () => {
-      for (const event of events) uppy.off(event, look);
+      uppy.off("restored", look);
     };
   }, [uppy]);
   const [first] = unfinished.value;
