@@ -45,6 +45,10 @@ start-gunicorn: $(VENV)/.runtime $(PAGE) ## serve on port 8080 with one worker, 
 page: $(MODULES)/.installed ## build the page
 	cd web && npm run build
 
+.PHONY: bench
+bench: $(VENV)/.test ## measure against what people use otherwise; ARGS=--quick for less
+	$(BIN)/python -m bench $(ARGS)
+
 .PHONY: wheel
 wheel: $(VENV)/.created $(if $(PAGE_TOOLS),page) ## build the page, and a wheel with it into dist/
 	@test -e $(PAGE) || echo "npm is not there, so the wheel has no page ($(GET_NPM))" >&2

@@ -86,6 +86,7 @@ def main() -> None:
                 file.write(os.urandom(16 * MIB))
         todo = [load for load in all_loads(source, quick=chosen.quick) if chosen.only in load.name]
         figures = measured(contenders, todo, Path(disk), source, chosen.rounds)
+    introduce([one for one in contenders if any(name == one.name for _, name in figures)])
     tell(todo, figures)
     if chosen.json is not None:
         plain = {f"{a} | {b}": asdict(found) for (a, b), found in figures.items()}
@@ -127,6 +128,16 @@ def measured(
                     figures.peak.append(cost.peak)
                     print(f"{load.name} | {peer.name}: {result.rate:.0f} {load.unit}", flush=True)
     return found
+
+
+def introduce(contenders: list[Contender]) -> None:
+    """Print what each promises: it costs time, and so belongs beside the figures."""
+    print("\n| | version | on disk before it answers | SHA-256 | clients kept apart |")
+    print("| --- | --- | --- | --- | --- |")
+    for one in contenders:
+        promises = (one.durable, one.digest, one.private)
+        told = " | ".join("yes" if promise else "no" for promise in promises)
+        print(f"| {one.name} | {one.version()} | {told} |")
 
 
 def tell(todo: list[Load], table: Table) -> None:
