@@ -230,9 +230,9 @@ def _is_too_slow(backend: Backend, log: Path) -> None:
             fast.send(_announced(running.token, "fast", 0, 1_000_000))
             sent = 0
             refused = 0
-            for _ in range(200):
-                fast.send(NEW[sent : sent + 4000])
-                sent += 4000
+            for _ in range(300):  # twice the window: a busy server has waited for less of it
+                fast.send(NEW[sent : sent + 3000])
+                sent += 3000
                 try:
                     beside.send_slowly([raw.chunk(b"slow")], 0.4)
                 except OSError:
