@@ -8,11 +8,12 @@ import GoldenRetriever from "@uppy/golden-retriever";
 import english from "@uppy/locales/lib/en_US.js";
 import russian from "@uppy/locales/lib/ru_RU.js";
 import Tus, { type TusBody } from "@uppy/tus";
-import { Failure, listUnfinished, type Unfinished } from "./api";
+import { Failure, type Unfinished } from "./api";
 import { type Language, t } from "./i18n";
 import { folder, noteStored } from "./listing";
 import { report, warn } from "./notices";
 import { tabId, token } from "./session";
+import { forgetUnfinished } from "./unfinished";
 
 /** `filename` is the whole name, with its folders; `replace`: also where there is such a file. */
 interface FileMeta extends Meta {
@@ -35,16 +36,8 @@ const RETRIES = [1, 1, 2, 3, 5, 10, 20, ...Array<number>(2000).fill(30)].map((s)
 const KEPT_FILE = 2 * 2 ** 30;
 const KEPT_IN_ALL = 4 * 2 ** 30;
 
-/** What the server has of other uploads, from before or from elsewhere. */
-export const unfinished = signal<Unfinished[]>([]);
-
 /** The ids and names of uploads that would replace a file, and wait for somebody to say so. */
 export const existing = signal<ReadonlyMap<string, string>>(new Map());
-
-/** Those that were ended or taken up here: a list may have been read before that. */
-const forgotten = new Set<string>();
-
-const idOf = (url: string) => url.slice(url.lastIndexOf("/") + 1);
 
 /** The uploader of this tab, for the current token. */
 export function startUploader(): Uploader {
@@ -79,7 +72,7 @@ export function startUploader(): Uploader {
   uppy.on("upload-success", (file) => {
     const name = file?.meta.filename;
     if (name && file.size !== null) noteStored(name, file.size);
-    if (file) forgetUnfinished(file.tus?.uploadUrl);
+    forgetUnfinished(idOf(file));
   });
   uppy.on("upload-error", (file, error, response) => {
     const failure = failureOf(error, response);
@@ -90,7 +83,7 @@ export function startUploader(): Uploader {
   });
   uppy.on("file-removed", (file) => {
     answered([file.id]);
-    forgetUnfinished(file.tus?.uploadUrl);
+    forgetUnfinished(idOf(file));
   });
   uppy.on("restriction-failed", (_file, error) => warn(error.message));
   return uppy;
@@ -178,22 +171,15 @@ function answered(ids: readonly string[]): void {
   if (left.length < existing.value.size) existing.value = new Map(left);
 }
 
-/** Ask for the unfinished uploads; those of this page are not among them. */
-export async function lookForUnfinished(uppy: Uploader): Promise<void> {
-  try {
-    const found = await listUnfinished();
-    const own = new Set(uppy.getFiles().map((file) => idOf(file.tus?.uploadUrl ?? "")));
-    unfinished.value = found.filter(({ id }) => !own.has(id) && !forgotten.has(id));
-  } catch (error) {
-    report(error);
-  }
+/** The ids of the uploads that are under way here. */
+export function underWay(uppy: Uploader): string[] {
+  return uppy.getFiles().map(idOf);
 }
 
-export function forgetUnfinished(url: string | null | undefined): void {
-  if (!url) return;
-  const id = idOf(url);
-  forgotten.add(id);
-  unfinished.value = unfinished.value.filter((upload) => upload.id !== id);
+/** The id that the server gave to a file's upload; empty as long as there is none. */
+function idOf(file: File | undefined): string {
+  const url = file?.tus?.uploadUrl ?? "";
+  return url.slice(url.lastIndexOf("/") + 1);
 }
 
 /** Say where a file goes. It is known by that, too: one file may go to several places. */

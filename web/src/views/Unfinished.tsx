@@ -4,14 +4,15 @@ import { curlDiscard, curlUploads } from "../curl";
 import { formatDate, formatSize } from "../format";
 import { language, t } from "../i18n";
 import { report, warn } from "../notices";
-import { forgetUnfinished, lookForUnfinished, resume, type Uploader, unfinished } from "../uploads";
+import { forgetUnfinished, lookForUnfinished, unfinished } from "../unfinished";
+import { resume, type Uploader, underWay } from "../uploads";
 import { Confirm } from "./Confirm";
 import { Curl } from "./Curl";
 
 /** What the server has of uploads that are not under way on this page. */
 export function Unfinished({ uppy }: { uppy: Uploader }) {
   useEffect(() => {
-    const look = () => lookForUnfinished(uppy);
+    const look = () => lookForUnfinished(() => underWay(uppy));
     look();
     // By then it is known which of them this page goes on with.
     uppy.on("restored", look);
