@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.service import pss_of
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _INTERVAL = 0.05
@@ -45,13 +46,7 @@ def cpu_seconds(root: int) -> float:
 
 def memory(root: int) -> int:
     """Bytes of all of them, what they share counted once (PSS)."""
-    total = 0
-    for pid in processes(root):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            if found := re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE):
-                total += int(found[1]) * 1024
-    return total
+    return sum(map(pss_of, processes(root)))
 
 
 @contextlib.contextmanager

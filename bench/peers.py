@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.support.service import ROOT, free_port
+
 WORKERS = 2
 _START_PATIENCE = 30.0
 _STOP_PATIENCE = 20.0
@@ -223,13 +224,6 @@ def needed(program: str, how: str) -> str:
     if path is None:
         raise UnavailableError(f"{program} is missing: {how}")
     return path
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

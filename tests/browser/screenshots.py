@@ -9,9 +9,9 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.page import UploaderPage
-from tests.browser.test_files import put
 from tests.support.browser import Visit, chromium
 from tests.support.service import LocalBackend, service
+from tests.support.stored import put
 
 FILES = {
     "budget.csv": ("text/csv", b"month,amount\n" + b"2026-01,1200\n" * 12),

@@ -10,18 +10,16 @@ import subprocess
 import uuid
 import wave
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.page import UploaderPage, page_of
-from tests.support import raw
-from tests.support.raw import Connection
 from tests.support.service import Backend, Service, service
+from tests.support.stored import TEXT, listed, put
 
 pytestmark = pytest.mark.heavy
 
@@ -48,15 +46,6 @@ def page(running: Service, token: str, open_page: OpenPage) -> UploaderPage:
     return page
 
 
-def put(running: Service, files: Mapping[str, tuple[str, bytes]]) -> None:
-    """Store files: type and content by name."""
-    with Connection(running.port) as client:
-        for name, (media_type, data) in files.items():
-            fields = {"Content-Type": media_type, "Content-Length": str(len(data))}
-            client.send(raw.head("PUT", f"/api/files/{quote(name)}", running.token, fields) + data)
-            assert client.read_answer("PUT").status == 204
-
-
 def names_of(page: UploaderPage) -> list[str]:
     """What is in the list, from the top."""
     return [each.removeprefix("Open ") for each in _labels(page)]
@@ -65,9 +54,6 @@ def names_of(page: UploaderPage) -> list[str]:
 def _labels(page: UploaderPage) -> list[str]:
     openers = page.page.get_by_role("button", name=re.compile("^Open "))
     return [str(one.get_attribute("aria-label")) for one in openers.all()]
-
-
-TEXT = "text/plain"
 
 
 def test_folders_search_and_order(page: UploaderPage, running: Service) -> None:
@@ -137,13 +123,6 @@ def test_many_are_selected_and_deleted(page: UploaderPage, running: Service) -> 
     page.page.get_by_role("checkbox", name="Select all that are shown").check()
     page.button("Select none").click()
     expect(page.page.get_by_text("selected")).to_have_count(0)
-
-
-def listed(running: Service) -> list[str]:
-    with Connection(running.port) as client:
-        client.send(raw.head("GET", "/api/files", running.token))
-        names: list[str] = json.loads(client.read_answer("GET").body)
-    return names
 
 
 def png(color: bytes) -> bytes:

@@ -13,11 +13,10 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.page import TOKEN, UploaderPage, page_of
-from tests.browser.test_files import TEXT, listed, put
-from tests.browser.test_uploads import begin
 from tests.support.bodies import content
 from tests.support.checkout import ROOT
 from tests.support.service import Backend, Service, service
+from tests.support.stored import TEXT, begin, listed, put, read, unfinished
 
 pytestmark = pytest.mark.heavy
 
@@ -57,7 +56,7 @@ def test_every_view_is_accessible(
     check(page)  # with what is wrong
     running.token = page.sign_up()
     check(page)  # nothing there yet, and a notice
-    begin(running, running.token, "begun", b"x" * 10, 20)
+    begin(running, "begun", b"x" * 10, 20)
     put(running, {"a.txt": (TEXT, b"hello"), "dir/b": (TEXT, b"x"), "unknown": ("x/y", b"x")})
     page.page.reload()
     page.expect_listed("a.txt", "dir/")
@@ -137,6 +136,18 @@ def test_everything_with_the_keyboard_alone(
     choose("browse files", file)
     page.expect_listed("dir-file.txt")
     press(page.button("Done"))
+    page.visit.expect("412")
+    for answer, content_now in (("Keep what is there", b"hello"), ("Replace", b"other")):
+        file.write_bytes(b"other")
+        choose("browse files", file)
+        press(page.button(answer))
+        expect(page.button(answer)).to_have_count(0)
+        if answer == "Replace":
+            press(page.button("Done"))
+        assert read(running, file.name) == content_now
+    press(page.page.locator("section[aria-labelledby=upload] summary"))
+    press(page.page.locator("section[aria-labelledby=upload] li").get_by_role("button"))
+    assert "--upload-file" in page.page.evaluate("navigator.clipboard.readText()")
     with page.page.expect_file_chooser():
         press(page.page.get_by_role("button", name=re.compile("browse folders")).first)
     page.throttle(MIB)
@@ -149,9 +160,11 @@ def test_everything_with_the_keyboard_alone(
     press(page.button("Resume"))
     press(page.page.locator(".uppy-StatusBar").get_by_role("button", name="Cancel"))
     expect(page.page.get_by_role("button", name=re.compile("browse files"))).to_be_visible()
+    # A reload before that would keep the browser from telling the server.
+    page.visit.until(lambda: unfinished(running) == [], "the server has let go of it")
 
-    begin(running, running.token, "begun", b"x" * 10, 20)
-    begin(running, running.token, "left", b"x" * 10, 20)
+    begin(running, "begun", b"x" * 10, 20)
+    begin(running, "left", b"x" * 10, 20)
     put(running, {"dir/b.txt": (TEXT, b"x"), "c.txt": (TEXT, b"x")})
     page.page.reload()
     begun = tmp_path / "begun"

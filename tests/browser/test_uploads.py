@@ -20,6 +20,7 @@ from tests.e2e.clients.proxy import Proxy
 from tests.e2e.clients.proxy import running as proxied
 from tests.support.bodies import content
 from tests.support.service import Backend, Service, service, start, wait_ready
+from tests.support.stored import begin, unfinished
 
 pytestmark = pytest.mark.heavy
 
@@ -154,7 +155,7 @@ def test_an_upload_is_paused_resumed_and_cancelled(
     page: UploaderPage, running: Service, tmp_path: Path
 ) -> None:
     page.throttle(RATE // 4)
-    token = page.sign_up()
+    token = running.token = page.sign_up()
     large = written(tmp_path / "large", 60 * MIB)
     page.choose([large])
     page.wait_until_uploaded(20)
@@ -177,6 +178,7 @@ def test_an_upload_is_paused_resumed_and_cancelled(
     page.page.locator(".uppy-StatusBar").get_by_role("button", name="Cancel").click()
     expect(page.page.get_by_role("button", name=re.compile("browse files"))).to_be_visible()
     assert stored(running.port, token, "unwanted") is None
+    page.visit.until(lambda: unfinished(running) == [], "the server has let go of it")
     page.page.reload()
     expect(page.page.get_by_text("1 shown")).to_be_visible()
     expect(page.heading("Unfinished uploads")).to_have_count(0)
@@ -238,11 +240,11 @@ def started_again(backend: Backend, log: Path, port: int) -> Iterator[Service]:
 def test_an_upload_begun_elsewhere_goes_on_here_or_is_discarded(
     page: UploaderPage, running: Service, tmp_path: Path
 ) -> None:
-    token = page.sign_up()
+    token = running.token = page.sign_up()
     large = written(tmp_path / "large.bin", 3 * MIB)
     data = large.read_bytes()
     for name in ("dir/large.bin", "dir/other.bin"):
-        begin(running, token, name, data[:MIB], len(data))
+        begin(running, name, data[:MIB], len(data))
     page.page.reload()
     expect(page.heading("Unfinished uploads")).to_be_visible()
     expect(page.page.get_by_text(re.compile("1 MB of 3 MB"))).to_have_count(2)
@@ -263,19 +265,6 @@ def test_an_upload_begun_elsewhere_goes_on_here_or_is_discarded(
     page.page.reload()
     page.expect_listed("dir/")
     expect(page.heading("Unfinished uploads")).to_have_count(0)
-
-
-def begin(running: Service, token: str, name: str, data: bytes, length: int) -> None:
-    """Upload the beginning of a file, as another client would."""
-    fields = {
-        "X-Auth-Token": token,
-        "Upload-Complete": "?0",
-        "Upload-Length": str(length),
-    }
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
-    connection.request("PUT", f"/api/files/{name}", data, fields)
-    assert connection.getresponse().status == 201
-    connection.close()
 
 
 def test_another_token_gets_nothing_of_what_was_under_way(

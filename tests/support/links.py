@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from tests.support import raw
 from tests.support.raw import Connection
 from tests.support.service import Service
+from tests.support.stored import put
 
 
 def made(running: Service, name: str, method: str = "GET") -> str:
@@ -24,10 +25,5 @@ def made(running: Service, name: str, method: str = "GET") -> str:
 
 def shared(running: Service, name: str, data: bytes, content_type: str) -> str:
     """The URL of a link to a file that is stored for it."""
-    fields = {"Content-Type": content_type, "Content-Length": str(len(data))}
-    path = f"/api/files/{quote(name)}"
-    with Connection(running.port) as client:
-        client.send(raw.head("PUT", path, running.token, fields) + data)
-        answer = client.read_answer("PUT")
-    assert answer.status == 204, answer
+    put(running, {name: (content_type, data)})
     return running.url + made(running, name)

@@ -146,7 +146,7 @@ class Service:
 
     def pss(self) -> int:
         """Memory of all its processes in bytes, shared pages counted once."""
-        return sum(_pss(pid) for pid in [self.process.pid, *self.workers()])
+        return sum(pss_of(pid) for pid in [self.process.pid, *self.workers()])
 
     @contextlib.contextmanager
     def peak_memory(self) -> Iterator[PeakMemory]:
@@ -259,7 +259,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _pss(pid: int) -> int:
+def pss_of(pid: int) -> int:
+    """Memory of one process in bytes, its part of shared pages (PSS); 0 once it has ended."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
