@@ -23,6 +23,7 @@ from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
 from .connection import READ_SIZE, BoundedReads, Connection
+from .receiver import Receiver
 
 CLEANUP_TIMEOUT = 10.0
 """Seconds at the end of a stop that are kept for cancelled requests and the store to clean up."""
@@ -45,9 +46,10 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 
     def init_process(self) -> None:
-        """Make the worker build our connections: it looks the class up in its own module."""
+        """Make the worker build our connections: it looks the classes up in its own modules."""
         self.init_signals()
         gasgi.ASGIProtocol = self._connect
+        protocol.BodyReceiver = Receiver
         # It notes what it finds in the class that it is called on, and looks for it in its own.
         protocol.ASGIProtocol._check_h1c_protocol_available()  # noqa: SLF001
         for status, phrase in PHRASES.items():

@@ -60,6 +60,21 @@ def test_a_head_that_does_not_arrive_in_time_ends_the_connection(server: Service
         assert kept_alive.read_answer().status == 200
 
 
+def test_a_pause_within_a_body_is_limited_by_the_idle_timeout_alone(
+    tmp_path: Path, log: Path
+) -> None:
+    """gunicorn's own ``timeout`` is for workers that hang; its receiver would end the body, too."""
+    limits = {"GUNICORN_CMD_ARGS": "--timeout 3"}
+    with (
+        service(LocalBackend(tmp_path / "data"), log, settings=limits) as server,
+        Connection(server.port) as client,
+    ):
+        head = raw.head("PUT", "/api/files/paused", server.token, {"Content-Length": "10"})
+        client.send_slowly([head + b"12345"], 5)
+        client.send(b"67890")
+        assert client.read_answer("PUT").status == 204
+
+
 @pytest.mark.heavy
 def test_a_client_that_takes_nothing_is_let_go_of(tmp_path: Path, log: Path) -> None:
     backend = LocalBackend(tmp_path / "data")
