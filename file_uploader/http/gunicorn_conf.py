@@ -36,9 +36,6 @@ keepalive = 75
 limit_request_line = 8190
 # No socket in the home directory: read-only root file systems, least privilege.
 control_socket_disable = True
-accesslog = "-"
-# The raw request line: a decoded path could hold line breaks.
-access_log_format = '%(h)s "%(r)s" %(s)s %(B)s %(M)sms'
 if Path("/dev/shm").is_dir():  # noqa: S108 (gunicorn's heartbeat must not wait for a disk)
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.datastructures import Headers
 
@@ -53,6 +53,9 @@ def bytes_number(headers: Headers, name: str) -> int | None:
     return int(value)
 
 
-def has_body(headers: Headers) -> bool:
-    """Whether a body follows the request's head."""
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a body follows the request's head, which is as ASGI has it."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,6 +18,8 @@ from .streams import incoming
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
 
+_NOT_IN_A_HOST = re.compile(rb"[ \t,/@?#]")
+
 
 class BodilessHead:
     """Leave out the body of every answer to HEAD, whoever rendered it (RFC 9110, 9.3.2)."""
@@ -26,14 +29,16 @@ class BodilessHead:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application without its bodies where the method is HEAD."""
+        if scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
 
-        bodiless = scope["type"] == "http" and scope["method"] == "HEAD"
-        await self._app(scope, receive, send_head if bodiless else send)
+        await self._app(scope, receive, send_head)
 
 
 class DrainUnread:
@@ -49,7 +54,7 @@ class DrainUnread:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, then drain what it left."""
-        if scope["type"] != "http" or not has_body(Headers(scope=scope)):
+        if not has_body(scope["headers"]):
             await self._app(scope, receive, send)
             return
         unread = True
@@ -89,9 +94,9 @@ async def _drain(receive: Receive) -> None:
 
 
 class AnswerFailure:
-    """Answer what nobody foresaw with `500`, and raise it on so that the server logs it.
+    """Answer what the application raises, with problem details.
 
-    Starlette's own handler of such is outside of all middleware, and so of what they promise.
+    What nobody foresaw is answered with `500`, and raised on so that the server logs it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -108,11 +113,14 @@ class AnswerFailure:
 
         try:
             await self._app(scope, receive, send_and_note)
-        except Exception:
-            if scope["type"] == "http" and not started:
+        except Exception as error:
+            if started:
+                raise
+            if problems.of_error(error) is problems.INTERNAL:
                 detail = "The server failed; the log tells its operator."
                 await problems.response(problems.INTERNAL, detail)(scope, receive, send)
-            raise
+                raise
+            await problems.answer(error)(scope, receive, send)
 
 
 class UploadProtocol:
@@ -128,7 +136,7 @@ class UploadProtocol:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what speaks this version, or another protocol."""
-        if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
+        if not target.of_upload(target.raw_path(scope["raw_path"])):
             await self._app(scope, receive, send)
             return
         version = combined(Headers(scope=scope), "Tus-Resumable")
@@ -167,7 +175,7 @@ class UploadMethod:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application with the method that is meant."""
-        if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
+        if not target.of_upload(target.raw_path(scope["raw_path"])):
             await self._app(scope, receive, send)
             return
         meant = combined(Headers(scope=scope), "X-HTTP-Method-Override")
@@ -191,9 +199,9 @@ class RequireHost:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what has a Host."""
-        if scope["type"] == "http" and scope["http_version"] == "1.1":
+        if scope["http_version"] == "1.1":
             hosts = [value for name, value in scope["headers"] if name == b"host"]
-            if len(hosts) != 1 or any(byte in b" \t,/@?#" for byte in hosts[0]):
+            if len(hosts) != 1 or _NOT_IN_A_HOST.search(hosts[0]):
                 answer = problems.response(
                     problems.BAD_REQUEST, "Send one valid Host header (RFC 9112, section 3.2)."
                 )

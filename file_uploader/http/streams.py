@@ -14,10 +14,6 @@ from file_uploader.errors import ClientDisconnected, FileUploaderError
 
 log = logging.getLogger(__name__)
 
-DRAIN_SECONDS = 2.0
-DRAIN_BYTES = 64 * 2**20
-
-
 async def incoming(receive: Receive) -> AsyncIterator[bytes]:
     """Yield the request's body. Raises `ClientDisconnected` unless it came to its end."""
     more = True
