@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 
 from file_uploader.errors import StorageError
@@ -20,10 +19,11 @@ from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
 
-from . import cors, page
+from . import page
 from .access import AccessLog
 from .application import Application
 from .contents import Contents
+from .cors import CrossOrigin
 from .direct import DirectDownloads
 from .files import Files
 from .links import LinkResources
@@ -113,13 +113,13 @@ def create_app(
     return Application(
         resources,
         layers=[
-            Middleware(BodilessHead),
-            Middleware(UploadMethod, described=described(transfer_limits(settings))),
-            *cors.middleware(settings.cors_origins),
-            Middleware(DrainUnread),
-            Middleware(UploadProtocol),
-            Middleware(AnswerFailure),
-            Middleware(RequireHost),
+            BodilessHead(),
+            UploadMethod(described(transfer_limits(settings))),
+            CrossOrigin(settings.cors_origins),
+            DrainUnread(),
+            UploadProtocol(),
+            AnswerFailure(),
+            RequireHost(),
         ],
         lifespan=lifespan,
         log=log,
@@ -155,9 +155,9 @@ def routes(
     links = Links(storage, secrets)
     direct = DirectDownloads(storage) if settings.direct_downloads else None
     shared = LinkResources(links, storage, limits, direct)
-    resources = UploadResources(uploads, tus, resumable, settings.idle_timeout)
+    resources = UploadResources(uploads, tus, resumable)
     return [
-        PrivateRoute("/api/files", Listing(storage, settings.idle_timeout).endpoints),
+        PrivateRoute("/api/files", Listing(storage).endpoints),
         PrivateRoute("/api/files/", files.endpoints, resumable.described),
         PrivateRoute("/api/uploads", resources.endpoints),
         PrivateRoute("/api/uploads/", resources.endpoints_of_one),

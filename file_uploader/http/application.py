@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from time import monotonic
+from typing import Protocol
 
-from starlette.middleware import Middleware
 from starlette.routing import Router
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -15,6 +16,18 @@ from .access import AccessLog
 
 CLIENT_GONE = 499
 """What the access log says of a request whose client left before it was answered."""
+
+
+class Layer(Protocol):
+    """What is around the endpoint for some of the requests."""
+
+    def concerns(self, scope: Scope) -> bool:
+        """Whether a request takes its way through here."""
+        ...
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have it answered by ``app``, which is what is further inside."""
+        ...
 
 
 class Application:
@@ -27,13 +40,12 @@ class Application:
         self,
         endpoint: ASGIApp,
         *,
-        layers: Sequence[Middleware],
+        layers: Sequence[Layer],
         lifespan: Lifespan[Router],
         log: AccessLog,
     ) -> None:
-        for cls, arguments, options in reversed(layers):
-            endpoint = cls(endpoint, *arguments, **options)
-        self._outermost = endpoint
+        self._endpoint = endpoint
+        self._layers = tuple(reversed(layers))
         self._life = Router(lifespan=lifespan)
         self._log = log
 
@@ -58,8 +70,12 @@ class Application:
                 sent += len(message.get("body", b""))
             await send(message)
 
+        app = self._endpoint
+        for layer in self._layers:
+            if layer.concerns(scope):
+                app = partial(layer, app)
         try:
-            await self._outermost(scope, receive, send_and_note)
+            await app(scope, receive, send_and_note)
         except asyncio.CancelledError:
             status = status or CLIENT_GONE
             raise

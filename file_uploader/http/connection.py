@@ -6,7 +6,7 @@
   the middle of another answer, and the client gets a moment to read it.
 * A transfer coding besides chunked is refused: its bytes would be stored still encoded.
 * A client that ends its side of the connection behind a whole request still gets its answer.
-* A client that takes nothing of what was written before the end of a connection is let go of.
+* A client that takes nothing of an answer is let go of, also at the end of a connection.
 * HTTP/1.0 connections end after one answer, whatever they ask for: its end may be the only mark
   of the answer's end.
 * Less is read at once, and ahead of a slow application, so that many uploads at once stay small.
@@ -50,9 +50,13 @@ FLUSH_TIMEOUT = 15.0
 
 
 class HasConnections(Protocol):
-    """The worker, as far as a connection needs it; gunicorn's own needs are its own."""
+    """The worker, as far as a connection needs it; gunicorn's own needs are its own.
+
+    ``idle_timeout`` in seconds: for how long a client may take nothing of an answer.
+    """
 
     connections: Any
+    idle_timeout: float
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]
@@ -65,6 +69,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._max_buffer_size = READ_AHEAD
         self._head_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._syntax = 0
         self._answer_begun = False
         self._refused = False
@@ -135,9 +140,32 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
         self._stop_head_timer()
+        self._stop_stall_timer()
         if self._close_timer is not None:
             self._close_timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start the clock of a client that takes less than there is for it."""
+        super().pause_writing()
+        if self._stall_timer is None:
+            patience = self.worker.idle_timeout
+            self._stall_timer = self.worker.loop.call_later(patience, self._stalled)
+
+    def resume_writing(self) -> None:
+        """Stop that clock."""
+        self._stop_stall_timer()
+        super().resume_writing()
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def _stalled(self) -> None:
+        self._stall_timer = None
+        self.log.info("An answer ended early: its client took nothing of it.")
+        self.transport.abort()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.worker.loop.call_later(HEAD_TIMEOUT, self._head_timed_out)

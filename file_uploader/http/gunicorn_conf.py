@@ -67,8 +67,9 @@ def on_starting(_server: Any) -> None:
         os._exit(status)
 
 
-def post_fork(server: Any, _worker: Any) -> None:
-    """Send the package's own log where gunicorn's goes."""
+def post_fork(server: Any, worker: Any) -> None:
+    """Send the package's own log where gunicorn's goes; tell the worker its own setting."""
+    worker.idle_timeout = _settings.idle_timeout.total_seconds()
     log = logging.getLogger("file_uploader")
     log.handlers = server.log.error_log.handlers
     log.setLevel(server.log.error_log.level)

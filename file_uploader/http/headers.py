@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from starlette.datastructures import Headers
 
@@ -10,6 +10,29 @@ from file_uploader.errors import FileUploaderError, InvalidHeader
 
 _MOST_DIGITS = 4000
 """Python refuses to read numbers of more than 4,300 digits."""
+
+
+class Fields(Headers):
+    """The header fields of one request: found at once, where Starlette's walk through all."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(raw=raw)
+        self._values: dict[str, list[str]] = {}
+        for name, value in raw:
+            self._values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+
+    def getlist(self, key: str) -> list[str]:
+        """Every value of a field, in their order."""
+        return self._values.get(key.lower(), [])
+
+    def __getitem__(self, key: str) -> str:
+        return self._values[key.lower()][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._values
 
 
 class RefusedWithHeaders(FileUploaderError):

@@ -20,6 +20,7 @@ from file_uploader.model import Container
 
 from . import problems
 from .auth import authenticate
+from .headers import Fields
 from .target import LINKS, link_of, raw_path, upload_path
 
 
@@ -116,12 +117,13 @@ class PrivateRoute:
         if scope["method"] == "OPTIONS":
             await _allowed(self.methods, self._described)(scope, receive, send)
             return
-        container = authenticate(Headers(scope=scope))
+        fields = Fields(scope["headers"])
+        container = authenticate(fields)
         endpoint = self._endpoints.get(scope["method"])
         if endpoint is None:
             await _not_allowed(scope["method"], self.methods)(scope, receive, send)
             return
-        await _answer(endpoint, container, scope, receive, send)
+        await _answer(endpoint, (container, fields), scope, receive, send)
 
 
 class LinkRoute:
@@ -151,7 +153,9 @@ class LinkRoute:
             await _not_allowed(method, (*admitted, "OPTIONS"))(scope, receive, send)
             return
         endpoint = self._endpoints[method]
-        await _answer(lambda call: endpoint(call, link), link.container, scope, receive, send)
+        fields = Fields(scope["headers"])
+        who = (link.container, fields)
+        await _answer(lambda call: endpoint(call, link), who, scope, receive, send)
 
 
 class PublicRoute:
@@ -179,7 +183,7 @@ class PublicRoute:
         elif method not in self.methods:
             response = _not_allowed(method, self.methods)
         else:
-            response = await self._endpoint(Headers(scope=scope))
+            response = await self._endpoint(Fields(scope["headers"]))
         await response(scope, receive, send)
 
 
@@ -193,7 +197,7 @@ class NoRoute:
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `404`."""
         if raw_path(scope["raw_path"]).startswith(b"/api/") and scope["method"] != "OPTIONS":
-            authenticate(Headers(scope=scope))
+            authenticate(Fields(scope["headers"]))
         response = problems.response(
             problems.NOT_FOUND, "There is nothing here; files are at /api/files/{name}."
         )
@@ -201,16 +205,17 @@ class NoRoute:
 
 
 async def _answer(
-    endpoint: Endpoint, container: Container, scope: Scope, receive: Receive, send: Send
+    endpoint: Endpoint, who: tuple[Container, Fields], scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Call the endpoint, and send what it answers while it still has its resources."""
+    container, fields = who
     async with AsyncExitStack() as resources:
         call = Call(
             container,
             scope["scheme"],
             raw_path(scope["raw_path"]),
             scope["query_string"],
-            Headers(scope=scope),
+            fields,
             receive,
             send,
             resources,

@@ -1,18 +1,17 @@
-"""Bodies between ASGI and the rest: pulled in, pushed out, and what a refusal leaves unread."""
+"""Bodies between ASGI and the rest: pulled in, and pushed out."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from file_uploader.errors import ClientDisconnected, FileUploaderError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
+
 
 async def incoming(receive: Receive) -> AsyncIterator[bytes]:
     """Yield the request's body. Raises `ClientDisconnected` unless it came to its end."""
@@ -26,12 +25,25 @@ async def incoming(receive: Receive) -> AsyncIterator[bytes]:
             yield chunk
 
 
-class Streamed(Response):
+class Answer(Response):
+    """An answer without a body. The names of its headers are in lower case."""
+
+    body = b""
+    background = None
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code = status
+        self.raw_headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+        ]
+
+
+class Streamed(Answer):
     """An answer whose body is pulled from ``chunks`` as fast as the client takes it.
 
-    A failure before the first chunk is raised, and so gets an answer of its own. One after it, or
-    a client that takes nothing for ``idle_timeout``, ends the answer before it looks complete:
-    the server then closes the connection.
+    ``size`` in bytes, where it is known. A failure before the first chunk is raised, and so gets an
+    answer of its own. One after it ends the answer before it looks complete: the server then closes
+    the connection.
     """
 
     def __init__(
@@ -39,12 +51,11 @@ class Streamed(Response):
         chunks: AsyncIterator[bytes],
         status: int,
         headers: Mapping[str, str],
-        idle_timeout: timedelta,
+        size: int | None = None,
     ) -> None:
-        self.status_code = status
-        self.init_headers(headers)
+        super().__init__(status, headers)
         self._chunks = chunks
-        self._idle = idle_timeout.total_seconds()
+        self._left = size
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the head with the first chunk, then the rest."""
@@ -53,12 +64,17 @@ class Streamed(Response):
         await send({"type": "http.response.start", **start})
         try:
             while chunk:
-                async with asyncio.timeout(self._idle):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                last = self._ends_with(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": not last})
+                if last:
+                    return
                 chunk = await anext(self._chunks, b"")
-        except TimeoutError:
-            log.info("a download ended early: the client took nothing for %g s", self._idle)
         except FileUploaderError as error:
-            log.warning("a download ended early: %s", error)
+            _log.warning("a download ended early: %s", error)
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _ends_with(self, chunk: bytes) -> bool:
+        if self._left is not None:
+            self._left -= len(chunk)
+        return self._left == 0
