@@ -49,6 +49,10 @@ page: $(MODULES)/.installed ## build the page
 bench: $(VENV)/.test ## measure against what people use otherwise; ARGS=--quick for less
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: $(VENV)/.test ## measure how it grows with files, connections, sizes and workers
+	$(BIN)/python -m bench.growth $(ARGS)
+
 .PHONY: wheel
 wheel: $(VENV)/.created $(if $(PAGE_TOOLS),page) ## build the page, and a wheel with it into dist/
 	@test -e $(PAGE) || echo "npm is not there, so the wheel has no page ($(GET_NPM))" >&2
