@@ -28,6 +28,7 @@ class AccessLog:
         self._file = sys.stdout.fileno() if file is None else file
         self._lines: list[str] = []
         self._left_out = 0
+        self._closing = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
@@ -46,12 +47,15 @@ class AccessLog:
             self._writing = asyncio.create_task(self._write())
 
     async def aclose(self) -> None:
-        """Write what waits."""
+        """Write what waits, and from now on at once."""
+        self._closing.set()
         if self._writing is not None:
             await self._writing
 
     async def _write(self) -> None:
-        await asyncio.sleep(GATHER)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER):
+                await self._closing.wait()
         while self._lines:
             lines, self._lines = self._lines, []
             if self._left_out:
