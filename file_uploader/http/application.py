@@ -12,6 +12,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from . import zerocopy
 from .access import AccessLog
 
 CLIENT_GONE = 499
@@ -68,6 +69,8 @@ class Application:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
+            elif message["type"] == zerocopy.EXTENSION:
+                sent += message["count"]
             await send(message)
 
         app = self._endpoint

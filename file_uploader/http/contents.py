@@ -159,7 +159,7 @@ class Contents:
             headers["content-range"] = ranges.content_range(byte_range, size)
             size, status = byte_range.size, 206
         headers["content-length"] = str(size)
-        return Streamed(content.chunks, status, headers, size)
+        return Streamed(content.chunks, status, headers, size, content.file)
 
     def _describe(self, call: Call, info: FileInfo, *, download: bool) -> dict[str, str]:
         """The headers of every answer that speaks of one version of a file."""

@@ -32,8 +32,9 @@ class BodilessHead:
         """Run the application without its bodies."""
 
         async def send_head(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
+            if message["type"] != "http.response.start":
+                more = message.get("more_body", False)
+                message = {"type": "http.response.body", "body": b"", "more_body": more}
             await send(message)
 
         await app(scope, receive, send_head)

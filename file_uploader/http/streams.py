@@ -9,6 +9,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from file_uploader.errors import ClientDisconnected, FileUploaderError
+from file_uploader.storage.base import FilePosition
+
+from . import zerocopy
 
 _log = logging.getLogger(__name__)
 
@@ -41,9 +44,11 @@ class Answer(Response):
 class Streamed(Answer):
     """An answer whose body is pulled from ``chunks`` as fast as the client takes it.
 
-    ``size`` in bytes, where it is known. A failure before the first chunk is raised, and so gets an
-    answer of its own. One after it ends the answer before it looks complete: the server then closes
-    the connection.
+    ``size`` in bytes, where it is known. Where it is also known in which ``file`` they are, and the
+    server can have them copied from there, that is left to it.
+
+    A failure before the first chunk is raised, and so gets an answer of its own. One after it ends
+    the answer before it looks complete: the server then closes the connection.
     """
 
     def __init__(
@@ -52,16 +57,24 @@ class Streamed(Answer):
         status: int,
         headers: Mapping[str, str],
         size: int | None = None,
+        file: FilePosition | None = None,
     ) -> None:
         super().__init__(status, headers)
         self._chunks = chunks
         self._left = size
+        self._file = file
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the head with the first chunk, then the rest."""
-        chunk = await anext(self._chunks, b"")
         start = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **start})
+        start["type"] = "http.response.start"
+        if self._left and self._file and zerocopy.EXTENSION in scope.get("extensions", ()):
+            await send(start)
+            where = {"file": self._file.descriptor, "offset": self._file.offset}
+            await send({"type": zerocopy.EXTENSION, **where, "count": self._left})
+            return
+        chunk = await anext(self._chunks, b"")
+        await send(start)
         try:
             while chunk:
                 last = self._ends_with(chunk)

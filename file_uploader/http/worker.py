@@ -16,6 +16,7 @@ import asyncio
 import gc
 import signal
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -29,6 +30,9 @@ from .receiver import Receiver
 CLEANUP_TIMEOUT = 10.0
 """Seconds at the end of a stop that are kept for cancelled requests and the store to clean up."""
 
+
+COPIERS = 8
+"""Threads that have files copied to clients."""
 
 COLLECT_AFTER = 10_000
 """New containers in memory after which Python looks for cycles among them; some MiB of them."""
@@ -51,6 +55,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.read_buffer = memoryview(bytearray(READ_SIZE))
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self.copiers = ThreadPoolExecutor(COPIERS, thread_name_prefix="copier")
 
     def init_process(self) -> None:
         """Make the worker build our connections: it looks the classes up in its own modules."""

@@ -33,7 +33,7 @@ from file_uploader.model import (
     Precondition,
     Usage,
 )
-from file_uploader.storage.base import Content
+from file_uploader.storage.base import Content, FilePosition
 
 from . import listing
 from .blobs import NewBlob, OpenBlob
@@ -142,11 +142,12 @@ class LocalStorage:
                 raise PreconditionFailed("The file has another version by now.")
             start, end = _bounds(stored.info, byte_range)
             if stored.data is not None:
-                chunks = data_chunks(stored.data[start:end])
+                chunks, file = data_chunks(stored.data[start:end]), None
             else:
                 chunks = blob_chunks(self._reading, blob, start, end)
+                file = FilePosition(blob.descriptor, start)
             async with aclosing(chunks):
-                yield Content(stored.info, chunks)
+                yield Content(stored.info, chunks, file)
         finally:
             if not inline:  # Then there may be a descriptor, or a thread that is about to get one.
                 self._reading.detach(blob.close)
