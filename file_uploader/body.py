@@ -16,59 +16,8 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from .errors import BodyLengthMismatch, BodyTimeout, DigestMismatch, FileTooLarge
+from .hashing import Hashing
 from .model import NO_LIMITS, TransferLimits
-
-HASH_BATCH = 256 * 1024
-"""Bytes that may wait while the hashing thread is busy, so that a body never runs far ahead."""
-
-_INLINE = 16 * 1024
-"""What is hashed on the event loop: a few microseconds, below the cost of a thread switch."""
-
-
-class _Digests:
-    """Several hashes over one stream; large pieces in a thread, next to whoever uses them."""
-
-    def __init__(self, algorithms: Iterable[str]) -> None:
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
-        self._waiting: list[bytes] = []
-        self._waiting_size = 0
-        self._running: asyncio.Future[None] | None = None
-
-    async def update(self, chunk: bytes) -> None:
-        if not self._hashes:
-            return
-        self._waiting.append(chunk)
-        self._waiting_size += len(chunk)
-        if self._running is None or self._running.done():
-            if self._waiting_size < _INLINE:
-                self._hash(self._take())
-            else:
-                self._hash_in_thread()
-        elif self._waiting_size >= HASH_BATCH:
-            await self._running
-            self._hash_in_thread()
-
-    async def finish(self) -> dict[str, bytes]:
-        if self._running is not None:
-            await self._running
-        if self._waiting_size >= _INLINE:
-            await self._hash_in_thread()
-        self._hash(self._take())
-        return {name: made.digest() for name, made in self._hashes.items()}
-
-    def _hash_in_thread(self) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        self._running = loop.run_in_executor(None, self._hash, self._take())
-        return self._running
-
-    def _take(self) -> list[bytes]:
-        chunks, self._waiting, self._waiting_size = self._waiting, [], 0
-        return chunks
-
-    def _hash(self, chunks: list[bytes]) -> None:
-        for made in self._hashes.values():
-            for chunk in chunks:
-                made.update(chunk)
 
 
 class ClientBody:
@@ -97,7 +46,12 @@ class ClientBody:
         self.received = 0
         self._limits = limits
         self._expected = dict(expected or {})
-        self._hashing = _Digests({*self._expected, *algorithms})
+        self._hashing = Hashing(
+            {
+                name: hashlib.new(name, usedforsecurity=False)
+                for name in {*self._expected, *algorithms}
+            }
+        )
         self._patience = _Patience(source, limits)
         self._digests: Mapping[str, bytes] | None = None
         if length is not None:

@@ -19,7 +19,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "file_uploader"
 
-_CORE = {"errors", "model", "body"}
+_CORE = {"errors", "model", "body", "hashing", "stage"}
 _BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links"}
 _EVERYTHING = {*_BELOW_HTTP, "settings", "storage.local", "storage.s3", "http", "http.app", ""}
 
@@ -27,7 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
     "model": {"errors"},
-    "body": {"errors", "model"},
+    "stage": set(),
+    "hashing": {"stage"},
+    "body": {"errors", "model", "hashing"},
     "storage": set(),
     "storage.base": _CORE,
     "owned": {"errors"},

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from file_uploader import body as body_module
-from file_uploader.body import HASH_BATCH, ClientBody
+from file_uploader.body import ClientBody
 from file_uploader.errors import (
     BodyError,
     BodyLengthMismatch,
@@ -24,6 +24,7 @@ from file_uploader.errors import (
     FileTooLarge,
     InvalidInput,
 )
+from file_uploader.hashing import HASH_BATCH, Hashing
 from file_uploader.model import TransferLimits
 from tests.support.bodies import (
     BREAKAGES,
@@ -115,16 +116,16 @@ async def test_a_small_chunk_does_not_overtake_the_thread(
     """While a thread hashes, what comes after waits for it, however small it is."""
     go = threading.Event()
     order: list[int] = []
-    hashing = body_module._Digests._hash
+    hashing = Hashing._hash
 
-    def held(self: body_module._Digests, chunks: list[bytes]) -> None:
+    def held(self: Hashing, chunks: list[bytes]) -> None:
         size = sum(map(len, chunks))
         if size >= HASH_BATCH:
             assert go.wait(10)
         order.append(size)
         hashing(self, chunks)
 
-    monkeypatch.setattr(body_module._Digests, "_hash", held)
+    monkeypatch.setattr(Hashing, "_hash", held)
     data = content(HASH_BATCH + 10)
     body = body_of(data, chunks=[data[:HASH_BATCH], data[HASH_BATCH:]])
     await anext(body)
@@ -315,15 +316,15 @@ async def test_cancelled_while_a_thread_hashes(
 ) -> None:
     """The thread ends by itself, and nobody complains of a future that nobody awaited."""
     go, begun, done = threading.Event(), threading.Event(), threading.Event()
-    hashing: Callable[[body_module._Digests, list[bytes]], None] = body_module._Digests._hash
+    hashing: Callable[[Hashing, list[bytes]], None] = Hashing._hash
 
-    def held(self: body_module._Digests, chunks: list[bytes]) -> None:
+    def held(self: Hashing, chunks: list[bytes]) -> None:
         begun.set()
         assert go.wait(10)
         hashing(self, chunks)
         done.set()
 
-    monkeypatch.setattr(body_module._Digests, "_hash", held)
+    monkeypatch.setattr(Hashing, "_hash", held)
     complaints: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))

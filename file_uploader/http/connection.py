@@ -10,7 +10,7 @@
 * The kernel copies files to the client, where the application asks for it (`zerocopy`).
 * HTTP/1.0 connections end after one answer, whatever they ask for: its end may be the only mark
   of the answer's end.
-* Less is read at once, and ahead of a slow application, so that many uploads at once stay small.
+* Less is read ahead of a slow application, so that many uploads at once stay small.
 * ``Connection: close`` in an answer closes the connection.
 * The access log shows no link that somebody could use.
 
@@ -30,6 +30,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import problems, target, zerocopy
+from .reads import Reads
 
 HEAD_TIMEOUT = 15.0
 """Seconds from the opening of a connection, or its last answer, to the end of a request head."""
@@ -37,9 +38,6 @@ HEAD_TIMEOUT = 15.0
 SYNTAX_LIMIT = 128 * 1024
 """Bytes that may arrive without completing a request head or adding to a body: gunicorn's C parser
 holds on to a header, a chunk's extension or a trailer of any size until it ends."""
-
-READ_SIZE = 64 * 1024
-"""Bytes read from a socket at once."""
 
 READ_AHEAD = 32 * 1024
 """Bytes of a body that wait for the application before the socket is paused."""
@@ -60,6 +58,7 @@ class HasConnections(Protocol):
     """
 
     connections: Any
+    reads: Reads
     idle_timeout: float
     copiers: Executor
 
@@ -104,12 +103,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         super().connection_made(transport)
         self._start_head_timer()
 
-    def data_received(self, data: bytes) -> None:
-        """Throw away what follows a refusal."""
+    def data_received(self, data: memoryview) -> None:
+        """Throw away what follows a refusal; ``data`` is overwritten after this."""
         if not self._closed:
-            super().data_received(data)
+            super().data_received(data if self._callback_parser is not None else bytes(data))
 
-    def _feed_callback_parser(self, data: bytes) -> bool:
+    def _feed_callback_parser(self, data: bytes | memoryview) -> bool:
         # The first byte of a further head starts its clock, pipelined ones included.
         if self._current_request is None and self._head_timer is None:
             self._start_head_timer()
@@ -129,6 +128,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._syntax = 0
         self._answer_begun = False
         outcome = super()._on_headers_complete()
+        self.worker.reads.begin(self)
         for name, value in self._current_request.headers_bytes:
             if name == b"transfer-encoding" and value.lower() != b"chunked":
                 raise UnsupportedTransferCoding("The only transfer coding known here is chunked.")
@@ -137,6 +137,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def _on_body(self, chunk: bytes) -> None:
         self._syntax = 0
         super()._on_body(chunk)
+
+    def _on_message_complete(self) -> None:
+        self.worker.reads.end(self)
+        super()._on_message_complete()
 
     def eof_received(self) -> bool:
         """Keep the way back open while a request that is whole has no answer yet."""
@@ -151,6 +155,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         """Stop the clocks."""
         self._stop_head_timer()
         self._stop_stall_timer()
+        self.worker.reads.end(self)
         if self._close_timer is not None:
             self._close_timer.cancel()
         if self._copying is not None:
@@ -306,28 +311,3 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if request.version < (1, 1) or (b"connection", b"close") in headers:
             self._keepalive, close = 0, True
         super()._send_response_start(status, headers, request, close=close)
-
-
-class BoundedReads(asyncio.BufferedProtocol):
-    """Feeds a connection at most `READ_SIZE` bytes at a time.
-
-    The event loop of its own accord reads 256 KiB at once, and each body holds on to two such
-    reads while it waits. The buffer is the worker's: it is copied from before the next read.
-    """
-
-    def __init__(self, connection: Connection, buffer: memoryview) -> None:
-        self._connection = connection
-        self._buffer = buffer
-        self.connection_made = connection.connection_made  # type: ignore[method-assign]
-        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
-        self.eof_received = connection.eof_received  # type: ignore[method-assign]
-        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
-
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        """Where the next bytes go."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Pass them on."""
-        self._connection.data_received(bytes(self._buffer[:nbytes]))

@@ -24,7 +24,8 @@ from typing import Any
 from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
-from .connection import READ_SIZE, BoundedReads, Connection
+from .connection import Connection
+from .reads import BufferedReads, Reads
 from .receiver import Receiver
 
 CLEANUP_TIMEOUT = 10.0
@@ -53,7 +54,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.read_buffer = memoryview(bytearray(READ_SIZE))
+        self.reads = Reads()
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self.copiers = ThreadPoolExecutor(COPIERS, thread_name_prefix="copier")
 
@@ -68,8 +69,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
             protocol._REASON_PHRASES.setdefault(status, phrase)  # noqa: SLF001
         super().init_process()
 
-    def _connect(self, _worker: Worker) -> BoundedReads:
-        return BoundedReads(Connection(self), self.read_buffer)
+    def _connect(self, _worker: Worker) -> BufferedReads:
+        return BufferedReads(Connection(self), self.reads)
 
     def init_signals(self) -> None:
         """Heed a stop from now on: until here the handlers are the master's, in a copy of it."""

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
 
+from file_uploader.hashing import Hash, Hashing
 from file_uploader.model import Appended, Upload
 
-from .blobs import Blobs, GrowingBlob
+from .blobs import GrowingBlob
 from .rows import blob_of
-from .threads import Threads
-from .transfer import Batch, Intake, seen
+from .transfer import Intake
 
 CHECKPOINT_SIZE = 64 * 1024 * 1024
 CHECKPOINT_SECONDS = 5.0
 """Bytes and seconds after which what has arrived is made durable and acknowledged."""
 
 
-class Hash(Protocol):
-    """One of `hashlib`'s."""
-
-    def update(self, data: bytes, /) -> None:
-        """Hash more bytes."""
-
-    def digest(self) -> bytes:
-        """The digest of all bytes so far."""
-
-
 class Appending:
     """An append; `begin`, then `add` and `flush` any number of times, `end` in any case.
 
-    ``hash`` is the running one of all that the blob has, where it is known.
+    ``running`` is the hash of all that the blob has, where it is known.
     """
 
     def __init__(
         self,
-        blobs: Blobs,
         intake: Intake,
-        threads: Threads,
         upload: Upload,
         guard: Callable[[], None],
+        running: Hash | None,
     ) -> None:
         self.blob_id = blob_of(upload) or ""
-        self.hash: Hash | None = None
+        self._hashing = Hashing({} if running is None else {"sha256": running})
         self._held = upload.held
         self._offset = upload.offset
-        self._blob = GrowingBlob(blobs, self.blob_id, upload.offset, guard)
-        self._intake = intake
-        self._threads = threads
-        self._batch = Batch(intake)
-        self._writing: asyncio.Future[None] | None = None
+        self._blob = GrowingBlob(intake.blobs, self.blob_id, upload.offset, guard)
+        self._threads = intake.threads
+        self._writing = intake.writing(self._blob.write)
         self._acknowledged = upload.offset
         self._since = time.monotonic()
 
@@ -60,11 +45,10 @@ class Appending:
         await self._threads.run(self._blob.open)
 
     async def add(self, chunk: bytes) -> None:
-        """Take more bytes; one write runs while the next is gathered."""
-        self._batch.add(chunk)
+        """Take more bytes; they are written while more come."""
         self._offset += len(chunk)
-        if self._batch.size >= self._intake.enough:
-            await self._write()
+        await self._hashing.update(chunk)
+        await self._writing.add(chunk)
 
     def due(self, *, silent: bool) -> bool:
         """Whether it is time to make durable what has arrived."""
@@ -74,10 +58,8 @@ class Appending:
 
     async def flush(self, *, last: bool) -> Appended:
         """Make durable what has arrived. Raises `Superseded` and `StorageError`."""
-        if self._batch.size:
-            await self._write()
-        if self._writing is not None:
-            await self._writing
+        await self._writing.finish()
+        await self._hashing.finish()
         if self._offset > self._acknowledged:
             await self._threads.run(self._blob.sync)
         self._acknowledged = self._offset
@@ -86,16 +68,5 @@ class Appending:
 
     def end(self) -> None:
         """Let go of the blob, once what a thread does with it has ended."""
-        self._batch.clear()
+        self._writing.clear()
         self._threads.detach(self._blob.close)
-
-    async def _write(self) -> None:
-        if self._writing is not None:
-            await self._writing
-        self._writing = self._threads.start(self._write_now, self._batch.take())
-        self._writing.add_done_callback(seen)
-
-    def _write_now(self, data: bytes) -> None:
-        self._blob.write(data)
-        if self.hash is not None:
-            self.hash.update(data)

@@ -159,11 +159,10 @@ class NewBlob:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 self._fd = os.open(self._blobs.path(self.id), flags, 0o600)
 
-    def write(self, chunks: Sequence[bytes]) -> None:
-        """Append the chunks."""
+    def write(self, data: bytes) -> None:
+        """Append the bytes."""
         with self._lock:
             fd = self._writable()
-            data = b"".join(chunks)
             write_all(fd, data, self.size)
             self.size += len(data)
             self._written_back = write_back(fd, self._written_back, self.size)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from file_uploader.errors import StorageUnavailable
+from file_uploader.stage import Stage
 
 from .failures import translated
 
@@ -48,6 +49,15 @@ class Threads:
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a call and wait for its result."""
         return await self.start(function, *args, **kwargs)
+
+    def stage(self, work: Callable[[T], None], let_go: Callable[[T], None]) -> Stage[T]:
+        """A stage whose ``work`` these threads do; it raises what `start` does."""
+
+        def translated_work(piece: T) -> None:
+            with translated():
+                work(piece)
+
+        return Stage(translated_work, self.start, let_go)
 
     def detach(self, function: Callable[[], object]) -> None:
         """Make a call that nobody waits for: a clean-up. `aclose` waits for it.

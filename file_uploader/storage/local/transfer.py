@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from file_uploader.body import ClientBody
+from file_uploader.stage import Stage
 
 from .blobs import Blobs, NewBlob, OpenBlob
 from .threads import Threads
@@ -20,7 +20,7 @@ READ_SIZE = 256 * 1024
 """Bytes read, and yielded, at once."""
 
 GATHER_BUDGET = 64 * 1024 * 1024
-"""Bytes gathered by all uploads of a process, from which on each writes what it has at once."""
+"""Bytes in memory of all uploads of a process, from which on each writes what it has at once."""
 
 
 class Intake:
@@ -28,86 +28,88 @@ class Intake:
 
     def __init__(self, blobs: Blobs, threads: Threads) -> None:
         self.gathered = 0
-        """Bytes that are in memory now and wait to be written."""
-        self._blobs = blobs
-        self._threads = threads
+        """Bytes that are in memory now and are not written yet."""
+        self.blobs = blobs
+        self.threads = threads
 
     @property
     def enough(self) -> int:
         """Bytes that one upload gathers before it writes them."""
         return WRITE_SIZE if self.gathered < GATHER_BUDGET else INLINE
 
+    def writing(self, write: Callable[[bytes], None]) -> Writing:
+        """What has a thread ``write`` what is gathered, in its order, while more comes."""
+        return Writing(self, self.threads.stage(write, self._let_go))
+
+    def _let_go(self, data: bytes) -> None:
+        self.gathered -= len(data)
+
     async def receive(self, body: ClientBody) -> bytes | NewBlob:
         """Pull the whole body. A blob is durable then, and the caller's to keep or discard."""
-        batch = Batch(self)
-        try:
-            async for chunk in body:
-                batch.add(chunk)
-                if batch.size > INLINE:
-                    return await self._receive_blob(body, batch)
-            return batch.take()
-        finally:
-            batch.clear()
+        chunks: list[bytes] = []
+        async for chunk in body:
+            chunks.append(chunk)
+            if body.received > INLINE:
+                return await self._receive_blob(body, b"".join(chunks))
+        return b"".join(chunks)
 
-    async def _receive_blob(self, body: ClientBody, batch: Batch) -> NewBlob:
-        blob = self._blobs.new()
+    async def _receive_blob(self, body: ClientBody, begun: bytes) -> NewBlob:
+        blob = self.blobs.new()
         try:
-            await self._threads.run(blob.create, body.length)
-            await self._write(body, batch, blob)
-            await self._threads.run(blob.sync)
+            await self.threads.run(blob.create, body.length)
+            writing = self.writing(blob.write)
+            try:
+                await writing.add(begun)
+                async for chunk in body:
+                    await writing.add(chunk)
+                await writing.finish()
+            finally:
+                writing.clear()
+            await self.threads.run(blob.sync)
         except BaseException:
             # Waits in its thread for the call that a cancellation left running.
-            self._threads.detach(blob.discard)
+            self.threads.detach(blob.discard)
             raise
         return blob
 
-    async def _write(self, body: ClientBody, batch: Batch, blob: NewBlob) -> None:
-        """Write the batch and the rest of the body; one write runs while the next is gathered."""
-        writing: asyncio.Future[None] | None = None
-        async for chunk in body:
-            batch.add(chunk)
-            if batch.size >= self.enough:
-                if writing is not None:
-                    await writing
-                writing = self._threads.start(blob.write, [batch.take()])
-                writing.add_done_callback(seen)
-        if writing is not None:
-            await writing
-        if batch.size:
-            await self._threads.run(blob.write, [batch.take()])
 
+class Writing:
+    """Chunks on their way to the disk, counted in the intake until they are there.
 
-class Batch:
-    """Chunks that wait to be written, counted in the intake as long as they do; ``size`` bytes."""
+    `clear` in any case when it is over.
+    """
 
-    def __init__(self, intake: Intake) -> None:
-        self.size = 0
-        self._chunks: list[bytes] = []
+    def __init__(self, intake: Intake, stage: Stage[bytes]) -> None:
         self._intake = intake
+        self._stage = stage
+        self._chunks: list[bytes] = []
+        self._size = 0
 
-    def add(self, chunk: bytes) -> None:
-        """Put a chunk behind the others."""
+    async def add(self, chunk: bytes) -> None:
+        """Put a chunk behind the others. Raises `StorageError` of an earlier one."""
         self._chunks.append(chunk)
-        self.size += len(chunk)
+        self._size += len(chunk)
         self._intake.gathered += len(chunk)
+        if self._size >= self._intake.enough:
+            await self._stage.put(self._take())
+            if self._intake.gathered >= GATHER_BUDGET:
+                await self._stage.finish()
 
-    def take(self) -> bytes:
-        """All that waits, in one piece."""
-        data = b"".join(self._chunks)
-        self.clear()
-        return data
+    async def finish(self) -> None:
+        """Write all that was added. Raises `StorageError`."""
+        if self._size:
+            await self._stage.put(self._take())
+        await self._stage.finish()
 
     def clear(self) -> None:
-        """Let go of what waits."""
-        self._intake.gathered -= self.size
-        self.size = 0
-        self._chunks = []
+        """Let go of what was added and is not on its way yet."""
+        self._intake.gathered -= self._size
+        self._take()
 
-
-def seen(future: asyncio.Future[None]) -> None:
-    """Take note of a failure that nobody waits for any more, because the body broke as well."""
-    if not future.cancelled():
-        future.exception()
+    def _take(self) -> bytes:
+        data = b"".join(self._chunks)
+        self._chunks, self._size = [], 0
+        return data
 
 
 async def blob_chunks(

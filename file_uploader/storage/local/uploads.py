@@ -18,9 +18,10 @@ from functools import partial
 
 from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
+from file_uploader.hashing import Hash
 from file_uploader.model import Appended, Container, Upload, UploadState
 
-from .appending import Appending, Hash
+from .appending import Appending
 from .blobs import Blobs, NewBlob, OpenBlob
 from .changes import Changes
 from .directory import DataDirectory
@@ -97,8 +98,8 @@ class LocalUploads:
         """See `UploadStorage.append`; a blob needs not to be told what its last piece is."""
         del final
         guard = partial(self._index.check_generation, container, upload)
-        appending = Appending(self._blobs, self._intake, self._writing, upload, guard)
-        appending.hash = self._take_hash(upload)
+        running = self._take_hash(upload)
+        appending = Appending(self._intake, upload, guard, running)
         try:
             await appending.begin()
             try:
@@ -109,9 +110,9 @@ class LocalUploads:
                             yield await appending.flush(last=False)
             except BodyError:
                 if not body.all_or_nothing:
-                    yield await self._last(appending)
+                    yield await self._last(appending, running)
                 raise
-            yield await self._last(appending)
+            yield await self._last(appending, running)
         finally:
             appending.end()
 
@@ -150,10 +151,10 @@ class LocalUploads:
             lambda writer: (writer.add_upload(container, upload), ()), blob
         )
 
-    async def _last(self, appending: Appending) -> Appended:
+    async def _last(self, appending: Appending, running: Hash | None) -> Appended:
         appended = await appending.flush(last=True)
-        if appending.hash is not None:
-            self._hashes[appending.blob_id] = appended.offset, appending.hash
+        if running is not None:
+            self._hashes[appending.blob_id] = appended.offset, running
             if len(self._hashes) > _HASHES:
                 self._hashes.popitem(last=False)
         return appended
@@ -248,7 +249,7 @@ def _hash(blob: OpenBlob, start: int, end: int, hashes: Sequence[Hash]) -> None:
 
 def _copy(blob: OpenBlob, start: int, end: int, hashes: Sequence[Hash], target: NewBlob) -> None:
     for data in _pieces(blob, start, end):
-        target.write([data])
+        target.write(data)
         for each in hashes:
             each.update(data)
 
