@@ -30,7 +30,7 @@ def needed(program: str, how: str) -> str:
 def said(*command: str) -> str:
     """The version that a program says it has."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+[\w.-]*", done.stdout + done.stderr)
+    found = re.search(r"\d+\.\d+[\w.+-]*", done.stdout + done.stderr)
     return found[0] if found else "?"
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from bench import measure
 from bench.figures import Entrant, Figures, Run, Values
 from bench.loads import Load, Step
@@ -21,7 +23,10 @@ from bench.peers import Contender, Peer
 from bench.programs import UnavailableError
 from bench.suites import Suite
 
-_FAILURES = (OSError, RuntimeError, subprocess.SubprocessError, http.client.HTTPException)
+_FAILURES = (
+    *(OSError, RuntimeError, subprocess.SubprocessError, http.client.HTTPException),
+    *(BotoCoreError, ClientError),
+)
 """What becomes of a peer that fails: it is left out, and the others go on."""
 
 

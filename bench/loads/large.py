@@ -13,7 +13,14 @@ from bench.peers import Peer
 GROUP = "Large files"
 
 
-def whole(source: Path, peers: Sequence[str], *, count: int = 1, parallel: int = 1) -> Load:
+def whole(
+    source: Path,
+    peers: Sequence[str],
+    *,
+    count: int = 1,
+    parallel: int = 1,
+    rounds: int | None = None,
+) -> Load:
     """PUT and GET of files, ``parallel`` at a time."""
     size = source.stat().st_size
     name = _size(size) if count == 1 else f"{count} x {_size(size)}, {parallel} at a time"
@@ -26,6 +33,7 @@ def whole(source: Path, peers: Sequence[str], *, count: int = 1, parallel: int =
             Step(f"GET {name}", BYTES, lambda it: client(it).get_large(size, count, parallel)),
         ],
         clean=clean,
+        rounds=rounds,
     )
 
 

@@ -22,7 +22,16 @@ def start(at: Path) -> Iterator[Peer]:
     files = directory.made(at)
     command = [
         *(program, "-q", "-i", "127.0.0.1", "-p", str(port), "-v", f"{files}::rwd"),
-        *("--no-thumb", "--no-robots", "-j", str(WORKERS), "--no-crt", "--http-only"),
+        *(
+            "--no-thumb",
+            "--no-robots",
+            "-j",
+            str(WORKERS),
+            "-nc",
+            "4096",
+            "--no-crt",
+            "--http-only",
+        ),
     ]
     environment = {"PATH": os.environ["PATH"], "HOME": str(at)}
     with running(command, at, port, environment) as pid:

@@ -33,7 +33,7 @@ def listing(files: Path, url: str, query: str = "") -> Callable[[int], Listing]:
     @functools.cache
     def fill(count: int) -> Listing:
         folder = files / f"list-{count}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         for number in range(count):
             (folder / nth_name(number)).touch()
         return Listing((f"{url}/{folder.name}/{query}",))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.clients.http import Http
-from bench.peers import Peer, directory
+from bench.peers import Listing, Peer, directory
 from bench.programs import needed, running, said
 from tests.support.s3_servers import S3Server
 from tests.support.service import free_port
@@ -20,8 +20,16 @@ def of_directory(at: Path) -> Iterator[Peer]:
     """Serve a directory."""
     files = directory.made(at)
     with _serving(str(files), at, {}) as (pid, url):
+        client = Http(url)
+        fill = directory.listing(files, url)
+
+        def listing(count: int) -> Listing:
+            """It keeps lists for minutes, so a new folder has to be made through it."""
+            client.request("MKCOL", [f"list-{count}"])
+            return fill(count)
+
         clean = functools.partial(directory.clean, files)
-        yield Peer((pid,), Http(url), listing=directory.listing(files, url), clean=clean)
+        yield Peer((pid,), client, listing=listing, clean=clean)
 
 
 @contextlib.contextmanager
