@@ -38,8 +38,9 @@ def main() -> None:
     options.add_argument("--disk", type=Path, default=Path.cwd(), help="where the servers store")
     options.add_argument("--json", type=Path, default=FIGURES, help="where the figures go")
     chosen = options.parse_args()
-    # What this has started is stopped whoever ends it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # What this has started is stopped, whoever ends it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(1))
     began = time.monotonic()
     run = Run(described(chosen.disk, chosen.rounds))
     with (

@@ -10,7 +10,8 @@ import http.client
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -51,18 +52,22 @@ class Turns:
             for one in contenders:
                 if one.name in wanted:
                     with self._failing(f"{suite.name}: {one.name}"):
-                        peers[one.name] = stack.enter_context(self._start(suite, one))
+                        peers[one.name] = stack.enter_context(self._start(one))
+                        self.run.entrants.append(_entrant(suite, one))
             for load in suite.loads:
-                self._load(suite, load, {name: peers[name] for name in load.peers if name in peers})
+                if load.fresh:
+                    self._fresh(suite, load, [one for one in contenders if one.name in load.peers])
+                else:
+                    there = {name: peers[name] for name in load.peers if name in peers}
+                    self._load(suite, load, there)
 
-    def _start(self, suite: Suite, one: Contender) -> contextlib.AbstractContextManager[Peer]:
-        directory = self.disk / f"{suite.name}-{len(self.run.entrants)}".replace(" ", "-")
-        directory.mkdir()
-        promises = {name: getattr(one, name) for name in ("durable", "digest", "private")}
-        self.run.entrants.append(
-            Entrant(suite.name, one.name, one.version(), one.setup, **promises)
-        )
-        return one.start(directory)
+    def _start(self, one: Contender) -> contextlib.AbstractContextManager[Peer]:
+        return one.start(Path(tempfile.mkdtemp(dir=self.disk)))
+
+    def _fresh(self, suite: Suite, load: Load, contenders: Iterable[Contender]) -> None:
+        for one in contenders:
+            with self._failing(f"{suite.name}: {one.name}"), self._start(one) as peer:
+                self._load(suite, load, {one.name: peer})
 
     def _load(self, suite: Suite, load: Load, peers: Mapping[str, Peer]) -> None:
         rounds = load.rounds or self.rounds
@@ -103,6 +108,12 @@ class Turns:
     def _left_out(self, what: str, error: Exception) -> None:
         self.run.failures.append(f"{what}: {error}")
         print(f"left out: {what}: {error}", file=sys.stderr, flush=True)
+
+
+def _entrant(suite: Suite, one: Contender) -> Entrant:
+    return Entrant(
+        suite.name, one.name, one.version(), one.setup, one.durable, one.digest, one.private
+    )
 
 
 def _measured(step: Step, peer: Peer) -> Values:

@@ -39,7 +39,11 @@ class Aws:
 
     def _copy(self, source: str, target: str) -> None:
         endpoint = os.environ["AWS_ENDPOINT_URL_S3"]
-        command = ["aws", "--endpoint-url", endpoint, "s3", "cp", "--quiet", source, target]
+        command = [
+            # The kernel ends it if this process is ended.
+            *("setpriv", "--pdeathsig", "TERM"),
+            *("aws", "--endpoint-url", endpoint, "s3", "cp", "--quiet", source, target),
+        ]
         subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
 
 

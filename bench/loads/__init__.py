@@ -52,6 +52,8 @@ class Load:
     prepare: Callable[[Peer], object] = nothing
     clean: Callable[[Peer], object] = nothing
     rounds: int | None = None
+    fresh: bool = False
+    """Whether each peer is started anew for it: what memory it once had does not come back."""
 
 
 def client(peer: Peer) -> Client:

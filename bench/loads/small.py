@@ -36,8 +36,8 @@ def put_and_get(size: int, connections: int, seconds: float, peers: Sequence[str
 
 
 def put(size: int, connections: int, seconds: float, peers: Sequence[str]) -> Load:
-    """PUT of new files alone, for who has nothing to read."""
-    name = f"{_size(size)}, {connections} {_connections(connections)}"
+    """PUT of new files alone, where only what it takes to have them on disk is compared."""
+    name = f"{_size(size)}, {connections} at a time, beside the disk itself"
     return Load(GROUP, name, peers, [_put(name, size, connections, seconds)])
 
 
