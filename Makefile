@@ -49,6 +49,14 @@ page: $(MODULES)/.installed ## build the page
 bench: $(VENV)/.test ## measure against what people use otherwise; ARGS=--quick for less
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: $(VENV)/.test ## measure how it grows with files, connections, sizes and workers
+	$(BIN)/python -m bench.growth $(ARGS)
+
+.PHONY: bench-plots
+bench-plots: $(VENV)/.bench ## draw the plots of the benchmarks, and put them into the docs
+	$(BIN)/python -m bench.plots $(ARGS)
+
 .PHONY: wheel
 wheel: $(VENV)/.created $(if $(PAGE_TOOLS),page) ## build the page, and a wheel with it into dist/
 	@test -e $(PAGE) || echo "npm is not there, so the wheel has no page ($(GET_NPM))" >&2
@@ -157,3 +165,7 @@ $(VENV)/.runtime: requirements-runtime.txt $(VENV)/.created
 $(VENV)/.test: requirements.txt requirements-runtime.txt $(VENV)/.created
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@

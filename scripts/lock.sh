@@ -4,6 +4,7 @@
 #
 #   requirements-runtime.txt   what the server needs
 #   requirements.txt           the same and what `pytest` and `make lint` need
+#   requirements-bench.txt     the same and what draws the plots of the benchmarks
 set -eu
 
 python=$1
@@ -20,11 +21,14 @@ compile() {
 
 # The tests run against exactly what the server runs on: its pins are constraints of theirs.
 compile --output-file "$work/runtime"
-compile --group test --constraints "$work/runtime" --output-file "$work/all"
+compile --group test --constraints "$work/runtime" --output-file "$work/tested"
+compile --group test --group bench --constraints "$work/tested" --output-file "$work/all"
 # Lines for Windows are left out: the server does not run there.
-sed -i "/; sys_platform == 'win32'$/d" "$work/runtime" "$work/all"
-grep -vxF -f "$work/runtime" "$work/all" >"$work/test"
+sed -i "/; sys_platform == 'win32'$/d" "$work/runtime" "$work/tested" "$work/all"
+grep -vxF -f "$work/runtime" "$work/tested" >"$work/test"
+grep -vxF -f "$work/tested" "$work/all" >"$work/bench"
 
 note="# Made by 'make lock' from the ranges in pyproject.toml: change those, not this."
 { echo "$note"; cat "$work/runtime"; } >requirements-runtime.txt
 { echo "$note"; echo '-r requirements-runtime.txt'; cat "$work/test"; } >requirements.txt
+{ echo "$note"; echo '-r requirements.txt'; cat "$work/bench"; } >requirements-bench.txt

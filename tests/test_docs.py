@@ -219,7 +219,7 @@ def _pins(path: str) -> dict[str, str]:
     """The pins of a requirements file: name to version. Any other line fails."""
     found = {}
     for line in read(path).splitlines():
-        if line.startswith("#") or line == "-r requirements-runtime.txt":
+        if line.startswith(("#", "-r requirements")):
             continue
         pin = re.fullmatch(r"([A-Za-z0-9_.-]+)==([^\s;]+)(?: ; .+)?", line)
         assert pin is not None, f"{path}: {line}"
@@ -230,12 +230,16 @@ def _pins(path: str) -> dict[str, str]:
 def test_requirements_pin_what_pyproject_asks_for() -> None:
     project = tomllib.loads(read("pyproject.toml"))
     runtime, test = _pins("requirements-runtime.txt"), _pins("requirements.txt")
+    bench = _pins("requirements-bench.txt")
     assert not runtime.keys() & test.keys()
+    assert not bench.keys() & (runtime.keys() | test.keys())
     assert read("requirements.txt").count("-r requirements-runtime.txt\n") == 1
+    assert read("requirements-bench.txt").count("-r requirements.txt\n") == 1
     packaging = pytest.importorskip("packaging.requirements")  # pytest brings it
     for wanted, pinned in (
         (project["project"]["dependencies"], runtime),
         (project["dependency-groups"]["test"], {**runtime, **test}),
+        (project["dependency-groups"]["bench"], bench),
     ):
         for text in wanted:
             requirement = packaging.Requirement(text)

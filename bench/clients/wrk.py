@@ -1,4 +1,4 @@
-"""wrk: small requests on many connections, said by the scripts in ``bench/wrk``."""
+"""wrk: small requests on many connections, said by the scripts in ``bench/lua``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.clients import Result
 from bench.programs import needed
 
-_SCRIPTS = Path(__file__).parents[1] / "wrk"
+_SCRIPTS = Path(__file__).parents[1] / "lua"
 _PATIENCE = 60.0
 THREADS = 2
 

@@ -9,22 +9,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
 
-from file_uploader.errors import FileUploaderError, StorageError
+from file_uploader.errors import StorageError
 from file_uploader.links import Links
 from file_uploader.model import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
 
-from . import cors, page, problems
+from . import page
+from .access import AccessLog
+from .application import Application
 from .contents import Contents
+from .cors import CrossOrigin
 from .direct import DirectDownloads
 from .files import Files
 from .links import LinkResources
@@ -38,14 +37,14 @@ from .middleware import (
     UploadProtocol,
 )
 from .resumable import Resumable
-from .routing import LinkRoute, NoRoute, OpenEndpoint, PrivateRoute, PublicRoute
+from .routing import LinkRoute, NoRoute, OpenEndpoint, PrivateRoute, PublicRoute, Route, Routes
 from .tus import Tus, described
 from .uploads import UploadResources
 
 SWEEP_INTERVAL = 3600.0
 """Seconds between sweeps, give or take a tenth so that workers and nodes spread out."""
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 OpenStorage = Callable[[Settings], Awaitable[Storage]]
 
@@ -85,19 +84,21 @@ async def try_storage(settings: Settings) -> None:
 
 def create_app(
     settings: Settings, open_storage: OpenStorage = open_storage, page_file: Path = page.BUILT
-) -> Starlette:
+) -> Application:
     """Build the ASGI application, with the page as it is in its file now.
 
     The store is opened when the server starts the application up.
     """
     front = page.endpoint(page_file)
+    resources = Routes()
+    log = AccessLog()
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_life: object) -> AsyncIterator[None]:
         storage = await open_storage(settings)
         limits = transfer_limits(settings)
         uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
-        app.router.routes[:] = routes(storage, uploads, settings, front)
+        resources.table = routes(storage, uploads, settings, front)
         sweeper = asyncio.create_task(_sweep_for_ever(storage))
         try:
             yield
@@ -107,19 +108,21 @@ def create_app(
                 await sweeper
             await uploads.aclose()
             await storage.aclose()
+            await log.aclose()
 
-    return Starlette(
-        lifespan=lifespan,
-        middleware=[
-            Middleware(BodilessHead),
-            Middleware(UploadMethod, described=described(transfer_limits(settings))),
-            *cors.middleware(settings.cors_origins),
-            Middleware(DrainUnread),
-            Middleware(UploadProtocol),
-            Middleware(AnswerFailure),
-            Middleware(RequireHost),
+    return Application(
+        resources,
+        layers=[
+            BodilessHead(),
+            UploadMethod(described(transfer_limits(settings))),
+            CrossOrigin(settings.cors_origins),
+            DrainUnread(),
+            UploadProtocol(),
+            AnswerFailure(),
+            RequireHost(),
         ],
-        exception_handlers={FileUploaderError: _refuse},
+        lifespan=lifespan,
+        log=log,
     )
 
 
@@ -134,7 +137,7 @@ def transfer_limits(settings: Settings) -> TransferLimits:
 
 def routes(
     storage: Storage, uploads: Uploads, settings: Settings, front: OpenEndpoint
-) -> list[BaseRoute]:
+) -> list[Route]:
     """Every resource there is, in the order in which they are tried; ``front`` is what `/` is."""
     limits = transfer_limits(settings)
 
@@ -152,9 +155,9 @@ def routes(
     links = Links(storage, secrets)
     direct = DirectDownloads(storage) if settings.direct_downloads else None
     shared = LinkResources(links, storage, limits, direct)
-    resources = UploadResources(uploads, tus, resumable, settings.idle_timeout)
+    resources = UploadResources(uploads, tus, resumable)
     return [
-        PrivateRoute("/api/files", Listing(storage, settings.idle_timeout).endpoints),
+        PrivateRoute("/api/files", Listing(storage).endpoints),
         PrivateRoute("/api/files/", files.endpoints, resumable.described),
         PrivateRoute("/api/uploads", resources.endpoints),
         PrivateRoute("/api/uploads/", resources.endpoints_of_one),
@@ -172,11 +175,7 @@ async def _sweep_for_ever(storage: Storage) -> None:
         try:
             await storage.sweep()
         except StorageError as error:
-            log.warning("the sweep failed and will be tried again: %s", error)
-        except Exception:
-            log.exception("the sweep failed and will be tried again")
+            _log.warning("the sweep failed and will be tried again: %s", error)
+        except Exception:  # noqa: BLE001 - whatever it is, the next one may succeed
+            _log.exception("the sweep failed and will be tried again")
         await asyncio.sleep(SWEEP_INTERVAL * random.uniform(0.9, 1.1))  # noqa: S311
-
-
-async def _refuse(_request: Request, error: Exception) -> Response:
-    return problems.answer(error)

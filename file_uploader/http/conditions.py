@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 
@@ -13,10 +15,12 @@ from file_uploader.model import EntityTags, FileInfo, Precondition
 
 from .headers import combined, single
 
-CONDITIONAL = frozenset(
-    {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range"}
+_OF_READ = frozenset(
+    {
+        *(b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"),
+        *(b"if-range", b"range"),
+    }
 )
-"""Headers that a read is answered by only once the file's version is known."""
 
 # Empty elements of a list are to be ignored (5.6.1.2).
 _TAG = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')
@@ -24,7 +28,20 @@ _TAG = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')
 
 def http_date(moment: datetime) -> str:
     """Render an IMF-fixdate (RFC 9110, 5.6.7): whole seconds, the fraction dropped."""
-    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)
+    return _fixdate(moment.replace(microsecond=0))
+
+
+@lru_cache(maxsize=4096)
+def _fixdate(second: datetime) -> str:
+    return format_datetime(second.astimezone(UTC), usegmt=True)
+
+
+def of_read(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a read can be answered only once the file's version is known.
+
+    ``headers`` as ASGI has them.
+    """
+    return any(name in _OF_READ for name, _ in headers)
 
 
 def write_precondition(headers: Headers) -> Precondition:

@@ -6,7 +6,8 @@
   the middle of another answer, and the client gets a moment to read it.
 * A transfer coding besides chunked is refused: its bytes would be stored still encoded.
 * A client that ends its side of the connection behind a whole request still gets its answer.
-* A client that takes nothing of what was written before the end of a connection is let go of.
+* A client that takes nothing of an answer is let go of, also at the end of a connection.
+* The kernel copies files to the client, where the application asks for it (`zerocopy`).
 * HTTP/1.0 connections end after one answer, whatever they ask for: its end may be the only mark
   of the answer's end.
 * Less is read at once, and ahead of a slow application, so that many uploads at once stay small.
@@ -20,13 +21,15 @@ point of the list against the version that is installed.
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from gunicorn.asgi.parser import UnsupportedTransferCoding
 from gunicorn.asgi.protocol import ASGIProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import problems, target
+from . import problems, target, zerocopy
 
 HEAD_TIMEOUT = 15.0
 """Seconds from the opening of a connection, or its last answer, to the end of a request head."""
@@ -50,9 +53,15 @@ FLUSH_TIMEOUT = 15.0
 
 
 class HasConnections(Protocol):
-    """The worker, as far as a connection needs it; gunicorn's own needs are its own."""
+    """The worker, as far as a connection needs it; gunicorn's own needs are its own.
+
+    ``idle_timeout`` in seconds: for how long a client may take nothing of an answer. ``copiers``
+    are threads that may wait for a disk.
+    """
 
     connections: Any
+    idle_timeout: float
+    copiers: Executor
 
 
 class Connection(ASGIProtocol):  # type: ignore[misc]
@@ -61,10 +70,16 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def __init__(self, worker: HasConnections) -> None:
         super().__init__(worker)
         self._closed: bool
+        self.app: ASGIApp
+        self._response_buffer: bytes | None
         worker.connections.add(self)
+        self._application = self.app
+        self.app = self._call
+        self._copying: asyncio.Task[None] | None = None
         self._max_buffer_size = READ_AHEAD
         self._head_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._syntax = 0
         self._answer_begun = False
         self._refused = False
@@ -135,9 +150,84 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
         self._stop_head_timer()
+        self._stop_stall_timer()
         if self._close_timer is not None:
             self._close_timer.cancel()
+        if self._copying is not None:
+            self._copying.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start the clock of a client that takes less than there is for it."""
+        super().pause_writing()
+        if self._stall_timer is None:
+            patience = self.worker.idle_timeout
+            self._stall_timer = self.worker.loop.call_later(patience, self._stalled)
+
+    def resume_writing(self) -> None:
+        """Stop that clock."""
+        self._stop_stall_timer()
+        super().resume_writing()
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+
+    def _stalled(self) -> None:
+        self._stall_timer = None
+        self.log.info("An answer ended early: its client took nothing of it.")
+        self.transport.abort()
+
+    def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> Scope:
+        scope: Scope = super()._build_http_scope(request, sockname, peername)
+        if request.method == "GET" and self._callback_parser is not None and not self._is_ssl:
+            scope.setdefault("extensions", {})[zerocopy.EXTENSION] = {}
+        return scope
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application, and know what it says in the extension."""
+
+        async def send_or_copy(message: Message) -> None:
+            if message["type"] == zerocopy.EXTENSION:
+                span = zerocopy.FileSpan(message["file"], message["offset"], message["count"])
+                more = message.get("more_body", False)
+                message = {"type": "http.response.body", "body": span, "more_body": more}
+            await send(message)
+
+        extended = zerocopy.EXTENSION in scope.get("extensions", ())
+        await self._application(scope, receive, send_or_copy if extended else send)
+
+    def _send_body(
+        self, body: Any, chunked: bool = False, last: bool = False, size: int | None = None
+    ) -> None:
+        if type(body) is not zerocopy.FileSpan:
+            super()._send_body(body, chunked, last, size)
+            return
+        # Whoever sends a body waits for the flow control behind it.
+        self._flow_control.pause_writing()
+        self._copying = self.worker.loop.create_task(self._copy(body))
+
+    async def _copy(self, span: zerocopy.FileSpan) -> None:
+        try:
+            # Only what answers a pipelined request finds something that was not sent yet.
+            async with asyncio.timeout(self.worker.idle_timeout):
+                while self.transport.get_write_buffer_size():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            head, self._response_buffer = self._response_buffer or b"", None
+            peer = self.transport.get_extra_info("socket")
+            await zerocopy.Copying(peer, head, span).run(
+                self.worker.copiers, self.worker.idle_timeout
+            )
+        except TimeoutError:
+            self._stalled()
+        except (OSError, EOFError) as error:
+            self.log.info("An answer ended early: %s", error)
+            self.transport.abort()
+        else:
+            self._flow_control.resume_writing()
+        finally:
+            self._copying = None
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.worker.loop.call_later(HEAD_TIMEOUT, self._head_timed_out)

@@ -27,7 +27,7 @@ from .headers import content_length, single
 from .interop import version_of
 from .problems import PRIVATE
 from .routing import Call
-from .streams import Streamed, incoming
+from .streams import Answer, Streamed, incoming
 
 _OPEN_TRIES = 10
 """How often a file may be replaced between a look at it and its opening."""
@@ -95,12 +95,12 @@ class Contents:
         if wanted:
             found = {each: body.digests[digests.ALGORITHMS[each][0]] for each in wanted}
             headers["repr-digest"] = digests.render(found)
-        return Response(status_code=204, headers=headers)
+        return Answer(204, headers)
 
     async def get(self, call: Call, container: Container, name: FileName) -> Response:
         """Send the file, a range of it, or nothing where the client has it already."""
         download = download_wanted(call)
-        if not conditions.CONDITIONAL.intersection(call.headers):
+        if not conditions.of_read(call.headers.raw):
             return await self._send(call, container, name, download=download)
         tries = _OPEN_TRIES
         while True:
@@ -159,13 +159,13 @@ class Contents:
             headers["content-range"] = ranges.content_range(byte_range, size)
             size, status = byte_range.size, 206
         headers["content-length"] = str(size)
-        return Streamed(content.chunks, status, headers, self._limits.idle_timeout)
+        return Streamed(content.chunks, status, headers, size, content.file)
 
     def _describe(self, call: Call, info: FileInfo, *, download: bool) -> dict[str, str]:
         """The headers of every answer that speaks of one version of a file."""
         headers = {
             **self._caching(info.metadata),
-            **sandbox.described(info.metadata.content_type, call.url(sandbox.quoted(call.path))),
+            **sandbox.described(info.metadata.content_type, call.url, call.path),
             **metadata.render(info.metadata),
             "accept-ranges": "bytes",
             "etag": f'"{info.etag}"',

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
 
@@ -26,21 +26,28 @@ MAX_AGE = 86_400
 """Seconds for which a browser may remember a preflight; each has a limit of its own."""
 
 
-def middleware(origins: Sequence[str]) -> list[Middleware]:
-    """What lets pages of these origins in, ``*`` for all; nothing without any.
+class CrossOrigin:
+    """Lets pages of these origins in, ``*`` for all.
 
     Any request header is allowed, since those that are kept have names of the client's own making.
     Without credentials: a token is a header that a page has to send by itself.
     """
-    if not origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self._origins = origins
+
+    def concerns(self, scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        return bool(self._origins) and any(name == b"origin" for name, _ in scope["headers"])
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight; else say whose pages may read the answer."""
+        around = CORSMiddleware(
+            app,
+            allow_origins=self._origins,
             allow_methods=METHODS,
             allow_headers=["*"],
             expose_headers=EXPOSED,
             max_age=MAX_AGE,
         )
-    ]
+        await around(scope, receive, send)

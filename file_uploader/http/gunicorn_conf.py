@@ -36,9 +36,6 @@ keepalive = 75
 limit_request_line = 8190
 # No socket in the home directory: read-only root file systems, least privilege.
 control_socket_disable = True
-accesslog = "-"
-# The raw request line: a decoded path could hold line breaks.
-access_log_format = '%(h)s "%(r)s" %(s)s %(B)s %(M)sms'
 if Path("/dev/shm").is_dir():  # noqa: S108 (gunicorn's heartbeat must not wait for a disk)
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
@@ -70,8 +67,9 @@ def on_starting(_server: Any) -> None:
         os._exit(status)
 
 
-def post_fork(server: Any, _worker: Any) -> None:
-    """Send the package's own log where gunicorn's goes."""
+def post_fork(server: Any, worker: Any) -> None:
+    """Send the package's own log where gunicorn's goes; tell the worker its own setting."""
+    worker.idle_timeout = _settings.idle_timeout.total_seconds()
     log = logging.getLogger("file_uploader")
     log.handlers = server.log.error_log.handlers
     log.setLevel(server.log.error_log.level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from starlette.datastructures import Headers
 
@@ -10,6 +10,29 @@ from file_uploader.errors import FileUploaderError, InvalidHeader
 
 _MOST_DIGITS = 4000
 """Python refuses to read numbers of more than 4,300 digits."""
+
+
+class Fields(Headers):
+    """The header fields of one request: found at once, where Starlette's walk through all."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(raw=raw)
+        self._values: dict[str, list[str]] = {}
+        for name, value in raw:
+            self._values.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+
+    def getlist(self, key: str) -> list[str]:
+        """Every value of a field, in their order."""
+        return self._values.get(key.lower(), [])
+
+    def __getitem__(self, key: str) -> str:
+        return self._values[key.lower()][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key.lower() in self._values
 
 
 class RefusedWithHeaders(FileUploaderError):
@@ -53,6 +76,9 @@ def bytes_number(headers: Headers, name: str) -> int | None:
     return int(value)
 
 
-def has_body(headers: Headers) -> bool:
-    """Whether a body follows the request's head."""
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a body follows the request's head, which is as ASGI has it."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
@@ -28,9 +27,8 @@ Pages = AsyncIterator[Sequence[ListEntry]]
 class Listing:
     """The endpoints of the list, on any store."""
 
-    def __init__(self, storage: Storage, idle_timeout: timedelta) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._idle_timeout = idle_timeout
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -68,7 +66,7 @@ class Listing:
                 headers["link"] = f'<?{_render_query(given, following)}>; rel="next"'
             pages = _single(entries)
         render = _describe if details else _name
-        return Streamed(FORMATS[media_type](pages, render), 200, headers, self._idle_timeout)
+        return Streamed(FORMATS[media_type](pages, render), 200, headers)
 
     async def _page(
         self, call: Call, query: ListQuery, limit: int

@@ -1,8 +1,9 @@
-"""What holds for every answer, whichever endpoint gave it."""
+"""What holds for every answer, whichever endpoint gave it: the layers of `application`."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -17,23 +18,26 @@ from .streams import incoming
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
 
+_NOT_IN_A_HOST = re.compile(rb"[ \t,/@?#]")
+
 
 class BodilessHead:
     """Leave out the body of every answer to HEAD, whoever rendered it (RFC 9110, 9.3.2)."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def concerns(self, scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        return scope["method"] == "HEAD"  # type: ignore[no-any-return]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application without its bodies where the method is HEAD."""
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application without its bodies."""
 
         async def send_head(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
+            if message["type"] != "http.response.start":
+                more = message.get("more_body", False)
+                message = {"type": "http.response.body", "body": b"", "more_body": more}
             await send(message)
 
-        bodiless = scope["type"] == "http" and scope["method"] == "HEAD"
-        await self._app(scope, receive, send_head if bodiless else send)
+        await app(scope, receive, send_head)
 
 
 class DrainUnread:
@@ -44,14 +48,12 @@ class DrainUnread:
     (RFC 9112, 9.6).
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def concerns(self, scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        return has_body(scope["headers"])
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, then drain what it left."""
-        if scope["type"] != "http" or not has_body(Headers(scope=scope)):
-            await self._app(scope, receive, send)
-            return
         unread = True
 
         async def receive_and_note() -> Message:
@@ -67,7 +69,7 @@ class DrainUnread:
             await send(message)
 
         try:
-            await self._app(scope, receive_and_note, send_and_announce)
+            await app(scope, receive_and_note, send_and_announce)
         except Exception:
             if unread:
                 await _drain(receive)
@@ -89,15 +91,16 @@ async def _drain(receive: Receive) -> None:
 
 
 class AnswerFailure:
-    """Answer what nobody foresaw with `500`, and raise it on so that the server logs it.
+    """Answer what the application raises, with problem details.
 
-    Starlette's own handler of such is outside of all middleware, and so of what they promise.
+    What nobody foresaw is answered with `500`, and raised on so that the server logs it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def concerns(self, _scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        return True
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application; answer for it if it fails before it began to answer."""
         started = False
 
@@ -107,12 +110,15 @@ class AnswerFailure:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_and_note)
-        except Exception:
-            if scope["type"] == "http" and not started:
+            await app(scope, receive, send_and_note)
+        except Exception as error:
+            if started:
+                raise
+            if problems.of_error(error) is problems.INTERNAL:
                 detail = "The server failed; the log tells its operator."
                 await problems.response(problems.INTERNAL, detail)(scope, receive, send)
-            raise
+                raise
+            await problems.answer(error)(scope, receive, send)
 
 
 class UploadProtocol:
@@ -123,19 +129,17 @@ class UploadProtocol:
     * Nobody stores the answer to a question.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def concerns(self, scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        return target.of_upload(target.raw_path(scope["raw_path"]))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what speaks this version, or another protocol."""
-        if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
-            await self._app(scope, receive, send)
-            return
         version = combined(Headers(scope=scope), "Tus-Resumable")
         if scope["method"] == "OPTIONS":
             version = tus_headers.VERSION  # whatever the client says, or not
         if version is None:
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
             return
 
         async def send_version(message: Message) -> None:
@@ -148,7 +152,7 @@ class UploadProtocol:
             await send(message)
 
         if version == tus_headers.VERSION:
-            await self._app(scope, receive, send_version)
+            await app(scope, receive, send_version)
             return
         answer = problems.answer(tus_headers.UnsupportedTusVersion())
         await answer(scope, receive, send_version)
@@ -161,15 +165,15 @@ class UploadMethod:
     OPTIONS has the headers ``described``.
     """
 
-    def __init__(self, app: ASGIApp, described: Mapping[str, str]) -> None:
-        self._app = app
+    def __init__(self, described: Mapping[str, str]) -> None:
         self._described = described
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def concerns(self, scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        return target.of_upload(target.raw_path(scope["raw_path"]))
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application with the method that is meant."""
-        if scope["type"] != "http" or not target.of_upload(target.raw_path(scope["raw_path"])):
-            await self._app(scope, receive, send)
-            return
         meant = combined(Headers(scope=scope), "X-HTTP-Method-Override")
         method = scope["method"] if meant is None else meant
 
@@ -180,23 +184,20 @@ class UploadMethod:
                 message = {**message, "headers": said.raw}
             await send(message)
 
-        await self._app({**scope, "method": method}, receive, send_described)
+        await app({**scope, "method": method}, receive, send_described)
 
 
 class RequireHost:
     """Refuse HTTP/1.1 without one valid Host (RFC 9112, 3.2), which the server lets by."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def concerns(self, scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        if scope["http_version"] != "1.1":
+            return False
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        return len(hosts) != 1 or _NOT_IN_A_HOST.search(hosts[0]) is not None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what has a Host."""
-        if scope["type"] == "http" and scope["http_version"] == "1.1":
-            hosts = [value for name, value in scope["headers"] if name == b"host"]
-            if len(hosts) != 1 or any(byte in b" \t,/@?#" for byte in hosts[0]):
-                answer = problems.response(
-                    problems.BAD_REQUEST, "Send one valid Host header (RFC 9112, section 3.2)."
-                )
-                await answer(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for the application."""
+        detail = "Send one valid Host header (RFC 9112, section 3.2)."
+        await problems.response(problems.BAD_REQUEST, detail)(scope, receive, send)

@@ -15,7 +15,7 @@ class Receiver(BodyReceiver):  # type: ignore[misc]
     no longer than gunicorn's ``timeout`` either; how long a client may take is not ours to say.
     """
 
-    __slots__ = ()
+    _waiter: asyncio.Future[None] | None
 
     async def _wait_for_data(self) -> None:
         if self._chunks or self._complete or self._disconnected:

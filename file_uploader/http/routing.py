@@ -5,14 +5,14 @@ The only place where a request gets a container: by its token, or by a link that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from file_uploader.links import Link, LinkMethod, Links
@@ -20,6 +20,7 @@ from file_uploader.model import Container
 
 from . import problems
 from .auth import authenticate
+from .headers import Fields
 from .target import LINKS, link_of, raw_path, upload_path
 
 
@@ -59,7 +60,34 @@ LinkEndpoint = Callable[[Call, Link], Awaitable[Response]]
 OpenEndpoint = Callable[[Headers], Awaitable[Response]]
 
 
-class PrivateRoute(BaseRoute):
+class Route(Protocol):
+    """A resource, or several below one path."""
+
+    def takes(self, path: bytes) -> bool:
+        """Whether a raw path is one of its own; its method does not count."""
+        ...
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for that path."""
+        ...
+
+
+class Routes:
+    """All there is, as an ASGI application: the first route that takes a path answers for it."""
+
+    def __init__(self) -> None:
+        self.table: Sequence[Route] = ()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; the last route of the table takes whatever is left."""
+        path = raw_path(scope["raw_path"])
+        for route in self.table:
+            if route.takes(path):
+                await route.handle(scope, receive, send)
+                return
+
+
+class PrivateRoute:
     """A resource, or all below one, that only an authenticated client reaches.
 
     ``path`` that ends in ``/`` stands for everything that begins with it; the comparison is byte
@@ -77,26 +105,28 @@ class PrivateRoute(BaseRoute):
         self._described = described
         self.methods = (*endpoints, "OPTIONS")
         self._raw = path.encode()
+        self._below = path.endswith("/")
         self._endpoints = endpoints
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Look at the raw path alone; a method that is not there is answered by `handle`."""
-        return _match(self._raw, scope)
+    def takes(self, path: bytes) -> bool:
+        """See `Route.takes`."""
+        return path.startswith(self._raw) if self._below else path == self._raw
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
         if scope["method"] == "OPTIONS":
             await _allowed(self.methods, self._described)(scope, receive, send)
             return
-        container = authenticate(Headers(scope=scope))
+        fields = Fields(scope["headers"])
+        container = authenticate(fields)
         endpoint = self._endpoints.get(scope["method"])
         if endpoint is None:
             await _not_allowed(scope["method"], self.methods)(scope, receive, send)
             return
-        await _answer(endpoint, container, scope, receive, send)
+        await _answer(endpoint, (container, fields), scope, receive, send)
 
 
-class LinkRoute(BaseRoute):
+class LinkRoute:
     """All below ``/api/links/``: what whoever has a link reaches, without a token."""
 
     path = f"{LINKS.decode()}/"
@@ -106,9 +136,9 @@ class LinkRoute(BaseRoute):
         self._links = links
         self._endpoints = endpoints
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Look at the raw path alone."""
-        return _match(self.path.encode(), scope)
+    def takes(self, path: bytes) -> bool:
+        """See `Route.takes`."""
+        return path.startswith(LINKS + b"/")
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Verify the link, call the endpoint, send what it answers."""
@@ -123,10 +153,12 @@ class LinkRoute(BaseRoute):
             await _not_allowed(method, (*admitted, "OPTIONS"))(scope, receive, send)
             return
         endpoint = self._endpoints[method]
-        await _answer(lambda call: endpoint(call, link), link.container, scope, receive, send)
+        fields = Fields(scope["headers"])
+        who = (link.container, fields)
+        await _answer(lambda call: endpoint(call, link), who, scope, receive, send)
 
 
-class PublicRoute(BaseRoute):
+class PublicRoute:
     """A resource that needs no token and tells nothing of any client.
 
     ``path`` is the whole of it, ``/`` too.
@@ -139,10 +171,9 @@ class PublicRoute(BaseRoute):
         self._raw = path.encode()
         self._endpoint = endpoint
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Look at the raw path alone."""
-        found = scope["type"] == "http" and raw_path(scope["raw_path"]) == self._raw
-        return (Match.FULL if found else Match.NONE), {}
+    def takes(self, path: bytes) -> bool:
+        """See `Route.takes`."""
+        return path == self._raw
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint and send what it answers."""
@@ -152,21 +183,21 @@ class PublicRoute(BaseRoute):
         elif method not in self.methods:
             response = _not_allowed(method, self.methods)
         else:
-            response = await self._endpoint(Headers(scope=scope))
+            response = await self._endpoint(Fields(scope["headers"]))
         await response(scope, receive, send)
 
 
-class NoRoute(BaseRoute):
+class NoRoute:
     """The end of the table: nothing is here, and under ``/api/`` only its clients learn that."""
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+    def takes(self, _path: bytes) -> bool:
         """Take whatever is left."""
-        return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
+        return True
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `404`."""
         if raw_path(scope["raw_path"]).startswith(b"/api/") and scope["method"] != "OPTIONS":
-            authenticate(Headers(scope=scope))
+            authenticate(Fields(scope["headers"]))
         response = problems.response(
             problems.NOT_FOUND, "There is nothing here; files are at /api/files/{name}."
         )
@@ -174,30 +205,23 @@ class NoRoute(BaseRoute):
 
 
 async def _answer(
-    endpoint: Endpoint, container: Container, scope: Scope, receive: Receive, send: Send
+    endpoint: Endpoint, who: tuple[Container, Fields], scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Call the endpoint, and send what it answers while it still has its resources."""
+    container, fields = who
     async with AsyncExitStack() as resources:
         call = Call(
             container,
             scope["scheme"],
             raw_path(scope["raw_path"]),
             scope["query_string"],
-            Headers(scope=scope),
+            fields,
             receive,
             send,
             resources,
         )
         response = await endpoint(call)
         await response(scope, receive, send)
-
-
-def _match(own: bytes, scope: Scope) -> tuple[Match, Scope]:
-    if scope["type"] != "http":
-        return Match.NONE, {}
-    path = raw_path(scope["raw_path"])
-    found = path.startswith(own) if own.endswith(b"/") else path == own
-    return (Match.FULL if found else Match.NONE), {}
 
 
 def _allowed(methods: tuple[str, ...], described: Mapping[str, str] | None = None) -> Response:

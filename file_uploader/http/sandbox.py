@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import quote
 
 _SHOWN = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
@@ -15,23 +16,20 @@ _PLAYABLE = re.compile(r"(audio|video)/[a-z0-9.-]+\s*(;[^/]*)?", re.IGNORECASE)
 _SOURCE = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?/[^\s;,]*")
 
 
-def described(content_type: str, url: str) -> dict[str, str]:
-    """The headers of an answer with a file of this type; ``url`` is where the client found it.
+def described(content_type: str, url: Callable[[str], str], path: bytes) -> dict[str, str]:
+    """The headers of an answer with a file of this type; ``url(path)`` is where it was found.
 
     Playlists are media too, and name what else to fetch. So what is played may fetch that URL, and
     not all of its origin.
     """
     policy = _SHOWN
-    if _PLAYABLE.fullmatch(content_type) and _SOURCE.fullmatch(url):
-        policy = _PLAYED + url
+    if _PLAYABLE.fullmatch(content_type):
+        source = url(quote(path, safe="/%"))  # what has a meaning in a policy is encoded
+        if _SOURCE.fullmatch(source):
+            policy = _PLAYED + source
     return {
         "x-content-type-options": "nosniff",
         "content-security-policy": policy,
         # The policy does not keep a browser from connecting to where it then sends nothing.
         "connection-allowlist": "(response-origin)",
     }
-
-
-def quoted(path: bytes) -> str:
-    """A raw path, with everything percent-encoded that has a meaning in a policy."""
-    return quote(path, safe="/%")

@@ -1,21 +1,19 @@
-"""Bodies between ASGI and the rest: pulled in, pushed out, and what a refusal leaves unread."""
+"""Bodies between ASGI and the rest: pulled in, and pushed out."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from file_uploader.errors import ClientDisconnected, FileUploaderError
+from file_uploader.storage.base import FilePosition
 
-log = logging.getLogger(__name__)
+from . import zerocopy
 
-DRAIN_SECONDS = 2.0
-DRAIN_BYTES = 64 * 2**20
+_log = logging.getLogger(__name__)
 
 
 async def incoming(receive: Receive) -> AsyncIterator[bytes]:
@@ -30,12 +28,27 @@ async def incoming(receive: Receive) -> AsyncIterator[bytes]:
             yield chunk
 
 
-class Streamed(Response):
+class Answer(Response):
+    """An answer without a body. The names of its headers are in lower case."""
+
+    body = b""
+    background = None
+
+    def __init__(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status_code = status
+        self.raw_headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+        ]
+
+
+class Streamed(Answer):
     """An answer whose body is pulled from ``chunks`` as fast as the client takes it.
 
-    A failure before the first chunk is raised, and so gets an answer of its own. One after it, or
-    a client that takes nothing for ``idle_timeout``, ends the answer before it looks complete:
-    the server then closes the connection.
+    ``size`` in bytes, where it is known. Where it is also known in which ``file`` they are, and the
+    server can have them copied from there, that is left to it.
+
+    A failure before the first chunk is raised, and so gets an answer of its own. One after it ends
+    the answer before it looks complete: the server then closes the connection.
     """
 
     def __init__(
@@ -43,26 +56,38 @@ class Streamed(Response):
         chunks: AsyncIterator[bytes],
         status: int,
         headers: Mapping[str, str],
-        idle_timeout: timedelta,
+        size: int | None = None,
+        file: FilePosition | None = None,
     ) -> None:
-        self.status_code = status
-        self.init_headers(headers)
+        super().__init__(status, headers)
         self._chunks = chunks
-        self._idle = idle_timeout.total_seconds()
+        self._left = size
+        self._file = file
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the head with the first chunk, then the rest."""
-        chunk = await anext(self._chunks, b"")
         start = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **start})
+        start["type"] = "http.response.start"
+        if self._left and self._file and zerocopy.EXTENSION in scope.get("extensions", ()):
+            await send(start)
+            where = {"file": self._file.descriptor, "offset": self._file.offset}
+            await send({"type": zerocopy.EXTENSION, **where, "count": self._left})
+            return
+        chunk = await anext(self._chunks, b"")
+        await send(start)
         try:
             while chunk:
-                async with asyncio.timeout(self._idle):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                last = self._ends_with(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": not last})
+                if last:
+                    return
                 chunk = await anext(self._chunks, b"")
-        except TimeoutError:
-            log.info("a download ended early: the client took nothing for %g s", self._idle)
         except FileUploaderError as error:
-            log.warning("a download ended early: %s", error)
+            _log.warning("a download ended early: %s", error)
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _ends_with(self, chunk: bytes) -> bool:
+        if self._left is not None:
+            self._left -= len(chunk)
+        return self._left == 0

@@ -73,7 +73,7 @@ def of_upload(path: bytes) -> bool:
 
 def without_secrets(text: str) -> str:
     """A request target as a log may show it: what makes a link valid is left out."""
-    return _LINK_MAC.sub(r"\1***", text)
+    return _LINK_MAC.sub(r"\1***", text) if "/api/links/" in text else text
 
 
 def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:
@@ -81,8 +81,10 @@ def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:
 
     Raises `InvalidParameter` for one that is not known here, given twice, or not UTF-8.
     """
-    allowed = list(known)
     found: dict[str, str] = {}
+    if not query:
+        return found
+    allowed = list(known)
     for pair in query.split(b"&"):
         if not pair:
             continue
@@ -98,6 +100,8 @@ def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:
 
 
 def _decode(raw: bytes, error: type[FileUploaderError], what: str) -> str:
+    if raw.isalnum():
+        return raw.decode("ascii")
     if _BAD_ESCAPE.search(raw):
         raise error(f"{what} has a '%' that two hex digits do not follow; write it as %25.")
     try:

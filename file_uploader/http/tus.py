@@ -155,14 +155,14 @@ class Tus:
                 "A final upload is as long as its parts; send neither Upload-Length nor"
                 " Upload-Defer-Length."
             )
-        if has_body(call.headers):
+        if has_body(call.headers.raw):
             raise NotAppendable("A final upload is put together from others; send no body.")
         return await self._uploads.concatenate(call.container, plan)
 
     def _first_piece(self, call: Call, length: int | None) -> Piece | None:
         """What the creation brings ("Creation With Upload"); None if nothing is to be appended."""
         size = content_length(call.headers)
-        if has_body(call.headers):
+        if has_body(call.headers.raw):
             require_type(call.headers.get("content-type"), MEDIA_TYPE)
         elif length != 0:
             return None

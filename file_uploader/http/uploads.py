@@ -7,7 +7,6 @@ of the same uploads.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from typing import Protocol
 
 from starlette.responses import Response
@@ -47,13 +46,10 @@ class Dialect(Protocol):
 class UploadResources:
     """The endpoints of both resources."""
 
-    def __init__(
-        self, uploads: Uploads, tus: Tus, resumable: Dialect, idle_timeout: timedelta
-    ) -> None:
+    def __init__(self, uploads: Uploads, tus: Tus, resumable: Dialect) -> None:
         self._uploads = uploads
         self._tus = tus
         self._resumable = resumable
-        self._idle_timeout = idle_timeout
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -76,7 +72,7 @@ class UploadResources:
         media_type = choose(combined(call.headers, "Accept"), (JSON, LINES))
         chunks = FORMATS[media_type](_pages(self._uploads.list(call.container)), _describe)
         headers = {**NO_STORE, "content-type": media_type}
-        return Streamed(chunks, 200, headers, self._idle_timeout)
+        return Streamed(chunks, 200, headers)
 
     async def create(self, call: Call) -> Response:
         """Begin an upload with tus; the other dialect does so on the file itself."""

@@ -13,8 +13,10 @@ the list against the version that is installed.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -29,6 +31,12 @@ CLEANUP_TIMEOUT = 10.0
 """Seconds at the end of a stop that are kept for cancelled requests and the store to clean up."""
 
 
+COPIERS = 8
+"""Threads that have files copied to clients."""
+
+COLLECT_AFTER = 10_000
+"""New containers in memory after which Python looks for cycles among them; some MiB of them."""
+
 PHRASES = {
     **{status.value: status.phrase for status in HTTPStatus},
     104: "Upload Resumption Supported",
@@ -40,10 +48,14 @@ PHRASES = {
 class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
     """One worker process."""
 
+    idle_timeout = 60.0
+    """Seconds for which a client may take nothing of an answer."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.read_buffer = memoryview(bytearray(READ_SIZE))
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self.copiers = ThreadPoolExecutor(COPIERS, thread_name_prefix="copier")
 
     def init_process(self) -> None:
         """Make the worker build our connections: it looks the classes up in its own modules."""
@@ -73,6 +85,10 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
     async def _serve(self) -> None:
         # Not earlier: uvloop loses what comes before it runs.
         super().init_signals()
+        # What has been loaded stays: looking through it again and again was a tenth of all work.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
         await super()._serve()
 
     async def _shutdown(self) -> None:

@@ -45,14 +45,24 @@ from file_uploader.model import (
 
 
 @dataclass(frozen=True, slots=True)
+class FilePosition:
+    """Where bytes are in a file that is open for reading: its descriptor, and a byte's number."""
+
+    descriptor: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """An open file: ``chunks`` yields the bytes of the range that was asked for, once.
 
-    A failure on the way raises out of ``chunks``: it never just ends early.
+    A failure on the way raises out of ``chunks``: it never just ends early. ``file`` is where the
+    same bytes are, if they are in a file of this machine; it is open for as long as this is.
     """
 
     info: FileInfo
     chunks: AsyncIterator[bytes]
+    file: FilePosition | None = None
 
 
 class UploadStorage(Protocol):

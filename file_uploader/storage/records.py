@@ -62,9 +62,17 @@ def loads(text: str | bytes, version: str) -> Upload:
 
 def metadata_to_json(metadata: Metadata) -> dict[str, Any]:
     """What JSON can carry; what is not set is left out."""
-    said = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
-    said["custom"] = dict(metadata.custom)
-    return {name: value for name, value in said.items() if value is not None}
+    said = {
+        "content_type": metadata.content_type,
+        "content_encoding": metadata.content_encoding,
+        "content_language": metadata.content_language,
+        "content_disposition": metadata.content_disposition,
+        "cache_control": metadata.cache_control,
+    }
+    return {
+        **{name: value for name, value in said.items() if value is not None},
+        "custom": dict(metadata.custom),
+    }
 
 
 def metadata_from_json(said: dict[str, Any]) -> Metadata:

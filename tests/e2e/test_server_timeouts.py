@@ -15,6 +15,7 @@ from tests.support.service import LocalBackend, Service, service
 from tests.support.waiting import until
 from tests.support.witness import store
 
+LARGE = 64 * 2**20
 PATIENCE = HEAD_TIMEOUT + 10
 TOO_EARLY = HEAD_TIMEOUT - 0.5
 
@@ -75,18 +76,32 @@ def test_a_pause_within_a_body_is_limited_by_the_idle_timeout_alone(
         assert client.read_answer("PUT").status == 204
 
 
-@pytest.mark.heavy
 def test_a_client_that_takes_nothing_is_let_go_of(tmp_path: Path, log: Path) -> None:
     backend = LocalBackend(tmp_path / "data")
     with service(backend, log, settings={"IDLE_TIMEOUT": "1s"}) as server:
-        store(server, "large", bytes(64 * 2**20))
+        store(server, "large", bytes(LARGE))
         with Connection(server.port) as client:
             client.send(raw.head("GET", "/api/files/large", server.token))
             assert client.read_interim() == 200
             until(lambda: _holds(server, client), "the server sends")
             until(lambda: not _holds(server, client), "the server lets go", patience=60)
             with pytest.raises(raw.BrokenAnswerError):
-                client.read_body(64 * 2**20)
+                client.read_body(LARGE)
+        until(lambda: "took nothing" in log.read_text(), "it is in the log")
+
+
+def test_a_client_that_takes_something_is_not(tmp_path: Path, log: Path) -> None:
+    """For longer than the limit in all, with many answers on one connection."""
+    backend = LocalBackend(tmp_path / "data")
+    with service(backend, log, settings={"IDLE_TIMEOUT": "1s"}) as server:
+        store(server, "large", bytes(LARGE))
+        with Connection(server.port) as client:
+            for _ in range(2):
+                client.send(raw.head("GET", "/api/files/large", server.token))
+                assert client.read_interim() == 200
+                for _ in range(16):
+                    assert client.read_body(LARGE // 16) == bytes(LARGE // 16)
+                    time.sleep(0.15)
 
 
 def _holds(server: Service, client: Connection) -> bool:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from datetime import timedelta
 
 import pytest
 
 from file_uploader.errors import StorageError, StorageFailed, StorageTimeout, StorageUnavailable
-from tests.http.conftest import Serve, container
+from tests.http.conftest import container
 from tests.support.asgi import Client
 from tests.support.bodies import content
 from tests.support.double import StorageDouble, raise_
@@ -57,20 +55,6 @@ async def test_a_read_that_fails_at_its_start_is_an_error(
     assert double.open_files == 0
 
 
-async def test_a_client_that_takes_nothing_is_let_go(
-    serve: Serve, double: StorageDouble, caplog: pytest.LogCaptureFixture
-) -> None:
-    client = await serve(idle_timeout=timedelta(milliseconds=20))
-    double.chunk_size = 1000
-    double.store(container(client), "a", DATA)
-    with caplog.at_level(logging.INFO):
-        async with asyncio.timeout(5):
-            answer = await client("GET", FILE, take=3)
-    assert (answer.status, answer.complete, answer.body) == (200, False, DATA[:3000])
-    assert double.open_files == 0
-    assert "took nothing" in caplog.text
-
-
 @pytest.mark.usefixtures("pieces")
 async def test_no_more_is_read_than_the_client_takes(client: Client, double: StorageDouble) -> None:
     """Back-pressure: the next piece is read only when the last is gone."""
@@ -85,21 +69,6 @@ async def test_no_more_is_read_than_the_client_takes(client: Client, double: Sto
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert double.open_files == 0
-
-
-@pytest.mark.usefixtures("pieces")
-async def test_the_store_being_slow_is_not_the_client_being_idle(
-    serve: Serve, double: StorageDouble
-) -> None:
-    client = await serve(idle_timeout=timedelta(milliseconds=20))
-
-    async def slow() -> None:
-        if double.calls["chunk"] == 2:
-            await asyncio.sleep(0.06)
-
-    double.before["chunk"] = slow
-    answer = await client("GET", FILE)
-    assert (answer.complete, answer.body) == (True, DATA)
 
 
 @pytest.mark.usefixtures("pieces")

@@ -283,6 +283,11 @@ class OpenBlob:
             if os.fstat(self._fd).st_size != size:
                 raise StorageFailed("The stored content of this file is damaged.")
 
+    @property
+    def descriptor(self) -> int:
+        """That of the file, while it is open."""
+        return self._fd
+
     def read(self, offset: int, size: int) -> bytes:
         """Exactly ``size`` bytes from ``offset``. Raises `StorageFailed` if there are fewer."""
         with self._lock:

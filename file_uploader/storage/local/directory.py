@@ -22,6 +22,7 @@ import apsw
 from file_uploader.errors import ConfigurationError
 
 from .blobs import Blobs, make_directory, sync_directory
+from .glance import Glance
 from .index import Index
 from .locks import FileLock, Session, Turnstile
 from .rows import check_library
@@ -39,6 +40,7 @@ class DataDirectory:
     turnstile: Turnstile
     sweep_lock: FileLock
     index: Index
+    glance: Glance
     writer: Writer
 
     @classmethod
@@ -74,10 +76,12 @@ class DataDirectory:
             undo.callback(sweep_lock.close)
             with turnstile.held():
                 index = Index.open(path / "index.db")
+            glance = Glance(path / "index.db")
+            undo.callback(glance.close)
             writer = index.writer()
             sync_directory(path)
             undo.pop_all()
-        return cls(path, sessions, session, blobs, turnstile, sweep_lock, index, writer)
+        return cls(path, sessions, session, blobs, turnstile, sweep_lock, index, glance, writer)
 
     def check(self) -> None:
         """Read and write a little. Raises `OSError` and `apsw.Error`."""
@@ -87,6 +91,7 @@ class DataDirectory:
     def close(self) -> None:
         """Let go of everything but the writer, which whoever writes closes."""
         self.index.close()
+        self.glance.close()
         self.turnstile.close()
         self.sweep_lock.close()
         self.session.end()

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import apsw
 
-from file_uploader.errors import ConfigurationError, NoSuchFile, NoSuchUpload, Superseded
+from file_uploader.errors import ConfigurationError, NoSuchUpload, Superseded
 from file_uploader.model import (
     Container,
     FileName,
@@ -37,6 +37,7 @@ from .rows import (
     find,
     find_upload,
     key,
+    there,
     time_of,
 )
 from .writer import Writer
@@ -91,12 +92,12 @@ class Index:
     def find(self, container: Container, name: FileName) -> Stored:
         """The current version. Raises `NoSuchFile`."""
         with self._reading() as connection:
-            return _there(find(connection, container, name))
+            return there(find(connection, container, name))
 
     def find_with_data(self, container: Container, name: FileName) -> Stored:
         """The current version, with its content where the index keeps it. Raises `NoSuchFile`."""
         with self._reading() as connection:
-            return _there(find(connection, container, name, FIND_WITH_DATA))
+            return there(find(connection, container, name, FIND_WITH_DATA))
 
     def page(
         self, container: Container, query: ListQuery, start: str, size: int
@@ -182,12 +183,6 @@ class Index:
         finally:
             with self._lock:
                 self._idle.append(connection)
-
-
-def _there(stored: Stored | None) -> Stored:
-    if stored is None:
-        raise NoSuchFile("There is no such file.")
-    return stored
 
 
 def _rows(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...]]:

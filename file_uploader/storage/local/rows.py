@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from file_uploader.errors import ConfigurationError
+from file_uploader.errors import ConfigurationError, NoSuchFile
 from file_uploader.model import Container, FileInfo, FileName, Metadata, Upload, UploadState
 from file_uploader.storage import records
 
@@ -135,6 +136,13 @@ def find(
     return Stored(info, blob, content, *data)
 
 
+def there(stored: Stored | None) -> Stored:
+    """The version that has to be there. Raises `NoSuchFile`."""
+    if stored is None:
+        raise NoSuchFile("There is no such file.")
+    return stored
+
+
 def key(container: Container) -> bytes:
     """A container as the tables have it."""
     return bytes.fromhex(container.name)
@@ -155,6 +163,7 @@ def encoded(metadata: Metadata) -> str:
     return json.dumps(records.metadata_to_json(metadata))
 
 
+@lru_cache(maxsize=1024)
 def _decoded(text: str) -> Metadata:
     return records.metadata_from_json(json.loads(text))
 

@@ -33,14 +33,14 @@ from file_uploader.model import (
     Precondition,
     Usage,
 )
-from file_uploader.storage.base import Content
+from file_uploader.storage.base import Content, FilePosition
 
 from . import listing
 from .blobs import NewBlob, OpenBlob
 from .changes import Changes
 from .directory import DataDirectory
 from .key import kept_key
-from .rows import Draft, Stored
+from .rows import Draft, Stored, there
 from .sweep import Sweep
 from .threads import Threads
 from .transfer import Intake, blob_chunks, data_chunks
@@ -116,8 +116,10 @@ class LocalStorage:
 
     async def head(self, container: Container, name: FileName) -> FileInfo:
         """See `Storage.head`."""
-        stored = await self._reading.run(self._index.find, container, name)
-        return stored.info
+        looked, stored = self._directory.glance.find(container, name)
+        if not looked:
+            stored = await self._reading.run(self._index.find, container, name)
+        return there(stored).info
 
     @asynccontextmanager
     async def open(
@@ -130,17 +132,22 @@ class LocalStorage:
     ) -> AsyncIterator[Content]:
         """See `Storage.open`."""
         blob = OpenBlob(self._blobs)
-        inline = False
+        looked, stored = self._directory.glance.find(container, name)
+        inline = looked and there(stored).data is not None
         try:
-            stored = await self._reading.run(self._open_version, container, name, etag, blob)
-            inline = stored.data is not None
+            if stored is None or not inline:
+                stored = await self._reading.run(self._open_version, container, name, blob)
+                inline = stored.data is not None
+            if etag is not None and etag != stored.info.etag:
+                raise PreconditionFailed("The file has another version by now.")
             start, end = _bounds(stored.info, byte_range)
             if stored.data is not None:
-                chunks = data_chunks(stored.data[start:end])
+                chunks, file = data_chunks(stored.data[start:end]), None
             else:
                 chunks = blob_chunks(self._reading, blob, start, end)
+                file = FilePosition(blob.descriptor, start)
             async with aclosing(chunks):
-                yield Content(stored.info, chunks)
+                yield Content(stored.info, chunks, file)
         finally:
             if not inline:  # Then there may be a descriptor, or a thread that is about to get one.
                 self._reading.detach(blob.close)
@@ -202,15 +209,11 @@ class LocalStorage:
         await self._reading.aclose()
         await asyncio.to_thread(self._directory.close)
 
-    def _open_version(
-        self, container: Container, name: FileName, etag: str | None, blob: OpenBlob
-    ) -> Stored:
+    def _open_version(self, container: Container, name: FileName, blob: OpenBlob) -> Stored:
         """Find the current version, and open its blob if it has one."""
         missing: str | None = None
         for _ in range(_MOST_LOOKUPS):
             stored = self._index.find_with_data(container, name)
-            if etag is not None and etag != stored.info.etag:
-                raise PreconditionFailed("The file has another version by now.")
             if stored.blob is None:
                 return stored
             if stored.blob == missing:

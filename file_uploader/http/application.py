@@ -1,0 +1,86 @@
+"""The application as a server calls it: its life, and the way of every request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from time import monotonic
+from typing import Protocol
+
+from starlette.routing import Router
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from . import zerocopy
+from .access import AccessLog
+
+CLIENT_GONE = 499
+"""What the access log says of a request whose client left before it was answered."""
+
+
+class Layer(Protocol):
+    """What is around the endpoint for some of the requests."""
+
+    def concerns(self, scope: Scope) -> bool:
+        """Whether a request takes its way through here."""
+        ...
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have it answered by ``app``, which is what is further inside."""
+        ...
+
+
+class Application:
+    """An ASGI 3 application. ``layers`` are around the endpoint, the first of them outermost.
+
+    An endpoint or a layer is called for HTTP only.
+    """
+
+    def __init__(
+        self,
+        endpoint: ASGIApp,
+        *,
+        layers: Sequence[Layer],
+        lifespan: Lifespan[Router],
+        log: AccessLog,
+    ) -> None:
+        self._endpoint = endpoint
+        self._layers = tuple(reversed(layers))
+        self._life = Router(lifespan=lifespan)
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what the server asks for."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._life.lifespan(scope, receive, send)
+        else:
+            await WebSocketClose()(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = monotonic()
+        status = sent = 0
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            elif message["type"] == zerocopy.EXTENSION:
+                sent += message["count"]
+            await send(message)
+
+        app = self._endpoint
+        for layer in self._layers:
+            if layer.concerns(scope):
+                app = partial(layer, app)
+        try:
+            await app(scope, receive, send_and_note)
+        except asyncio.CancelledError:
+            status = status or CLIENT_GONE
+            raise
+        finally:
+            self._log.note(scope, status or 500, sent, monotonic() - began)

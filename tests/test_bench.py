@@ -1,0 +1,34 @@
+"""The parts of the benchmarks on which figures depend without showing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.fill import fill
+from bench.tables import inserted, table
+from tests.support import stored
+from tests.support.service import LocalBackend, service
+
+TOKEN = "11111111-2222-4333-8444-555555555555"
+
+
+def test_a_filled_container_is_like_any_other(tmp_path: Path) -> None:
+    fill(tmp_path / "data", TOKEN, 1000, 16)
+    with service(LocalBackend(tmp_path / "data"), tmp_path / "log") as running:
+        running.token = TOKEN
+        stored.put(running, {"00000500-new": (stored.TEXT, b"new")})
+        names = [f"{number:08}" for number in range(1000)]
+        assert stored.listed(running) == sorted([*names, "00000500-new"])
+        assert stored.read(running, "00000999") == bytes(16)
+        assert stored.read(running, "00000500-new") == b"new"
+
+
+def test_tables_replace_what_is_between_their_markers_alone() -> None:
+    page = "a\n<!-- growth:begin x -->\n{}<!-- growth:end -->\nb\n<!-- growth:begin y -->\n"
+    once = inserted(page.format(""), "x", table([{"n": 1, "ms": 0.5}, {"n": 1000, "ms": 12.3}]))
+    assert once == page.format("\n| n | 1 | 1,000 |\n| --- | ---: | ---: |\n| ms | 0.50 | 12 |\n\n")
+    assert inserted(once, "x", "c") == page.format("\nc\n\n")
+    with pytest.raises(ValueError, match="no markers for z"):
+        inserted(page, "z", "c")
