@@ -56,13 +56,13 @@ class Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
-
-def load(path: Path) -> Run:
-    """What `Run.save` has written."""
-    plain = json.loads(path.read_text())
-    return Run(
-        plain["machine"],
-        [Entrant(**one) for one in plain["entrants"]],
-        [Figures(**one) for one in plain["figures"]],
-        plain["failures"],
-    )
+    @classmethod
+    def load(cls, path: Path) -> Run:
+        """What `save` has written."""
+        plain = json.loads(path.read_text())
+        return cls(
+            plain["machine"],
+            [Entrant(**one) for one in plain["entrants"]],
+            [Figures(**one) for one in plain["figures"]],
+            plain["failures"],
+        )

@@ -1,4 +1,4 @@
-"""A run as tables in Markdown, between two marks of a page whose prose is written by hand."""
+"""A run as tables in Markdown."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from pathlib import Path
 
 from bench.figures import Entrant, Figures, Run
 from bench.loads import memory
+from bench.page import inserted
 from bench.suites import US
 
 MIB = 2**20
-BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
 _Cell = Callable[[Figures, Figures], str]
 """Makes a cell of the figures of a peer, and of ours of the same step."""
 
 
 def write(page: Path, run: Run) -> None:
-    """Replace what is between the marks of a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{markdown(run)}\n{END}{after}", encoding="utf-8")
+    """Replace what is between the marks ``figures`` of a page."""
+    page.write_text(inserted(page.read_text(encoding="utf-8"), "figures", markdown(run)))
 
 
 def markdown(run: Run) -> str:
