@@ -48,7 +48,8 @@ class Http:
 
     def delete(self, prefix: str, count: int, connections: int, seconds: float) -> Result:
         """Delete the files ``prefix-0`` and so on, in at most so many seconds."""
-        return self._wrk("delete", connections, seconds, prefix, count)
+        threads = wrk.threads(connections)
+        return self._wrk("delete", connections, seconds, prefix, count, threads)
 
     def mixed(self, sizes: Iterable[int], connections: int, seconds: float) -> Result:
         """70 % GET of the files of `keep`, 20 % PUT of new ones, 10 % DELETE of those."""

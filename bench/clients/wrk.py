@@ -13,7 +13,11 @@ from bench.programs import needed
 
 _SCRIPTS = Path(__file__).parents[1] / "lua"
 _PATIENCE = 60.0
-THREADS = 2
+
+
+def threads(connections: int) -> int:
+    """So many does wrk use: as many as there are cores on a small machine."""
+    return min(2, connections)
 
 
 def run(
@@ -29,7 +33,7 @@ def run(
     fields = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
     done = subprocess.run(
         [
-            *("wrk", "-t", str(min(THREADS, connections)), "-c", str(connections)),
+            *("wrk", "-t", str(threads(connections)), "-c", str(connections)),
             *("-d", f"{seconds:.0f}s", "--timeout", "30s", "-s", str(_SCRIPTS / f"{script}.lua")),
             *(*fields, base, "--", *map(str, arguments)),
         ],

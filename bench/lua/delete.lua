@@ -1,4 +1,4 @@
--- delete.lua: PREFIX FILES: each of the files PREFIX-0 and so on once, shared between the threads.
+-- delete.lua: PREFIX FILES THREADS: each of the files PREFIX-0 and so on once, by one of the threads.
 
 require("common")
 
@@ -8,8 +8,7 @@ ffi.cdef [[
     int clock_gettime(int clock, struct timespec *now);
 ]]
 
-local THREADS = 2
-local prefix, files, began, next_file
+local prefix, files, threads, began, next_file
 
 local function clock()
     local now = ffi.new("struct timespec")
@@ -20,6 +19,7 @@ end
 function init(arguments)
     prefix = wrk.path .. "/" .. arguments[1]
     files = tonumber(arguments[2])
+    threads = tonumber(arguments[3])
     wrk.method = "DELETE"
     next_file = number
     began = clock()
@@ -27,7 +27,7 @@ end
 
 function request()
     local file = next_file
-    next_file = next_file + THREADS
+    next_file = next_file + threads
     if file >= files then
         took = took or clock() - began
         wrk.thread:stop()

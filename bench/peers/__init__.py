@@ -53,5 +53,5 @@ class Contender:
 
 
 def nth_name(number: int) -> str:
-    """The names of files in lists: in this order, whoever sorts them."""
-    return f"{number:07}.txt"
+    """The names of files in lists: in this order, whoever sorts them; those of `bench.fill`."""
+    return f"{number:08}"

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
 import platform
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
 
 import file_uploader
 from bench.clients.http import Http
 from bench.clients.tus import Tus
+from bench.fill import add
 from bench.peers import WORKERS, Listing, Peer, nth_name
-from file_uploader.model import Container, Metadata
-from file_uploader.storage.local import rows
 from tests.support.s3_servers import S3Server
 from tests.support.service import Backend, LocalBackend, S3Backend, Service, service
 
@@ -76,22 +72,8 @@ def _clean(client: Http) -> None:
 
 
 def _fill(data: Path, files: str, count: int) -> Listing:
-    """Files of another client's, written into the index: a minute of uploads in a second."""
+    """The files of another client."""
     token = str(uuid.uuid4())
-    container = rows.key(Container.of(UUID(token)))
-    connection = rows.connect(data / "index.db")
-    with contextlib.closing(connection), connection:
-        connection.execute("INSERT INTO contents (data) VALUES (x'78')")
-        content = connection.last_insert_rowid()
-        digest = hashlib.sha256(b"x").digest()
-        written = time.time_ns() // 1000
-        metadata = rows.encoded(Metadata())
-        connection.executemany(
-            "INSERT INTO files VALUES (?, ?, 1, ?, ?, ?, NULL, ?)",
-            (
-                (container, nth_name(number), digest, written, metadata, content)
-                for number in range(count)
-            ),
-        )
+    add(data, token, count, 1)
     page = f"{files}?marker={nth_name(count // 2)}&limit=1000"
     return Listing((files,), page, {"X-Auth-Token": token})
