@@ -14,19 +14,19 @@ import random
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.support.service import LocalBackend, Service, service
 
-from . import wrk
+from .clients import large, wrk
+from .clients.http import Http
 from .fill import fill
 from .measure import watched
 
@@ -79,7 +79,7 @@ def by_container(disk: Path, plan: Plan) -> Iterator[Row]:
         with serving(disk, files=files, size=1) as running:
             index = running.log.parent / "data" / "index.db"
             row: Row = {"files": files, "index MiB": index.stat().st_size / MIB}
-            with watched(running.process.pid) as cost:
+            with watched([running.process.pid]) as cost:
                 row |= lists(running, files)
                 row |= small_requests(running, files, CONNECTIONS, plan.seconds)
                 row |= deletes(running, files)
@@ -90,7 +90,7 @@ def by_connections(disk: Path, plan: Plan) -> Iterator[Row]:
     """With the number of connections; files have 4 KiB."""
     for connections in plan.connections:
         with serving(disk, files=PRELOADED, size=SMALL) as running:
-            with watched(running.process.pid) as cost:
+            with watched([running.process.pid]) as cost:
                 row = small_requests(running, PRELOADED, connections, plan.seconds)
             yield {"connections": connections, **row, "peak MiB": cost.peak / MIB}
 
@@ -98,6 +98,7 @@ def by_connections(disk: Path, plan: Plan) -> Iterator[Row]:
 def by_size(disk: Path, plan: Plan) -> Iterator[Row]:
     """With the size of a file; small ones are sent again and again, until it is 1 GiB."""
     with serving(disk) as running:
+        client = client_of(running)
         for size in plan.sizes:
             if not fits(size, disk):
                 print(f"left out: a file of {size // MIB} MiB: too little room", file=sys.stderr)
@@ -106,13 +107,17 @@ def by_size(disk: Path, plan: Plan) -> Iterator[Row]:
             row: Row = {"size MiB": size / MIB}
             peak = 0
             with sparse(disk, size) as source:
-                for verb, arguments in {"PUT": ("--upload-file", str(source)), "GET": ()}.items():
-                    with watched(running.process.pid) as cost:
-                        took = [curl(running, "large.bin", *arguments) for _ in range(times)]
-                    row[f"{verb} MiB/s"] = size / MIB / statistics.median(took)
+                transfers = {
+                    "PUT": partial(client.put_large, source, count=1, parallel=1),
+                    "GET": partial(client.get_large, size, count=1, parallel=1),
+                }
+                for verb, transfer in transfers.items():
+                    with watched([running.process.pid]) as cost:
+                        rates = [transfer().rate for _ in range(times)]
+                    row[f"{verb} MiB/s"] = statistics.median(rates)
                     row[f"{verb} CPU s/GiB"] = cost.cpu / (size * times / GIB)
                     peak = max(peak, cost.peak)
-            curl(running, "large.bin", "--request", "DELETE")
+            client.request("DELETE", [large(0)])
             yield row | {"peak MiB": peak / MIB}
 
 
@@ -120,7 +125,7 @@ def by_workers(disk: Path, plan: Plan) -> Iterator[Row]:
     """With the number of workers: small requests, and large files at once."""
     for workers in plan.workers:
         with serving(disk, workers=workers, files=PRELOADED, size=SMALL) as running:
-            with watched(running.process.pid) as cost:
+            with watched([running.process.pid]) as cost:
                 row = small_requests(running, PRELOADED, CONNECTIONS, plan.seconds)
                 row |= large_at_once(running, disk)
             yield {"workers": workers, **row, "peak MiB": cost.peak / MIB}
@@ -173,26 +178,28 @@ def serving(
 
 def small_requests(running: Service, files: int, connections: int, seconds: float) -> Row:
     """GET of any of the container's files, then PUT of new ones of 4 KiB."""
-    read = wrk.get(running, files, connections, seconds)
-    written = wrk.put(running, files, connections, seconds, SMALL)
+    client = client_of(running)
+    read = wrk.run("pick", client.base, client.headers, connections, seconds, files)
+    written = wrk.run("insert", client.base, client.headers, connections, seconds, files, SMALL)
     row: Row = {}
     for verb, result in (("PUT", written), ("GET", read)):
         row[f"{verb} 1/s"] = result.rate
-        row[f"{verb} p50 ms"] = result.p50
-        row[f"{verb} p99 ms"] = result.p99
+        row[f"{verb} p50 ms"] = result.p50 or 0.0
+        row[f"{verb} p99 ms"] = result.p99 or 0.0
     return row | {"errors": read.errors + written.errors}
 
 
 def large_at_once(running: Service, disk: Path) -> Row:
     """Large files that are sent at the same time; which worker takes one is up to the kernel."""
-    rates = []
-    names = [f"large{number}.bin" for number in range(AT_ONCE)]
-    with sparse(disk, LARGE) as source, ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in range(AT_ONCE_ROUNDS):
-            began = time.perf_counter()
-            list(pool.map(lambda name: curl(running, name, "--upload-file", str(source)), names))
-            rates.append(AT_ONCE * LARGE / MIB / (time.perf_counter() - began))
+    client = client_of(running)
+    with sparse(disk, LARGE) as source:
+        rates = [client.put_large(source, AT_ONCE, AT_ONCE).rate for _ in range(AT_ONCE_ROUNDS)]
     return {f"{AT_ONCE} PUT at once MiB/s": statistics.median(rates)}
+
+
+def client_of(running: Service) -> Http:
+    """How requests are put on it."""
+    return Http(running.files, {"X-Auth-Token": running.token})
 
 
 def lists(running: Service, files: int) -> Row:
@@ -269,21 +276,6 @@ def sparse(disk: Path, size: int) -> Iterator[Path]:
 def fits(size: int, disk: Path) -> bool:
     """Whether the disk has room for a file, and for its successor meanwhile, with a margin."""
     return shutil.disk_usage(disk).free > size * 1.1 + 2 * GIB
-
-
-def curl(running: Service, name: str, *arguments: str) -> float:
-    """Seconds of one request for a file."""
-    done = subprocess.run(
-        [
-            *("curl", "--silent", "--show-error", "--fail", "--output", "/dev/null"),
-            *("--write-out", "%{time_total}", "-H", "Expect:"),
-            *("-H", f"X-Auth-Token: {running.token}", *arguments, f"{running.files}/{name}"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return float(done.stdout)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
-"""Plots of what was measured, for the docs: ``python -m bench.plots``.
-
-Those of growth go into the page with their tables; those of the comparison are drawn alone.
-"""
+"""Plots of what was measured, for the docs: ``python -m bench.plots``."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -32,12 +29,17 @@ from .charts import (
     short,
     spread,
 )
+from .figures import Figures, Run
 from .growth import Row
-from .tables import inserted, table
+from .loads import BYTES, NAMES, REQUESTS, memory
+from .page import inserted
+from .tables import table
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 IMAGES = ROOT / "docs" / "images" / "benchmarks"
 OURS = "file-uploader"
+KINDS = {BYTES.rate: "transfers", REQUESTS.rate: "requests", NAMES.rate: "lists"}
+"""What the plots of a comparison are of, by the unit of their rates."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,12 @@ def verbs(figure: str, *names: str) -> dict[str, str]:
 
 
 MEMORY = Panel("Memory at most", "MiB", {"server": "peak MiB"})
-REQUESTS = Panel("Small requests", "1/s", verbs("1/s", "PUT", "GET"))
+SMALL = Panel("Small requests", "1/s", verbs("1/s", "PUT", "GET"))
 PLOTS = {
     "container": Plot(
         "files in the container",
         [
-            REQUESTS,
+            SMALL,
             Panel("Median latency", "ms", verbs("p50 ms", "PUT", "GET", "DELETE"), log=True),
             Panel("99th percentile", "ms", verbs("p99 ms", "PUT", "GET", "DELETE"), log=True),
             Panel(
@@ -90,7 +92,7 @@ PLOTS = {
     "connections": Plot(
         "connections",
         [
-            REQUESTS,
+            SMALL,
             Panel("Median latency", "ms", verbs("p50 ms", "PUT", "GET"), log=True),
             Panel("99th percentile", "ms", verbs("p99 ms", "PUT", "GET"), log=True),
             MEMORY,
@@ -108,7 +110,7 @@ PLOTS = {
     ),
     "workers": Plot(
         "workers",
-        [REQUESTS, Panel("Large files at once", "MiB/s", {"PUT": "4 PUT at once MiB/s"}), MEMORY],
+        [SMALL, Panel("Large files at once", "MiB/s", {"PUT": "4 PUT at once MiB/s"}), MEMORY],
         log=False,
     ),
 }
@@ -118,14 +120,14 @@ def main() -> None:
     """Draw what there are figures of."""
     options = argparse.ArgumentParser(prog="python -m bench.plots", description=__doc__)
     options.add_argument("--growth", type=Path, default=Path("build/bench/growth.json"))
-    options.add_argument("--comparison", type=Path, help="what python -m bench --json has written")
+    options.add_argument("--comparison", type=Path, default=Path("build/bench/figures.json"))
     chosen = options.parse_args()
-    if not chosen.growth.exists() and chosen.comparison is None:
-        options.error(f"there is no {chosen.growth}: make bench-growth")
+    if not chosen.growth.exists() and not chosen.comparison.exists():
+        options.error("there are no figures: make bench, make bench-growth")
     if chosen.growth.exists():
         publish_growth(json.loads(chosen.growth.read_text()))
-    if chosen.comparison is not None:
-        draw_comparison(json.loads(chosen.comparison.read_text()))
+    if chosen.comparison.exists():
+        publish_comparison(Run.load(chosen.comparison))
 
 
 def publish_growth(figures: Mapping[str, Sequence[Row]]) -> None:
@@ -137,7 +139,7 @@ def publish_growth(figures: Mapping[str, Sequence[Row]]) -> None:
         save(growth(plot, rows), image)
         titles = ", ".join(panel.title.lower() for panel in plot.panels)
         link = f"![By {plot.growing}: {titles}]({image.relative_to(PAGE.parent)})"
-        page = inserted(page, part, f"{link}\n\n{table(rows)}")
+        page = inserted(page, f"growth-{part}", f"{link}\n\n{table(rows)}")
     PAGE.write_text(page)
 
 
@@ -161,29 +163,35 @@ def growth(plot: Plot, rows: Sequence[Row]) -> Figure:
     return figure
 
 
-Rates = dict[str, dict[str, list[float]]]
-"""By load and peer, one for each round."""
+Rates = dict[str, dict[str, list[float | None]]]
+"""By load and peer, one for each round; None for one that failed."""
 
 
-def draw_comparison(figures: Mapping[str, Mapping[str, Any]]) -> None:
-    """Draw the rates of each load, and ours as a multiple of each peer's.
+def publish_comparison(run: Run) -> None:
+    """Draw the rates of each load, and ours as multiples of each peer's; put them into the page."""
+    links = []
 
-    ``figures`` has by "load | peer" the results of each round; only those of small requests have
-    percentiles.
-    """
-    transfers: Rates = {}
-    requests: Rates = {}
-    for name, found in figures.items():
-        load, peer = name.split(" | ")
-        loads = transfers if found["results"][0]["p50"] is None else requests
-        loads.setdefault(load, {})[peer] = [result["rate"] for result in found["results"]]
-    for kind, loads, unit in (
-        ("transfers", transfers, "MiB/s"),
-        ("requests", requests, "requests/s"),
-    ):
-        if loads:
-            save(bars(loads, unit), IMAGES / f"comparison-{kind}.svg")
-            save(ratios(loads), IMAGES / f"comparison-{kind}-ratios.svg")
+    def publish(figure: Figure, suite: str, what: str) -> None:
+        image = IMAGES / f"comparison-{suite}-{what}.svg".lower().replace(" ", "-")
+        save(figure, image)
+        links.append(f"![{suite}: {what}]({image.relative_to(PAGE.parent)})")
+
+    for suite, found in itertools.groupby(run.figures, lambda one: one.suite):
+        figures = [one for one in found if one.group != memory.GROUP and any(one.rounds)]
+        for unit, what in KINDS.items():
+            if loads := rates(one for one in figures if one.unit == unit):
+                publish(bars(loads, unit), suite, what)
+        publish(ratios(rates(figures)), suite, "ratios")
+    PAGE.write_text(inserted(PAGE.read_text(), "comparison", "\n\n".join(links)))
+
+
+def rates(figures: Iterable[Figures]) -> Rates:
+    """Their rates, in the order of the figures."""
+    loads: Rates = {}
+    for one in figures:
+        values = [values["rate"] if values else None for values in one.rounds]
+        loads.setdefault(one.step, {})[one.peer] = values
+    return loads
 
 
 def bars(loads: Rates, unit: str) -> Figure:
@@ -193,10 +201,11 @@ def bars(loads: Rates, unit: str) -> Figure:
     for axes, (load, peers) in zip(panels, loads.items(), strict=True):
         axes.set(title=load, xlabel=unit)
         colours = [BLUE if peer.startswith(OURS) else GREY for peer in peers]
-        medians = [statistics.median(rates) for rates in peers.values()]
+        measured = {peer: [rate for rate in rounds if rate] for peer, rounds in peers.items()}
+        medians = [statistics.median(found) for found in measured.values()]
         axes.barh(list(peers), medians, color=colours, alpha=0.6)
-        for peer, rates, median in zip(peers, peers.values(), medians, strict=True):
-            spread(axes, peer, rates, f"{median:,.0f}", GREY)
+        for (peer, found), median in zip(measured.items(), medians, strict=True):
+            spread(axes, peer, found, f"{median:,.0f}", GREY)
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         plain(axes.xaxis)
@@ -209,13 +218,16 @@ def ratios(loads: Rates) -> Figure:
     height = 0.9 + 0.24 * len(loads)
     figure, panels = grid(len(others), 4, width=2.6, height=height, shared=True)
     for axes, other in zip(panels, others, strict=True):
-        axes.set(title=f"{OURS} : {other}", xscale="log", xlabel="ratio of rates")
+        axes.set(title=f"we : {other}", xscale="log", xlabel="ratio of rates")
         axes.axvline(1, color=GREY, marker="")
         for load, peers in loads.items():
             axes.plot([1], [load], marker="")  # The same loads in the same order in all panels.
             if other not in peers or OURS not in peers:
                 continue
-            found = [our / its for our, its in zip(peers[OURS], peers[other], strict=True)]
+            pairs = zip(peers[OURS], peers[other], strict=True)
+            found = [our / its for our, its in pairs if our and its]
+            if not found:
+                continue
             median = statistics.median(found)
             colour = BLUE if median >= 1 else ORANGE
             spread(axes, load, found, f"{median:.2f}", colour)

@@ -1,23 +1,10 @@
-"""The rows of `bench.growth` as Markdown, between the markers of a page and nowhere else."""
+"""The rows of `bench.growth` as Markdown."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from .growth import Row
-
-
-def inserted(page: str, part: str, content: str) -> str:
-    """The page with ``content`` as all that is between the markers of this part.
-
-    Raises `ValueError` if the page has no such markers.
-    """
-    begin, end = f"<!-- growth:begin {part} -->\n", "<!-- growth:end -->"
-    found = re.search(rf"(?<={re.escape(begin)}).*?(?={re.escape(end)})", page, re.DOTALL)
-    if found is None:
-        raise ValueError(f"no markers for {part}")
-    return f"{page[: found.start()]}\n{content}\n\n{page[found.end() :]}"
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.figures import Figures, Run, Values
 from bench.fill import fill
-from bench.tables import inserted, table
+from bench.page import inserted
+from bench.report import markdown
+from bench.tables import table
 from tests.support import stored
 from tests.support.service import LocalBackend, service
 
@@ -25,10 +28,31 @@ def test_a_filled_container_is_like_any_other(tmp_path: Path) -> None:
         assert stored.read(running, "00000500-new") == b"new"
 
 
-def test_tables_replace_what_is_between_their_markers_alone() -> None:
-    page = "a\n<!-- growth:begin x -->\n{}<!-- growth:end -->\nb\n<!-- growth:begin y -->\n"
+def test_tables_replace_what_is_between_their_marks_alone() -> None:
+    page = "a\n<!-- x:begin -->\n{}<!-- x:end -->\nb\n<!-- y:begin -->\n"
     once = inserted(page.format(""), "x", table([{"n": 1, "ms": 0.5}, {"n": 1000, "ms": 12.3}]))
     assert once == page.format("\n| n | 1 | 1,000 |\n| --- | ---: | ---: |\n| ms | 0.50 | 12 |\n\n")
     assert inserted(once, "x", "c") == page.format("\nc\n\n")
-    with pytest.raises(ValueError, match="no markers for z"):
+    with pytest.raises(ValueError, match="no marks for z"):
         inserted(page, "z", "c")
+
+
+def test_ratios_are_taken_within_a_round(tmp_path: Path) -> None:
+    def figures(peer: str, *rates: float | None) -> Figures:
+        rounds: list[Values | None] = [
+            None
+            if rate is None
+            else {"rate": rate, "errors": 0, "cpu": 1 / rate, "idle": 2**20, "peak": 2**21}
+            for rate in rates
+        ]
+        return Figures("Disk", "Large files", "PUT", peer, "MiB/s", "GiB", rounds)
+
+    run = Run({}, figures=[figures("file-uploader", 100, 10, 40), figures("other", 50, None, 80)])
+    run.save(tmp_path / "figures.json")
+    ours, its = [
+        [cell.strip() for cell in line.split("|")[2:5]]
+        for line in markdown(Run.load(tmp_path / "figures.json")).splitlines()
+        if "MiB" not in line and ("file-uploader" in line or "other" in line)
+    ]
+    assert ours == ["file-uploader", "40 (10 to 100)", ""]
+    assert its == ["other", "65 (50 to 80)", "1.25 (0.50 to 2.00)"]

@@ -88,16 +88,23 @@ class S3Server:
             with urllib.request.urlopen(request, timeout=30):
                 pass
 
-    def remove_bucket(self, bucket: str) -> None:
-        """Remove a bucket with everything in it."""
+    def empty_bucket(self, bucket: str) -> None:
+        """Remove everything in a bucket."""
         with contextlib.closing(self.client()) as client:
             for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
-                client.abort_multipart_upload(
-                    Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                )
+                # One that was being aborted anyway may be gone by now.
+                with contextlib.suppress(client.exceptions.NoSuchUpload):
+                    client.abort_multipart_upload(
+                        Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                    )
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
                 if keys := [{"Key": item["Key"]} for item in page.get("Contents", ())]:
                     client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+
+    def remove_bucket(self, bucket: str) -> None:
+        """Remove a bucket with everything in it."""
+        self.empty_bucket(bucket)
+        with contextlib.closing(self.client()) as client:
             client.delete_bucket(Bucket=bucket)
 
 
