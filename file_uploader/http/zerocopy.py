@@ -63,6 +63,7 @@ class Copying:
         """
         loop = asyncio.get_running_loop()
         try:
+            os.posix_fadvise(self._file, self._offset, self._left, os.POSIX_FADV_SEQUENTIAL)
             while self._head or self._left:
                 turn = loop.run_in_executor(threads, self._turn)
                 try:

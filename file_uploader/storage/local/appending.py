@@ -34,7 +34,8 @@ class Appending:
         self._hashing = Hashing({} if running is None else {"sha256": running})
         self._held = upload.held
         self._offset = upload.offset
-        self._blob = GrowingBlob(intake.blobs, self.blob_id, upload.offset, guard)
+        path = intake.blobs.path(self.blob_id)
+        self._blob = GrowingBlob(path, upload.offset, upload.length, guard)
         self._threads = intake.threads
         self._writing = intake.writing(self._blob.write)
         self._acknowledged = upload.offset

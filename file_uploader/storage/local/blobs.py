@@ -24,10 +24,9 @@ from pathlib import Path
 
 from file_uploader.errors import NoSuchUpload, StorageFailed, StorageFull
 
-SHARDS = tuple(f"{number:02x}" for number in range(256))
+from .direct import FileWriter, suits_direct
 
-WRITEBACK = 8 * 1024 * 1024
-"""Bytes after which the kernel is told to start writing, so that `fsync` finds little to do."""
+SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 _log = logging.getLogger(__name__)
 
@@ -55,26 +54,6 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def write_all(fd: int, data: bytes, position: int) -> None:
-    """Write the bytes at ``position``."""
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(fd, rest, position)
-        position += written
-        rest = rest[written:]
-
-
-def write_back(fd: int, start: int, end: int) -> int:
-    """Tell the kernel to write what is dirty, once it is much; return where it then begins.
-
-    Dirty pages are queued for the disk and stay cached; nothing waits here.
-    """
-    if end - start < WRITEBACK:
-        return start
-    os.posix_fadvise(fd, start, end - start, os.POSIX_FADV_DONTNEED)
-    return end
 
 
 class Blobs:
@@ -148,7 +127,7 @@ class NewBlob:
         self._fd = -1
         self._gone = False
         self._lock = threading.Lock()
-        self._written_back = 0
+        self._writer: FileWriter | None = None
 
     def create(self, length: int | None) -> None:
         """Create the file. Raises `StorageFull` if ``length`` bytes cannot fit anyway."""
@@ -158,19 +137,19 @@ class NewBlob:
             if not self._gone:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 self._fd = os.open(self._blobs.path(self.id), flags, 0o600)
+                self._writer = FileWriter(self._fd, 0, direct=suits_direct(length))
 
     def write(self, data: bytes) -> None:
         """Append the bytes."""
         with self._lock:
-            fd = self._writable()
-            write_all(fd, data, self.size)
+            self._writable().write(data)
             self.size += len(data)
-            self._written_back = write_back(fd, self._written_back, self.size)
 
     def sync(self) -> None:
         """Make the bytes and the name of the file durable, and close it."""
         with self._lock:
-            os.fsync(self._writable())
+            self._writable().settle()
+            os.fsync(self._fd)
             self._close()
             sync_directory(self._blobs.path(self.id).parent)
 
@@ -184,10 +163,10 @@ class NewBlob:
             finally:
                 self._blobs.in_flight.discard(self.id)
 
-    def _writable(self) -> int:
-        if self._fd < 0:
+    def _writable(self) -> FileWriter:
+        if self._fd < 0 or self._writer is None:
             raise OSError(errno.EBADF, "the blob was discarded, or never created")
-        return self._fd
+        return self._writer
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -200,17 +179,21 @@ class GrowingBlob:
 
     ``guard`` raises unless this append may still write. It is called under a lock that all appends
     to this blob share, in whatever process, and that is held for the length of one write. Methods
-    may run in any thread; `close` waits for a call that is under way and is final.
+    may run in any thread; `close` waits for a call that is under way and is final. ``length`` is
+    that of the upload, where it is known.
     """
 
-    def __init__(self, blobs: Blobs, blob_id: str, size: int, guard: Callable[[], None]) -> None:
-        self._path = blobs.path(blob_id)
+    def __init__(
+        self, path: Path, size: int, length: int | None, guard: Callable[[], None]
+    ) -> None:
+        self._path = path
         self._size = size
+        self._length = length
         self._guard = guard
         self._fd = -1
         self._gone = False
         self._lock = threading.Lock()
-        self._written_back = size
+        self._writer: FileWriter | None = None
 
     def open(self) -> None:
         """Open it, and cut off what an older append had written beyond ``size``.
@@ -224,6 +207,7 @@ class GrowingBlob:
                 self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
                 raise NoSuchUpload("The upload is lost; begin a new one.") from None
+            self._writer = FileWriter(self._fd, self._size, direct=suits_direct(self._length))
             with self._guarded():
                 if os.fstat(self._fd).st_size < self._size:
                     raise NoSuchUpload("A part of the upload is lost; begin a new one.")
@@ -232,13 +216,13 @@ class GrowingBlob:
     def write(self, data: bytes) -> None:
         """Append the bytes."""
         with self._lock, self._guarded():
-            write_all(self._fd, data, self._size)
-            self._size += len(data)
-            self._written_back = write_back(self._fd, self._written_back, self._size)
+            self._writable().write(data)
 
     def sync(self) -> None:
         """Make the bytes durable; the name of the file has been since it was created."""
         with self._lock:
+            with self._guarded():
+                self._writable().settle()
             os.fsync(self._fd)
 
     def close(self) -> None:
@@ -249,10 +233,14 @@ class GrowingBlob:
             if fd >= 0:
                 os.close(fd)
 
+    def _writable(self) -> FileWriter:
+        if self._fd < 0 or self._writer is None:
+            raise OSError(errno.EBADF, "the blob is not open any more")
+        return self._writer
+
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        if self._fd < 0:
-            raise OSError(errno.EBADF, "the blob is not open any more")
+        self._writable()
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         try:
             self._guard()

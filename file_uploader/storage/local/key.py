@@ -9,7 +9,8 @@ from pathlib import Path
 
 from file_uploader.errors import StorageFailed
 
-from .blobs import sync_directory, write_all
+from .blobs import sync_directory
+from .direct import FileWriter
 from .locks import Turnstile
 
 NAME = "link.key"
@@ -42,7 +43,7 @@ def _make(new: Path, path: Path) -> None:
     new.unlink(missing_ok=True)
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        write_all(fd, secrets.token_bytes(KEY_SIZE), 0)
+        FileWriter(fd, 0, direct=False).write(secrets.token_bytes(KEY_SIZE))
         os.fsync(fd)
     finally:
         os.close(fd)
