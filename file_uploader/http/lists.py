@@ -24,7 +24,8 @@ async def json_array(
     """One array; pages are not empty."""
     opening = "["
     async for page in pages:
-        yield (opening + ",".join(_dumps(render(entry)) for entry in page)).encode()
+        # All at once, without the brackets: one by one takes twice as long.
+        yield (opening + _dumps([render(entry) for entry in page])[1:-1]).encode()
         opening = ","
     yield b"[]" if opening == "[" else b"]"
 
