@@ -21,8 +21,12 @@ def whole(
     parallel: int = 1,
     rounds: int | None = None,
 ) -> Load:
-    """PUT and GET of files, ``parallel`` at a time."""
+    """PUT of files, then GET of what was just stored and GET again, ``parallel`` at a time."""
     size = source.stat().st_size
+
+    def get(peer: Peer) -> Result:
+        return client(peer).get_large(size, count, parallel)
+
     name = _size(size) if count == 1 else f"{count} x {_size(size)}, {parallel} at a time"
     return Load(
         GROUP,
@@ -30,7 +34,8 @@ def whole(
         peers,
         [
             Step(f"PUT {name}", BYTES, lambda it: client(it).put_large(source, count, parallel)),
-            Step(f"GET {name}", BYTES, lambda it: client(it).get_large(size, count, parallel)),
+            Step(f"GET {name}, just stored", BYTES, get),
+            Step(f"GET {name}, again", BYTES, get),
         ],
         clean=clean,
         rounds=rounds,

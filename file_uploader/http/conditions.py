@@ -11,10 +11,11 @@ from functools import lru_cache
 from starlette.datastructures import Headers
 
 from file_uploader.errors import InvalidHeader
-from file_uploader.model import EntityTags, FileInfo, Precondition
+from file_uploader.model import UNCONDITIONAL, EntityTags, FileInfo, Precondition
 
 from .headers import combined, single
 
+_OF_WRITE = frozenset({"if-match", "if-none-match", "if-unmodified-since"})
 _OF_READ = frozenset(
     {
         *(b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"),
@@ -46,6 +47,8 @@ def of_read(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 def write_precondition(headers: Headers) -> Precondition:
     """The state that a PUT or DELETE demands. Raises `InvalidHeader`."""
+    if _OF_WRITE.isdisjoint(headers):
+        return UNCONDITIONAL
     return Precondition(
         if_match=_entity_tags(headers, "If-Match", weak=False),
         if_none_match=_entity_tags(headers, "If-None-Match", weak=True),

@@ -17,6 +17,7 @@ from .headers import combined, single
 ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
 """The active algorithms of RFC 9530: name in `hashlib`, and length in bytes."""
 
+_FIELDS = frozenset({"content-digest", "repr-digest", "content-md5"})
 _KEY = r"[a-z*][a-z0-9_.*-]*"
 # Of algorithms that are not known here, any value may come.
 _MEMBER = re.compile(rf"\s*({_KEY})\s*=\s*(?::([A-Za-z0-9+/=]*):|[^,:]*|:[^,:]*:)\s*(?:,|$)")
@@ -29,6 +30,8 @@ def announced(headers: Headers) -> dict[str, bytes]:
     For a body that is stored as it comes, ``Content-Digest`` and ``Repr-Digest`` speak of the same
     bytes. Raises `InvalidHeader` and `DigestUnsupported`.
     """
+    if _FIELDS.isdisjoint(headers):
+        return {}
     found = of_content(headers)
     for algorithm, digest in announced_by(headers, "Repr-Digest").items():
         if found.setdefault(algorithm, digest) != digest:

@@ -49,6 +49,8 @@ class Version:
 
     def complete(self, headers: Headers) -> bool | None:
         """Whether a request says that the upload ends with its body; None if it does not say."""
+        if self.completeness not in headers:
+            return None
         value = structured.boolean(headers, self.completeness)
         return None if value is None else value is not self._negated
 
@@ -115,5 +117,7 @@ VERSIONS: Mapping[int, Version] = {
 
 def version_of(headers: Headers) -> Version:
     """The version that a request names; without one that is known, the newest."""
+    if HEADER not in headers:
+        return NEWEST
     number = structured.integer(headers, HEADER)
     return NEWEST if number is None else VERSIONS.get(number, NEWEST)

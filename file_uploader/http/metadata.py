@@ -32,7 +32,11 @@ def read(headers: Headers, content_type: str | None = None) -> Metadata:
 
     ``content_type`` is the file's where the request's Content-Type is not.
     """
-    kept = {field: value for name, field in _KEPT.items() if (value := _visible(headers, name))}
+    kept = {
+        field: value
+        for name, field in _KEPT.items()
+        if name in headers and (value := _visible(headers, name))
+    }
     if content_type is None:
         content_type = _visible(headers, "Content-Type") or Metadata().content_type
     if len(content_type) + sum(map(len, kept.values())) > MAX_STANDARD:
