@@ -50,6 +50,17 @@ class OwnedTasks:
             await asyncio.wait(set(self._tasks))
 
 
+async def ended(running: asyncio.Future[T]) -> T:
+    """Wait for what a thread does, and leave only once it has ended: also when cancelled."""
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # seen: whoever could have been told is gone
+        raise
+
+
 def _nobody_waits(task: asyncio.Task[Any]) -> None:
     """See how a task ended whose caller was cancelled; only what is a fault is worth a line."""
     error = None if task.cancelled() else task.exception()

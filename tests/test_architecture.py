@@ -20,7 +20,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "file_uploader"
 
 _CORE = {"errors", "model", "body", "hashing", "stage"}
-_BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links"}
+_BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links", "owned"}
 _EVERYTHING = {*_BELOW_HTTP, "settings", "storage.local", "storage.s3", "http", "http.app", ""}
 
 MAY_IMPORT: dict[str, set[str]] = {

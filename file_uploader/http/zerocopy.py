@@ -14,6 +14,8 @@ import socket
 from concurrent.futures import Executor
 from time import monotonic
 
+from file_uploader.owned import ended
+
 EXTENSION = "http.response.zerocopysend"
 
 TURN = 0.1
@@ -65,12 +67,7 @@ class Copying:
         try:
             os.posix_fadvise(self._file, self._offset, self._left, os.POSIX_FADV_SEQUENTIAL)
             while self._head or self._left:
-                turn = loop.run_in_executor(threads, self._turn)
-                try:
-                    await asyncio.shield(turn)
-                except asyncio.CancelledError:
-                    await asyncio.wait([turn])
-                    raise
+                await ended(loop.run_in_executor(threads, self._turn))
                 if self._head or self._left:
                     await self._writable(patience)
         finally:

@@ -30,12 +30,13 @@ import logging
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 from file_uploader.errors import ConfigurationError, Overloaded
+from file_uploader.owned import ended
 
 logger = logging.getLogger(__name__)
 
@@ -124,8 +125,12 @@ class Room:
             logger.warning("the spool file cannot be written: %s", error.strerror)
             raise Overloaded("This server has no room to spool an upload; try later.") from None
 
+    def after(self, slot: int) -> int | None:
+        """The slot whose bytes lie right behind those of this one; None where there is none."""
+        return None if slot == self._memory_slots - 1 else slot + 1
+
     async def read(self, slot: int, size: int) -> bytes | bytearray:
-        """A copy of a slot's first bytes, safe to leave with a transport."""
+        """A copy of bytes from a slot's first one on, safe to leave with a transport."""
         if slot < self._memory_slots:
             return bytes(self._view[slot * SLOT : slot * SLOT + size])
         # Made here: what threads allocate stays in an arena of malloc's for each of them.
@@ -134,7 +139,7 @@ class Room:
         return copy
 
     def peek(self, slot: int, scratch: memoryview) -> memoryview:
-        """A slot's first bytes, as many as ``scratch`` has, for a thread that may wait for a disk.
+        """Bytes from a slot's first one on, as many as ``scratch`` has, for a thread: it may wait.
 
         Those of the spool are read into ``scratch``.
         """
@@ -151,12 +156,7 @@ class Room:
         Also when cancelled: the slots may go to another upload right afterwards.
         """
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._threads, function, *arguments)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait([running])
-            raise
+        return await ended(loop.run_in_executor(self._threads, function, *arguments))
 
     # For `Share` alone.
 
@@ -178,9 +178,9 @@ class Room:
             return self._free_memory.take()
         return self._memory_slots + self._free_spool.take()
 
-    def give_back(self, slots: Iterable[int]) -> None:
+    def give_back(self, slots: Sequence[int]) -> None:
         """Return slots, and what nothing uses any more to the system."""
-        for slot in slots:
+        for slot in reversed(slots):  # So that they are taken in their order again.
             if slot < self._memory_slots:
                 self._free_memory.give_back(slot)
             else:

@@ -1,0 +1,120 @@
+"""Downloads that the kernel copies: right to the last byte, and let go of in any case."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import raw
+from tests.support.bodies import content
+from tests.support.raw import Connection
+from tests.support.service import LocalBackend, Service, service
+from tests.support.waiting import until
+from tests.support.witness import store
+
+MIB = 2**20
+LARGE = content(20 * MIB, "large")
+"""More than a socket takes at once."""
+
+STALLED = 100
+GROWTH = 16 * MIB
+"""Bytes of memory that so many stalled downloads may take, where chunks would take 25 MiB."""
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> LocalBackend:
+    return LocalBackend(tmp_path / "data")
+
+
+@pytest.fixture
+def running(backend: LocalBackend, log: Path) -> Iterator[Service]:
+    with service(backend, log) as started:
+        store(started, "large", LARGE)
+        yield started
+    assert "Traceback" not in log.read_text()
+
+
+def _get(running: Service, name: str = "large", **headers: str) -> bytes:
+    return raw.head("GET", f"/api/files/{name}", running.token, headers)
+
+
+def _descriptors(running: Service) -> int:
+    (worker,) = running.workers()
+    return len(list(Path(f"/proc/{worker}/fd").iterdir()))
+
+
+def test_ranges_begin_and_end_where_they_should(running: Service) -> None:
+    edges = [0, 1, 4095, 4096, 65_537, len(LARGE) - 1]
+    with Connection(running.port) as client:
+        for start in edges:
+            for end in edges:
+                if start <= end:
+                    client.send(_get(running, Range=f"bytes={start}-{end}"))
+                    answer = client.read_answer()
+                    assert answer.status == 206
+                    assert answer.body == LARGE[start : end + 1]
+
+
+def test_requests_in_a_row_are_all_answered(running: Service) -> None:
+    """Pipelined, small answers among large ones: each waits for what is before it."""
+    store(running, "small", b"small")
+    wanted = ["large", "small", "large", "small", "small", "large"]
+    with Connection(running.port) as client:
+        client.send(b"".join(_get(running, name) for name in wanted))
+        for name in wanted:
+            assert client.read_answer().body == (LARGE if name == "large" else b"small")
+        client.send(_get(running, "small"))
+        assert client.read_answer().body == b"small"
+
+
+def test_a_file_that_is_deleted_meanwhile_is_sent_to_its_end(running: Service) -> None:
+    with Connection(running.port) as client, Connection(running.port) as other:
+        client.send(_get(running))
+        assert client.read_interim() == 200
+        first = client.read_body(MIB)
+        other.send(raw.head("DELETE", "/api/files/large", running.token))
+        assert other.read_answer().status == 204
+        assert first + client.read_body(len(LARGE) - MIB) == LARGE
+
+
+def test_who_leaves_leaves_nothing_open(running: Service) -> None:
+    before = _descriptors(running)
+    for _ in range(5):
+        with Connection(running.port) as client:
+            client.send(_get(running))
+            assert client.read_interim() == 200
+            client.read_body(MIB)
+            assert _descriptors(running) > before
+    until(lambda: _descriptors(running) == before, "all descriptors are closed")
+
+
+def test_a_damaged_file_does_not_look_whole(
+    running: Service, backend: LocalBackend, log: Path
+) -> None:
+    with Connection(running.port) as client:
+        client.send(_get(running))
+        assert client.read_interim() == 200
+        client.read_body(MIB)
+        (blob,) = backend.leftovers()
+        os.truncate(blob, 10 * MIB)
+        with pytest.raises(raw.BrokenAnswerError):
+            client.read_body(len(LARGE) - MIB)
+    until(lambda: "bytes are missing" in log.read_text(), "it is in the log")
+
+
+def test_clients_that_take_nothing_take_no_memory(running: Service) -> None:
+    with contextlib.ExitStack() as stack:
+        before = running.pss()
+        for _ in range(STALLED):
+            client = stack.enter_context(Connection(running.port))
+            client.send(_get(running))
+            assert client.read_interim() == 200
+        assert running.pss() - before < GROWTH
+        # And nobody waits for them.
+        with Connection(running.port) as quick:
+            quick.send(_get(running))
+            assert quick.read_answer().body == LARGE
