@@ -105,8 +105,22 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def data_received(self, data: memoryview) -> None:
         """Throw away what follows a refusal; ``data`` is overwritten after this."""
-        if not self._closed:
-            super().data_received(data if self._callback_parser is not None else bytes(data))
+        if self._closed:
+            return
+        super().data_received(data if self._callback_parser is not None else bytes(data))
+        if self._request_is_whole and self._callback_parser.remaining():
+            # The parser keeps the next request until its turn comes, but not any size of it.
+            self._pause_reading()
+
+    @property
+    def _request_is_whole(self) -> bool:
+        receiver = self._body_receiver
+        return receiver is not None and receiver._complete  # noqa: SLF001
+
+    def _maybe_resume_reading(self) -> None:
+        """Leave it paused, once the whole request was read, until the next one's turn comes."""
+        if not self._request_is_whole:
+            super()._maybe_resume_reading()
 
     def _feed_callback_parser(self, data: bytes | memoryview) -> bool:
         # The first byte of a further head starts its clock, pipelined ones included.
@@ -114,10 +128,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             self._start_head_timer()
         self._syntax += len(data)
         going_on: bool = super()._feed_callback_parser(data)
-        receiver = self._body_receiver
-        unfinished = receiver is None or not receiver._complete  # noqa: SLF001
-        if going_on and unfinished and self._syntax > SYNTAX_LIMIT:
-            status = 431 if receiver is None else 400
+        if going_on and not self._request_is_whole and self._syntax > SYNTAX_LIMIT:
+            status = 431 if self._body_receiver is None else 400
             self._send_error_response(status, f"More than {SYNTAX_LIMIT} bytes of mere syntax.")
             self._close_transport()
             return False
@@ -128,7 +140,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._syntax = 0
         self._answer_begun = False
         outcome = super()._on_headers_complete()
-        self.worker.reads.begin(self)
+        if self._current_request.content_length:
+            self.worker.reads.begin(self, self._current_request.content_length)
         for name, value in self._current_request.headers_bytes:
             if name == b"transfer-encoding" and value.lower() != b"chunked":
                 raise UnsupportedTransferCoding("The only transfer coding known here is chunked.")
@@ -136,6 +149,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def _on_body(self, chunk: bytes) -> None:
         self._syntax = 0
+        self.worker.reads.arrived(self, len(chunk))
         super()._on_body(chunk)
 
     def _on_message_complete(self) -> None:
@@ -144,9 +158,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def eof_received(self) -> bool:
         """Keep the way back open while a request that is whole has no answer yet."""
-        receiver = self._body_receiver
-        whole = receiver is not None and receiver._complete  # noqa: SLF001
-        if self._closed or self._current_request is None or not whole:
+        if self._closed or self._current_request is None or not self._request_is_whole:
             return False
         self._keepalive = 0
         return True

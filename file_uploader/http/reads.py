@@ -1,4 +1,8 @@
-"""How much is read from a socket at once: much of a few bodies, little of each of many."""
+"""How much is read from a socket at once: much of a few bodies, little of each of many.
+
+Never more than what is left of a body, or `LEAST`: of what comes behind a request that is being
+answered, gunicorn's parser keeps so much and closes the connection for more.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,13 @@ import asyncio
 from typing import Protocol
 
 MOST = 1024 * 1024
-"""Bytes read at once while few bodies arrive: so much takes little more than a packet does."""
+"""Bytes read at once of one of a few bodies: so much takes little more work than a packet does."""
 
 LEAST = 64 * 1024
-"""Bytes read at once while many bodies arrive; each of them holds on to two such reads."""
+"""Bytes read at once of anything, and of one of many bodies; each holds on to two such reads."""
 
 BUDGET = 16 * 1024 * 1024
-"""Bytes that all bodies together may be read by at once, as long as each gets `LEAST`."""
+"""Bytes of all bodies together that are read at once, as long as each gets `LEAST`."""
 
 
 class Reads:
@@ -20,21 +24,27 @@ class Reads:
 
     def __init__(self) -> None:
         self._buffer = memoryview(bytearray(MOST))
-        self._bodies: set[object] = set()
+        self._left: dict[object, int] = {}
 
-    @property
-    def buffer(self) -> memoryview:
-        """Where the next bytes go."""
-        fair = BUDGET // max(1, len(self._bodies))
-        return self._buffer[: max(LEAST, min(MOST, fair))]
+    def buffer(self, connection: object) -> memoryview:
+        """Where the next bytes of a connection go."""
+        left = self._left.get(connection)
+        if left is None:
+            return self._buffer[:LEAST]
+        return self._buffer[: max(LEAST, min(MOST, BUDGET // len(self._left), left))]
 
-    def begin(self, body: object) -> None:
-        """Say that a body begins to arrive."""
-        self._bodies.add(body)
+    def begin(self, connection: object, length: int) -> None:
+        """Say that a body of so many bytes begins to arrive on a connection."""
+        self._left[connection] = length
 
-    def end(self, body: object) -> None:
+    def arrived(self, connection: object, size: int) -> None:
+        """Say that so many bytes of it have arrived."""
+        if connection in self._left:
+            self._left[connection] -= size
+
+    def end(self, connection: object) -> None:
         """Say that it has arrived, or will not; may be said again."""
-        self._bodies.discard(body)
+        self._left.pop(connection, None)
 
 
 class Reader(Protocol):
@@ -57,7 +67,7 @@ class BufferedReads(asyncio.BufferedProtocol):
     def __init__(self, connection: Reader, reads: Reads) -> None:
         self._connection = connection
         self._reads = reads
-        self._buffer = reads.buffer
+        self._buffer = reads.buffer(connection)
         for name in (
             *("connection_made", "connection_lost", "eof_received"),
             *("pause_writing", "resume_writing"),
@@ -66,7 +76,7 @@ class BufferedReads(asyncio.BufferedProtocol):
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Where the next bytes go."""
-        self._buffer = self._reads.buffer
+        self._buffer = self._reads.buffer(self._connection)
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:

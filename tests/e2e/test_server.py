@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support import raw
+from tests.support.bodies import content
 from tests.support.raw import Connection, End
 from tests.support.service import LocalBackend, Service, service
 
@@ -45,7 +47,8 @@ def _get_head(*fields: str) -> bytes:
 
 
 HOST = "Host: localhost"
-CHUNKED = "Transfer-Encoding: chunked"
+CODING = "Transfer-Encoding"
+CHUNKED = f"{CODING}: chunked"
 REFUSED = {
     "no request line": (b"nonsense\r\n\r\n", 400),
     "a request line without version": (b"GET /health\r\nHost: localhost\r\n\r\n", 400),
@@ -237,3 +240,27 @@ def test_nothing_but_a_fin_ends_the_connection(server: Service) -> None:
                 client.read_answer()
             client.half_close()
             assert client.end(5) is End.CLOSED
+
+
+@pytest.mark.parametrize("framing", ["announced", "chunked"])
+def test_large_bodies_in_a_row_are_all_taken(server: Service, framing: str) -> None:
+    """Sent without waiting for answers: no read takes more of the next request than is kept."""
+    bodies = [content(size * LARGE // 4 + size, size) for size in (1, 9, 2, 30, 1, 1, 5)]
+    requests = []
+    for number, body in enumerate(bodies):
+        if framing == "chunked":
+            head = raw.head("PUT", f"/api/files/{number}", server.token, {CODING: "chunked"})
+            pieces = [body[at : at + 100_000] for at in range(0, len(body), 100_000)]
+            requests.append(head + b"".join(map(raw.chunk, pieces)) + raw.chunk(b""))
+        else:
+            length = {"Content-Length": str(len(body))}
+            requests.append(raw.head("PUT", f"/api/files/{number}", server.token, length) + body)
+    with Connection(server.port) as client:
+        sending = threading.Thread(target=client.send, args=[b"".join(requests)])
+        sending.start()
+        for _ in bodies:
+            assert client.read_answer("PUT").status == 204
+        sending.join()
+        for number, body in enumerate(bodies):
+            client.send(raw.head("GET", f"/api/files/{number}", server.token))
+            assert client.read_answer().body == body
