@@ -108,7 +108,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if self._closed:
             return
         super().data_received(data if self._callback_parser is not None else bytes(data))
-        if self._request_is_whole and self._callback_parser.remaining():
+        parser = self._callback_parser  # None behind an upgrade to something else
+        if parser is not None and self._request_is_whole and parser.remaining():
             # The parser keeps the next request until its turn comes, but not any size of it.
             self._pause_reading()
 

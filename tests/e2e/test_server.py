@@ -6,6 +6,7 @@ parser could be built where the service was installed.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import threading
@@ -264,3 +265,26 @@ def test_large_bodies_in_a_row_are_all_taken(server: Service, framing: str) -> N
         for number, body in enumerate(bodies):
             client.send(raw.head("GET", f"/api/files/{number}", server.token))
             assert client.read_answer().body == body
+
+
+def test_a_websocket_is_refused(server: Service) -> None:
+    """Also with frames behind its handshake that nobody waits for."""
+    handshake = raw.head(
+        "GET",
+        "/api/files",
+        server.token,
+        {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        },
+    )
+    for frames in (b"", b"\x82\x84\0\0\0\0data" * 10_000):
+        with Connection(server.port) as client:
+            client.send(handshake + frames)
+            assert client.read_interim() == 403
+            with contextlib.suppress(OSError):
+                client.send(frames)
+            assert client.end() in (End.CLOSED, End.RESET)
+    assert "Traceback" not in server.log.read_text()
