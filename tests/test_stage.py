@@ -65,8 +65,8 @@ async def test_what_fails_fails_whoever_comes_next() -> None:
     with pytest.raises(OSError, match="it broke"):
         await stage.put(100)
     assert done == [0, 1]
-    assert gone[:3] == [0, 1, 2]
-    assert gone[-1] == 100
+    await asyncio.sleep(0)
+    assert {0, 1, 2, 100} <= set(gone)
     assert len(gone) == len(set(gone)), "each is let go of once"
 
 

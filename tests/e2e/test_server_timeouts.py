@@ -10,6 +10,7 @@ import pytest
 
 from file_uploader.http.connection import HEAD_TIMEOUT
 from tests.support import raw
+from tests.support.connections import holds
 from tests.support.raw import Connection, End
 from tests.support.service import LocalBackend, Service, service
 from tests.support.waiting import until
@@ -83,8 +84,8 @@ def test_a_client_that_takes_nothing_is_let_go_of(tmp_path: Path, log: Path) -> 
         with Connection(server.port) as client:
             client.send(raw.head("GET", "/api/files/large", server.token))
             assert client.read_interim() == 200
-            until(lambda: _holds(server, client), "the server sends")
-            until(lambda: not _holds(server, client), "the server lets go", patience=60)
+            until(lambda: holds(server, client), "the server sends")
+            until(lambda: not holds(server, client), "the server lets go", patience=60)
             with pytest.raises(raw.BrokenAnswerError):
                 client.read_body(LARGE)
         until(lambda: "took nothing" in log.read_text(), "it is in the log")
@@ -102,10 +103,3 @@ def test_a_client_that_takes_something_is_not(tmp_path: Path, log: Path) -> None
                 for _ in range(16):
                     assert client.read_body(LARGE // 16) == bytes(LARGE // 16)
                     time.sleep(0.15)
-
-
-def _holds(server: Service, client: Connection) -> bool:
-    """Whether a process has the server's end of this connection open (else its inode is 0)."""
-    ends = [f"0100007F:{server.port:04X}", f"0100007F:{client.port:04X}"]
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    return any(row[1:3] == ends and row[9] != "0" for row in rows)
