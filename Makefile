@@ -70,7 +70,7 @@ test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests
 
 .PHONY: test-heavy
 test-heavy: $(VENV)/.test page ## run the tests that take minutes
-	$(BIN)/pytest -v -m 'heavy and not alone' -n 4 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -v -m 'heavy and not alone' -n 3 --dist loadfile $(ARGS)
 	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
 
 .PHONY: screenshots

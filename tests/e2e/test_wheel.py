@@ -24,7 +24,7 @@ from tests.support.checkout import (
 )
 from tests.support.service import free_port
 
-pytestmark = [pytest.mark.heavy, pytest.mark.xdist_group("wheel")]
+pytestmark = pytest.mark.heavy
 
 PAGE = "file_uploader/http/static/index.html"
 
