@@ -121,46 +121,11 @@ async def test_bytes_come_back_from_memory_and_from_the_spool(room: Room) -> Non
             assert part.has_space()
             rest = rest[await part.write(rest[:50_000]) :]
         assert room.spooled == 4 * SLOT
-        runs = list(part.runs())
-        assert [size // SLOT for _, size in runs] == [4, 3]
-        assert b"".join([await room.read(slot, size) for slot, size in runs]) == data
+        pieces = [await room.read(slot, size) for slot, size in part.pieces()]
+        assert b"".join(pieces) == data
         assert await part.md5() == base64.b64encode(hashlib.md5(data).digest()).decode()
         part.release()
         part.release()
-
-
-async def test_a_run_ends_where_the_next_bytes_are_elsewhere(tmp_path: Path) -> None:
-    """Slots that are not neighbours, one that is not full, the border to the spool, and `RUN`."""
-    room = Room(memory=6 * SLOT, spool=6 * SLOT, spool_dir=tmp_path)
-    data = [content(SLOT, number) for number in range(6)]
-    with room.admit(12 * SLOT) as share:
-        first, second, third = Part(share), Part(share), Part(share)
-        for part, pieces in (
-            (first, data[:1]),
-            (second, [*data[1:3], data[3][:100]]),
-            (third, [data[4], *data[:5]]),
-        ):
-            for piece in pieces:
-                assert part.has_space()
-                await part.write(memoryview(piece))
-        assert list(first.runs()) == [(0, SLOT)]
-        assert list(second.runs()) == [(1, 2 * SLOT + 100)]
-        assert list(third.runs()) == [(4, 2 * SLOT), (6, 4 * SLOT)]
-        first.extend(second)
-        first.extend(third)
-        assert list(first.runs()) == [(0, 3 * SLOT + 100), (4, 2 * SLOT), (6, 4 * SLOT)]
-        whole = [*data[:3], data[3][:100], data[4], *data[:5]]
-        assert b"".join([await room.read(*run) for run in first.runs()]) == b"".join(whole)
-        expected = hashlib.md5(b"".join(whole)).digest()
-        assert await first.md5() == base64.b64encode(expected).decode()
-        first.release()
-        again = Part(share)
-        for piece in data[:5]:
-            assert again.has_space()
-            await again.write(memoryview(piece))
-        assert list(again.runs()) == [(0, 4 * SLOT), (4, SLOT)], "slots come back in their order"
-        again.release()
-    room.close()
 
 
 async def test_a_cancelled_write_ends_before_its_slot_is_given_back(room: Room) -> None:

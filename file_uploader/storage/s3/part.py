@@ -1,7 +1,7 @@
 """One part of a body: held in slots, so that it can be sent, and sent again.
 
 It goes to the wire without ever being whole in one piece: `PartPayload` is what aiohttp asks for
-its bytes, one stretch of slots at a time.
+its bytes, one slot at a time.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator
 
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
 from .room import SLOT, Room, Share
-
-RUN = 4 * SLOT
-"""Bytes that are hashed or sent at once."""
 
 _HASH_INLINE = 16 * 1024
 """What is hashed on the event loop: a few microseconds, less than a thread switch."""
@@ -64,35 +60,20 @@ class Part:
         self.size += other.size
         other._slots, other._filled, other.size = [], [], 0
 
-    def runs(self) -> Iterator[tuple[int, int]]:
-        """Stretches of slots that lie one behind the other: the first, and the bytes in them all.
-
-        None has more than `RUN` bytes.
-        """
-        first = size = 0
-        following: int | None = None
-        for slot, filled in zip(self._slots, self._filled, strict=True):
-            # What goes on in the next slot has filled this one.
-            if size and (slot != following or size % SLOT or size + filled > RUN):
-                yield first, size
-                size = 0
-            if not size:
-                first = slot
-            size += filled
-            following = self.room.after(slot)
-        if size:
-            yield first, size
+    def pieces(self) -> list[tuple[int, int]]:
+        """Slots and how many bytes are in each."""
+        return list(zip(self._slots, self._filled, strict=True))
 
     async def md5(self) -> str:
         """The ``Content-MD5`` of the part (RFC 1864): covers the wire from end to end."""
-        scratch = memoryview(bytearray(min(RUN, self.size)))
+        scratch = memoryview(bytearray(min(SLOT, self.size)))
         if self.size <= _HASH_INLINE and not self.room.spooled:
             return self._md5(scratch)
         return await self.room.in_thread(self._md5, scratch)
 
     def _md5(self, scratch: memoryview) -> str:
         digest = hashlib.md5(usedforsecurity=False)
-        for slot, size in self.runs():
+        for slot, size in self.pieces():
             digest.update(self.room.peek(slot, scratch[:size]))
         return base64.b64encode(digest.digest()).decode()
 
@@ -103,7 +84,7 @@ class Part:
 
 
 class PartPayload(Payload):
-    """A `Part` as aiohttp sends it: a copy of one stretch at a time is all that is in the buffers.
+    """A `Part` as aiohttp sends it: a copy of one slot at a time is all that is in the buffers.
 
     ``read`` and ``len`` are there for botocore, which takes only what looks like a file, and asks
     its length; it never reads, since the client is told not to sign payloads.
@@ -134,7 +115,7 @@ class PartPayload(Payload):
         Raises `TimeoutError` when the peer takes nothing for ``write_timeout`` seconds, for which
         aiohttp has no limit of its own.
         """
-        for slot, size in self._part.runs():
+        for slot, size in self._part.pieces():
             data = await self._part.room.read(slot, size)
             async with asyncio.timeout(self._write_timeout):
                 await writer.write(data)

@@ -30,7 +30,7 @@ import logging
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
@@ -125,12 +125,8 @@ class Room:
             logger.warning("the spool file cannot be written: %s", error.strerror)
             raise Overloaded("This server has no room to spool an upload; try later.") from None
 
-    def after(self, slot: int) -> int | None:
-        """The slot whose bytes lie right behind those of this one; None where there is none."""
-        return None if slot == self._memory_slots - 1 else slot + 1
-
     async def read(self, slot: int, size: int) -> bytes | bytearray:
-        """A copy of bytes from a slot's first one on, safe to leave with a transport."""
+        """A copy of a slot's first bytes, safe to leave with a transport."""
         if slot < self._memory_slots:
             return bytes(self._view[slot * SLOT : slot * SLOT + size])
         # Made here: what threads allocate stays in an arena of malloc's for each of them.
@@ -139,7 +135,7 @@ class Room:
         return copy
 
     def peek(self, slot: int, scratch: memoryview) -> memoryview:
-        """Bytes from a slot's first one on, as many as ``scratch`` has, for a thread: it may wait.
+        """A slot's first bytes, as many as ``scratch`` has, for a thread that may wait for a disk.
 
         Those of the spool are read into ``scratch``.
         """
@@ -178,9 +174,9 @@ class Room:
             return self._free_memory.take()
         return self._memory_slots + self._free_spool.take()
 
-    def give_back(self, slots: Sequence[int]) -> None:
+    def give_back(self, slots: Iterable[int]) -> None:
         """Return slots, and what nothing uses any more to the system."""
-        for slot in reversed(slots):  # So that they are taken in their order again.
+        for slot in slots:
             if slot < self._memory_slots:
                 self._free_memory.give_back(slot)
             else:
