@@ -15,7 +15,7 @@ MOST = 1024 * 1024
 LEAST = 64 * 1024
 """Bytes read at once of anything, and of one of many bodies; each holds on to two such reads."""
 
-BUDGET = 16 * 1024 * 1024
+BUDGET = 4 * 1024 * 1024
 """Bytes of all bodies together that are read at once, as long as each gets `LEAST`."""
 
 
