@@ -120,6 +120,8 @@ def _measured(step: Step, peer: Peer) -> Values:
     os.sync()  # what others have left to be written is not to be waited for by this one
     with measure.watched(peer.pids) as cost:
         result = step.run(peer)
+    if not result.amount:
+        raise RuntimeError("nothing was answered in time")
     seen = {"p50": result.p50, "p99": result.p99, **result.more}
     return {
         "rate": result.rate,
