@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.s3_servers import S3Server, moto_server
 from tests.support.service import Backend, LocalBackend, S3Backend
 from tests.support.shared import Described, shared
+
+# Several processes share the machine: how long one example takes says nothing.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")
