@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +18,7 @@ from bench.clients import MIB
 from bench.figures import Run
 from bench.loads import Load
 from bench.machine import described
+from bench.programs import leave_on_signals
 from bench.suites import Suite, full, quick
 from bench.turns import Turns
 from tests.support.service import ROOT
@@ -38,9 +37,7 @@ def main() -> None:
     options.add_argument("--disk", type=Path, default=Path.cwd(), help="where the servers store")
     options.add_argument("--json", type=Path, default=FIGURES, help="where the figures go")
     chosen = options.parse_args()
-    # What this has started is stopped, whoever ends it.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(1))
+    leave_on_signals()
     began = time.monotonic()
     run = Run(described(chosen.disk, chosen.rounds))
     with (

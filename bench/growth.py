@@ -29,6 +29,7 @@ from .clients import large, wrk
 from .clients.http import Http
 from .fill import fill
 from .measure import watched
+from .programs import leave_on_signals
 
 MIB = 2**20
 GIB = 2**30
@@ -147,6 +148,7 @@ def main() -> None:
     options.add_argument("--disk", type=Path, default=Path.cwd(), help="where the server stores")
     options.add_argument("--json", type=Path, default=Path("build/bench/growth.json"))
     chosen = options.parse_args()
+    leave_on_signals()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # For connections; children inherit.
     chosen.json.parent.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+from tests.support.processes import end
 
 _START_PATIENCE = 30.0
 _STOP_PATIENCE = 20.0
@@ -57,18 +61,19 @@ def running(
         yield process.pid
 
 
+def leave_on_signals() -> None:
+    """Have SIGINT and SIGTERM end this process in order, so that what it has started is stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(1))
+
+
 @contextlib.contextmanager
 def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """End a process at the end of the block, gently if it can be."""
     try:
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, _STOP_PATIENCE)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -30,6 +30,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import problems, target, zerocopy
+from .clock import Clock
 from .reads import Reads
 
 HEAD_TIMEOUT = 15.0
@@ -57,6 +58,7 @@ class HasConnections(Protocol):
     are threads that may wait for a disk.
     """
 
+    loop: asyncio.AbstractEventLoop
     connections: Any
     reads: Reads
     idle_timeout: float
@@ -76,9 +78,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self.app = self._call
         self._copying: asyncio.Task[None] | None = None
         self._max_buffer_size = READ_AHEAD
-        self._head_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
-        self._stall_timer: asyncio.TimerHandle | None = None
+        self._head_clock = Clock(worker.loop, HEAD_TIMEOUT, self._head_timed_out)
+        self._stall_clock = Clock(worker.loop, worker.idle_timeout, self._stalled)
         self._syntax = 0
         self._answer_begun = False
         self._refused = False
@@ -101,7 +103,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock of the first request head."""
         super().connection_made(transport)
-        self._start_head_timer()
+        self._head_clock.start()
 
     def data_received(self, data: memoryview) -> None:
         """Throw away what follows a refusal; ``data`` is overwritten after this."""
@@ -125,8 +127,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def _feed_callback_parser(self, data: bytes | memoryview) -> bool:
         # The first byte of a further head starts its clock, pipelined ones included.
-        if self._current_request is None and self._head_timer is None:
-            self._start_head_timer()
+        if self._current_request is None:
+            self._head_clock.start()
         self._syntax += len(data)
         going_on: bool = super()._feed_callback_parser(data)
         if going_on and not self._request_is_whole and self._syntax > SYNTAX_LIMIT:
@@ -137,7 +139,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         return going_on
 
     def _on_headers_complete(self) -> Any:
-        self._stop_head_timer()
+        self._head_clock.stop()
         self._syntax = 0
         self._answer_begun = False
         outcome = super()._on_headers_complete()
@@ -166,8 +168,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
-        self._stop_head_timer()
-        self._stop_stall_timer()
+        self._head_clock.stop()
+        self._stall_clock.stop()
         self.worker.reads.end(self)
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -178,22 +180,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def pause_writing(self) -> None:
         """Start the clock of a client that takes less than there is for it."""
         super().pause_writing()
-        if self._stall_timer is None:
-            patience = self.worker.idle_timeout
-            self._stall_timer = self.worker.loop.call_later(patience, self._stalled)
+        self._stall_clock.start()
 
     def resume_writing(self) -> None:
         """Stop that clock."""
-        self._stop_stall_timer()
+        self._stall_clock.stop()
         super().resume_writing()
 
-    def _stop_stall_timer(self) -> None:
-        if self._stall_timer is not None:
-            self._stall_timer.cancel()
-            self._stall_timer = None
-
     def _stalled(self) -> None:
-        self._stall_timer = None
         self.log.info("An answer ended early: its client took nothing of it.")
         self.transport.abort()
 
@@ -247,16 +241,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         finally:
             self._copying = None
 
-    def _start_head_timer(self) -> None:
-        self._head_timer = self.worker.loop.call_later(HEAD_TIMEOUT, self._head_timed_out)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
     def _head_timed_out(self) -> None:
-        self._head_timer = None
         self._send_error_response(408, f"No complete request head in {HEAD_TIMEOUT:g} s.")
         self._close_transport()
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+from tests.support.processes import end
 from tests.support.s3_servers import S3Server
 
 PROGRAMS = ("radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph-mgr", "ceph")
@@ -158,7 +159,7 @@ rgw gc processor max time = 5
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self._daemons.callback(_stop, process)
+        self._daemons.callback(end, process, _STOP_PATIENCE)
         return process
 
     def _wait_for_gateway(self, endpoint: str) -> None:
@@ -189,15 +190,6 @@ def _run(*command: str) -> None:
     )
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _free_ports(count: int) -> list[int]:

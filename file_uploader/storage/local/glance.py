@@ -16,7 +16,7 @@ import apsw
 
 from file_uploader.model import Container, FileName
 
-from .rows import FIND_WITH_DATA, Stored, connect, find
+from .rows import Stored, connect, find
 
 SLOW = 0.001
 """Seconds; what is quicker has not waited for a disk."""
@@ -35,13 +35,13 @@ class Glance:
         self._rests_until = 0.0
         self._reads = 0
 
-    def find(self, container: Container, name: FileName) -> tuple[bool, Stored | None]:
-        """Whether it could look, and the current version with its content, if there is one."""
+    def find(self, container: Container, name: FileName, sql: str) -> tuple[bool, Stored | None]:
+        """Whether it could look, and the current version as ``sql`` finds it, if there is one."""
         began = perf_counter()
         if began < self._rests_until:
             return False, None
         try:
-            found = find(self._connection, container, name, FIND_WITH_DATA)
+            found = find(self._connection, container, name, sql)
         except apsw.Error:  # Locked just now, or worse: a thread may wait, and will say what it is.
             return False, None
         now = perf_counter()

@@ -40,7 +40,7 @@ from .blobs import NewBlob, OpenBlob
 from .changes import Changes
 from .directory import DataDirectory
 from .key import kept_key
-from .rows import Draft, Stored, there
+from .rows import FIND, FIND_WITH_DATA, Draft, Stored, there
 from .sweep import Sweep
 from .threads import Threads
 from .transfer import Intake, blob_chunks, data_chunks
@@ -116,7 +116,7 @@ class LocalStorage:
 
     async def head(self, container: Container, name: FileName) -> FileInfo:
         """See `Storage.head`."""
-        looked, stored = self._directory.glance.find(container, name)
+        looked, stored = self._directory.glance.find(container, name, FIND)
         if not looked:
             stored = await self._reading.run(self._index.find, container, name)
         return there(stored).info
@@ -132,11 +132,14 @@ class LocalStorage:
     ) -> AsyncIterator[Content]:
         """See `Storage.open`."""
         blob = OpenBlob(self._blobs)
-        looked, stored = self._directory.glance.find(container, name)
-        inline = looked and there(stored).data is not None
+        looked, found = self._directory.glance.find(container, name, FIND_WITH_DATA)
+        known = there(found) if looked else None
+        inline = known is not None and known.data is not None
         try:
-            if stored is None or not inline:
-                stored = await self._reading.run(self._open_version, container, name, blob)
+            if known is not None and inline:
+                stored = known
+            else:
+                stored = await self._reading.run(self._open_version, container, name, blob, known)
                 inline = stored.data is not None
             if etag is not None and etag != stored.info.etag:
                 raise PreconditionFailed("The file has another version by now.")
@@ -209,11 +212,13 @@ class LocalStorage:
         await self._reading.aclose()
         await asyncio.to_thread(self._directory.close)
 
-    def _open_version(self, container: Container, name: FileName, blob: OpenBlob) -> Stored:
-        """Find the current version, and open its blob if it has one."""
+    def _open_version(
+        self, container: Container, name: FileName, blob: OpenBlob, known: Stored | None
+    ) -> Stored:
+        """Find the current version, and open its blob if it has one; ``known`` was it just now."""
         missing: str | None = None
         for _ in range(_MOST_LOOKUPS):
-            stored = self._index.find_with_data(container, name)
+            stored, known = known or self._index.find_with_data(container, name), None
             if stored.blob is None:
                 return stored
             if stored.blob == missing:
