@@ -73,6 +73,11 @@ test-heavy: $(VENV)/.test page ## run the tests that take minutes
 	$(BIN)/pytest -v -m 'heavy and not alone' -n 3 --dist loadfile $(ARGS)
 	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
 
+.PHONY: test-faults
+test-faults: $(VENV)/.test page ## break things on purpose; FAULTS=long in the environment for hours of it
+	$(BIN)/pytest -v -m 'faults and not alone' -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest -v -m 'faults and alone' $(ARGS)
+
 .PHONY: screenshots
 screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
 	$(BIN)/python -m tests.browser.screenshots docs/images
