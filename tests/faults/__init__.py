@@ -1,4 +1,4 @@
-"""Attempts to break the service's promises: by killing it, and by failing disks, stores and clients.
+"""Attempts to break the promises of the service: it is killed, and disks, stores and clients fail.
 
 What each promise is, and how it is attacked, is in ``docs/reliability.md``.
 """

@@ -204,14 +204,18 @@ def start(
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
     port: int | None = None,
+    tree: Path = ROOT,
 ) -> Service:
-    """Start the service without waiting for it; its output is appended to ``log``."""
+    """Start the service that is in ``tree`` without waiting for it.
+
+    Its output is appended to ``log``.
+    """
     port = port or free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         # Not --pythonpath, which gunicorn heeds only after it has read its configuration.
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(tree),
         **backend.settings,
         **(settings or {}),
     }
@@ -219,7 +223,7 @@ def start(
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "app:app"),
-                *("-c", str(ROOT / "gunicorn.conf.py")),
+                *("-c", str(tree / "gunicorn.conf.py")),
                 *("-b", f"127.0.0.1:{port}", "-w", str(workers)),
             ],
             # Not the checkout: a developer's .env is none of the tests' business.

@@ -7,7 +7,8 @@ import json
 import os
 import signal
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -16,13 +17,18 @@ from tests.support.raw import Answer, Connection
 from tests.support.service import Service
 
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
 class Dialect(Protocol):
     """How a protocol says what both of them mean: heads of requests, as bytes."""
 
     name: str
 
-    def creation(self, token: str, name: str, length: int) -> bytes:
-        """Begin an upload of ``length`` bytes, without any of them."""
+    def creation(
+        self, token: str, name: str, length: int, kept: Mapping[str, str] = NOTHING
+    ) -> bytes:
+        """Begin an upload of ``length`` bytes, without any of them, with headers that are kept."""
         ...
 
     def append(self, token: str, path: str, offset: int, size: int, *, last: bool) -> bytes:
@@ -39,10 +45,12 @@ class Tus:
 
     name = "tus"
 
-    def creation(self, token: str, name: str, length: int) -> bytes:
+    def creation(
+        self, token: str, name: str, length: int, kept: Mapping[str, str] = NOTHING
+    ) -> bytes:
         metadata = f"filename {b64encode(name.encode()).decode()}"
         fields = {"Upload-Length": str(length), "Upload-Metadata": metadata, "Content-Length": "0"}
-        return self._head("POST", "/api/uploads", token, fields)
+        return self._head("POST", "/api/uploads", token, {**fields, **kept})
 
     def append(self, token: str, path: str, offset: int, size: int, *, last: bool) -> bytes:
         fields = {
@@ -64,9 +72,11 @@ class Ietf:
 
     name = "ietf"
 
-    def creation(self, token: str, name: str, length: int) -> bytes:
+    def creation(
+        self, token: str, name: str, length: int, kept: Mapping[str, str] = NOTHING
+    ) -> bytes:
         fields = {"Upload-Complete": "?0", "Upload-Length": str(length), "Content-Length": "0"}
-        return self._head("PUT", f"/api/files/{name}", token, fields)
+        return self._head("PUT", f"/api/files/{name}", token, {**fields, **kept})
 
     def append(self, token: str, path: str, offset: int, size: int, *, last: bool) -> bytes:
         fields = {
