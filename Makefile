@@ -74,9 +74,13 @@ test-heavy: $(VENV)/.test page ## run the tests that take minutes
 	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
 
 .PHONY: test-faults
-test-faults: $(VENV)/.test page ## break things on purpose; FAULTS=long in the environment for hours of it
+test-faults: $(VENV)/.test page ## break things on purpose; FAULTS=long does it for hours
 	$(BIN)/pytest -v -m 'faults and not alone' -n 3 --dist loadfile $(ARGS)
 	$(BIN)/pytest -v -m 'faults and alone' $(ARGS)
+
+.PHONY: torture
+torture: $(VENV)/.test page ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run
+	$(BIN)/python -m tests.faults.torture
 
 .PHONY: screenshots
 screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
