@@ -150,8 +150,13 @@ def _expiry(lifetime: int) -> datetime:
 
 
 def _only_new(precondition: Precondition) -> Precondition:
-    """The same, and that there is no such file: what an If-None-Match says besides is in that."""
-    return replace(precondition, if_none_match=EntityTags(any=True))
+    """That there is no such file: then an If-Match never holds, and everything else does.
+
+    Which tags and dates the request names makes no difference, so that the answer tells none of
+    those of the file that is there.
+    """
+    never = None if precondition.if_match is None else EntityTags()
+    return Precondition(if_match=never, if_none_match=EntityTags(any=True))
 
 
 def _within(limits: TransferLimits, max_size: int | None) -> TransferLimits:
