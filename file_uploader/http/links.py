@@ -53,6 +53,7 @@ class LinkResources:
         direct: DirectDownloads | None,
     ) -> None:
         self._links = links
+        self._storage = storage
         self._limits = limits
         self._direct = direct
         self._contents = Contents(storage, limits, caching=kept_caching)
@@ -71,6 +72,7 @@ class LinkResources:
         """Make a link."""
         target.parameters(call.query, ())
         link = _described(await documents.read(call, self._limits), call.container)
+        await self._storage.claim(call.container)
         text = (await self._links.keys()).sign(link)
         return JSONResponse(
             {
