@@ -27,7 +27,7 @@ from . import documents, target
 from .contents import Contents, planned
 from .direct import DirectDownloads
 from .interop import version_of
-from .problems import PRIVATE
+from .problems import NOSNIFF, PRIVATE
 from .routing import Call, Endpoint, LinkEndpoint
 
 DEFAULT_LIFETIME = 3600
@@ -80,7 +80,7 @@ class LinkResources:
                 "expires": link.expires.isoformat().replace("+00:00", "Z"),
             },
             status_code=201,
-            headers={**PRIVATE, "cache-control": "no-store"},
+            headers={**PRIVATE, **NOSNIFF, "cache-control": "no-store"},
         )
 
     async def get(self, call: Call, link: Link) -> Response:
