@@ -272,7 +272,7 @@ FILES = [
         for number, content_type in enumerate(
             [
                 *("application/octet-stream", "application/x-unknown", "text/x-unknown", "text"),
-                *("text/plain; charset=nonsense", "text/css", "text/javascript", "*/*", "unknown"),
+                *("text/plain; charset=nonsense", "text/javascript", "*/*", "unknown"),
                 *("application/json", "text/cache-manifest", "text/vtt", "application/unknown"),
                 *("multipart/byteranges; boundary=edge", "application/x-www-form-urlencoded"),
             ]
