@@ -333,7 +333,7 @@ class Appended:
     last: bool = False
 
 
-_UPLOAD_ID = re.compile("[0-9a-f]{32}")
+_UPLOAD_ID = re.compile("0[0-9a-f]{31}")  # until the year 2527
 _RANDOM_BYTES = 10
 
 

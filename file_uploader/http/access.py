@@ -38,7 +38,7 @@ class AccessLog:
             return
         client = scope["client"]
         path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
-        asked = target.without_secrets(f"{path}?{query}" if query else path)
+        asked = target.without_secrets(f"{path}?{query}" if query else path).replace('"', "%22")
         self._lines.append(
             f'{client[0] if client else "-"} "{scope["method"]} {asked}'
             f' HTTP/{scope["http_version"]}" {status} {sent} {seconds * 1000:.0f}ms\n'

@@ -36,6 +36,7 @@ from .middleware import (
     UploadMethod,
     UploadProtocol,
 )
+from .problems import NOSNIFF
 from .resumable import Resumable
 from .routing import LinkRoute, NoRoute, OpenEndpoint, PrivateRoute, PublicRoute, Route, Routes
 from .tus import Tus, described
@@ -43,6 +44,8 @@ from .uploads import UploadResources
 
 SWEEP_INTERVAL = 3600.0
 """Seconds between sweeps, give or take a tenth so that workers and nodes spread out."""
+
+_OF_HEALTH = {"cache-control": "no-store", **NOSNIFF}
 
 _log = logging.getLogger(__name__)
 
@@ -142,11 +145,11 @@ def routes(
     limits = transfer_limits(settings)
 
     async def health(_headers: Headers) -> Response:
-        return JSONResponse({"status": "up"}, headers={"cache-control": "no-store"})
+        return JSONResponse({"status": "up"}, headers=_OF_HEALTH)
 
     async def ready(_headers: Headers) -> Response:
         await storage.ready()
-        return JSONResponse({"status": "ready"}, headers={"cache-control": "no-store"})
+        return JSONResponse({"status": "ready"}, headers=_OF_HEALTH)
 
     tus = Tus(uploads, limits)
     resumable = Resumable(uploads, limits, interim=settings.interim_responses)

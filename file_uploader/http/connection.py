@@ -12,7 +12,8 @@
   of the answer's end.
 * Less is read ahead of a slow application, so that many uploads at once stay small.
 * ``Connection: close`` in an answer closes the connection.
-* The access log shows no link that somebody could use.
+* No log shows a link that somebody could use.
+* A number with more digits than Python reads is a bad request, like any other that is none.
 
 It leans on inner names of gunicorn 27's ``asgi.protocol`` module; the end-to-end tests hold every
 point of the list against the version that is installed.
@@ -21,6 +22,7 @@ point of the list against the version that is installed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -70,6 +72,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def __init__(self, worker: HasConnections) -> None:
         super().__init__(worker)
+        self._pre_request: Callable[[Any, Any], object] | None
+        if self._pre_request is self.cfg.settings["pre_request"].default:
+            self._pre_request = _log_request
         self._closed: bool
         self.app: ASGIApp
         self._response_buffer: bytes | None
@@ -130,7 +135,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if self._current_request is None:
             self._head_clock.start()
         self._syntax += len(data)
-        going_on: bool = super()._feed_callback_parser(data)
+        try:
+            going_on: bool = super()._feed_callback_parser(data)
+        except ValueError:
+            self._send_error_response(400, "Content-Length has more digits than any length.")
+            self._close_transport()
+            return False
         if going_on and not self._request_is_whole and self._syntax > SYNTAX_LIMIT:
             status = 431 if self._body_receiver is None else 400
             self._send_error_response(status, f"More than {SYNTAX_LIMIT} bytes of mere syntax.")
@@ -282,6 +292,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             ("Content-Type", problems.MEDIA_TYPE),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
             ("Connection", "close"),
             *extra_headers,
         )
@@ -294,8 +305,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def _build_environ(self, request: Any, sockname: Any, peername: Any) -> dict[str, str]:
         """What the access log is written from."""
         environ: dict[str, str] = super()._build_environ(request, sockname, peername)
-        logged = {name: target.without_secrets(environ[name]) for name in ("RAW_URI", "PATH_INFO")}
-        return {**environ, **logged}
+        logged = ("RAW_URI", "PATH_INFO", "HTTP_REFERER")
+        shown = {name: target.without_secrets(environ.get(name, "")) for name in logged}
+        return {**environ, **{name: text for name, text in shown.items() if text}}
 
     def _send_response_start(
         self,
@@ -309,3 +321,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if request.version < (1, 1) or (b"connection", b"close") in headers:
             self._keepalive, close = 0, True
         super()._send_response_start(status, headers, request, close=close)
+
+
+def _log_request(worker: Any, request: Any) -> None:
+    """What gunicorn logs of each request at the level debug, without a link's secret."""
+    worker.log.debug("%s %s", request.method, target.without_secrets(request.path))

@@ -172,7 +172,7 @@ class Contents:
             "last-modified": conditions.http_date(info.modified),
         }
         headers.update(digests.described(call.headers, info))
-        if download:
+        if download or sandbox.only_saved(info.metadata.content_type):
             headers["content-disposition"] = metadata.attachment(info.name)
         return headers
 

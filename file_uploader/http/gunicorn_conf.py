@@ -34,6 +34,8 @@ graceful_timeout = 30
 keepalive = 75
 # Two names of 960 percent-encoded bytes (prefix and marker) have to fit.
 limit_request_line = 8190
+# Names with an underscore stay. By default they are dropped: as variables, a_b and a-b are one.
+header_map = "dangerous"
 # No socket in the home directory: read-only root file systems, least privilege.
 control_socket_disable = True
 if Path("/dev/shm").is_dir():  # noqa: S108 (gunicorn's heartbeat must not wait for a disk)

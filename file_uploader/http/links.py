@@ -27,7 +27,7 @@ from . import documents, target
 from .contents import Contents, planned
 from .direct import DirectDownloads
 from .interop import version_of
-from .problems import PRIVATE
+from .problems import NOSNIFF, PRIVATE
 from .routing import Call, Endpoint, LinkEndpoint
 
 DEFAULT_LIFETIME = 3600
@@ -53,6 +53,7 @@ class LinkResources:
         direct: DirectDownloads | None,
     ) -> None:
         self._links = links
+        self._storage = storage
         self._limits = limits
         self._direct = direct
         self._contents = Contents(storage, limits, caching=kept_caching)
@@ -71,6 +72,7 @@ class LinkResources:
         """Make a link."""
         target.parameters(call.query, ())
         link = _described(await documents.read(call, self._limits), call.container)
+        await self._storage.claim(call.container)
         text = (await self._links.keys()).sign(link)
         return JSONResponse(
             {
@@ -78,7 +80,7 @@ class LinkResources:
                 "expires": link.expires.isoformat().replace("+00:00", "Z"),
             },
             status_code=201,
-            headers={**PRIVATE, "cache-control": "no-store"},
+            headers={**PRIVATE, **NOSNIFF, "cache-control": "no-store"},
         )
 
     async def get(self, call: Call, link: Link) -> Response:
@@ -150,8 +152,13 @@ def _expiry(lifetime: int) -> datetime:
 
 
 def _only_new(precondition: Precondition) -> Precondition:
-    """The same, and that there is no such file: what an If-None-Match says besides is in that."""
-    return replace(precondition, if_none_match=EntityTags(any=True))
+    """That there is no such file: then an If-Match never holds, and everything else does.
+
+    Which tags and dates the request names makes no difference, so that the answer tells none of
+    those of the file that is there.
+    """
+    never = None if precondition.if_match is None else EntityTags()
+    return Precondition(if_match=never, if_none_match=EntityTags(any=True))
 
 
 def _within(limits: TransferLimits, max_size: int | None) -> TransferLimits:

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from .problems import NOSNIFF
+
 JSON, LINES, TEXT = "application/json", "application/x-ndjson", "text/plain"
 NO_STORE = {
     "cache-control": "private, no-store",
     "vary": "X-Auth-Token, Accept",
-    "x-content-type-options": "nosniff",
+    **NOSNIFF,
 }
 """On every list: it is one client's own, and true for a moment only."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
 
@@ -17,6 +18,8 @@ from .streams import incoming
 
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
+
+_log = logging.getLogger(__name__)
 
 _NOT_IN_A_HOST = re.compile(rb"[ \t,/@?#]")
 
@@ -93,7 +96,8 @@ async def _drain(receive: Receive) -> None:
 class AnswerFailure:
     """Answer what the application raises, with problem details.
 
-    What nobody foresaw is answered with `500`, and raised on so that the server logs it.
+    What nobody foresaw is answered with `500`, logged, and raised on: gunicorn logs only what is
+    raised before an answer is whole.
     """
 
     def concerns(self, _scope: Scope) -> bool:
@@ -116,6 +120,8 @@ class AnswerFailure:
                 raise
             if problems.of_error(error) is problems.INTERNAL:
                 detail = "The server failed; the log tells its operator."
+                path = target.without_secrets(scope["raw_path"].decode("latin-1"))
+                _log.exception("%s %s failed", scope["method"], path)
                 await problems.response(problems.INTERNAL, detail)(scope, receive, send)
                 raise
             await problems.answer(error)(scope, receive, send)

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 PRIVATE = {"cache-control": "private, no-cache", "vary": "X-Auth-Token"}
 """On every answer that depends on the token: all clients share the same URLs."""
+NOSNIFF = {"x-content-type-options": "nosniff"}
+"""On every answer that has a body: it is what its type says, also where it repeats a request."""
 RETRY_AFTER = "5"
 """Seconds after which a request that met a full or an absent store may be tried again."""
 
@@ -155,7 +157,7 @@ def response(
         body(problem, detail, members),
         problem.status,
         media_type=MEDIA_TYPE,
-        headers={**PRIVATE, **(headers or {})},
+        headers={**PRIVATE, **NOSNIFF, **(headers or {})},
     )
     if problem.retry:
         answer.headers["Retry-After"] = RETRY_AFTER

@@ -15,6 +15,18 @@ _PLAYABLE = re.compile(r"(audio|video)/[a-z0-9.-]+\s*(;[^/]*)?", re.IGNORECASE)
 # A policy is divided by spaces, semicolons and commas, and knows no addresses in brackets.
 _SOURCE = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?/[^\s;,]*")
 
+# Wherever it is in the value: of a list of types a browser takes the last.
+_FOLLOWED = re.compile(r"application/signed-exchange|multipart/", re.IGNORECASE)
+
+
+def only_saved(content_type: str) -> bool:
+    """Whether a file of this type is to be saved, since no policy holds for what else is done.
+
+    A broken signed exchange sends its reader on to the address in its first bytes, and a multipart
+    file has heads of its own in it.
+    """
+    return _FOLLOWED.search(content_type) is not None
+
 
 def described(content_type: str, url: Callable[[str], str], path: bytes) -> dict[str, str]:
     """The headers of an answer with a file of this type; ``url(path)`` is where it was found.

@@ -20,7 +20,8 @@ UPLOADS = b"/api/uploads"
 LINKS = b"/api/links"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_LINK_MAC = re.compile(r"(/api/links/[^/?#]*\.)[^/?#]*")
+# A version and fields have 48 letters. Whoever has the rest can undo how it was written.
+_LINK_MAC = re.compile(r"((?:/|%2F)links(?:/|%2F)[^/?#]{48})[^/?#]+", re.IGNORECASE)
 _ABSOLUTE_FORM = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 
@@ -72,8 +73,11 @@ def of_upload(path: bytes) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """A request target as a log may show it: what makes a link valid is left out."""
-    return _LINK_MAC.sub(r"\1***", text) if "/api/links/" in text else text
+    """A request target as a log may show it: what makes a link valid is left out.
+
+    Also of a link that was encoded or cut on its way, and so is none any more.
+    """
+    return _LINK_MAC.sub(r"\1.***", text) if "links" in text else text
 
 
 def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:

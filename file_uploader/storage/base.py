@@ -213,6 +213,14 @@ class Storage(Protocol):
         """What the container holds; None where counting would cost too much."""
         ...
 
+    async def claim(self, container: Container) -> None:
+        """See to it that the container's place is ours, before its name gets to others.
+
+        Where it is the only secret in the name of something that anybody could make, such as a
+        bucket, that is made now. Raises `StorageError`.
+        """
+        ...
+
     async def kept_key(self) -> bytes:
         """32 random bytes that the store makes once and keeps, to sign links with.
 

@@ -97,6 +97,8 @@ class File:
     text: str
     shows_title: bool = True
     """Whether it is a document to browsers, which has the title that it gives itself."""
+    encoding: str = "utf-8"
+    """What its bytes are, whatever it says."""
 
 
 def _twice(text: str) -> str:
@@ -144,6 +146,42 @@ _PLAYLIST = (
     '#EXT-X-KEY:METHOD=AES-128,URI="TO-key"\n#EXT-X-MAP:URI="TO-map"\n'
     "#EXTINF:9,\nTO-segment\n#EXT-X-ENDLIST\n"
 )
+
+
+_MHTML = (
+    "From: <Saved by Blink>\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+    'Content-Type: multipart/related; type="text/html"; boundary="edge"\r\n\r\n'
+    "--edge\r\nContent-Type: text/html\r\nContent-Location: http://127.0.0.1/page\r\n\r\n"
+    f"{_PAGE}\r\n--edge--\r\n"
+)
+_PARTS = f"--edge\r\nContent-Type: text/html\r\nRefresh: 0;url=CANARY/part\r\n\r\n{_PAGE}\r\n--edge"
+_FROM_A_PDF = (
+    "app.alert('it-ran');console.println('it-ran');app.launchURL('CANARY/launched',true);"
+    "this.submitForm('CANARY/submitted');this.getURL('CANARY/got');"
+    "app.openDoc('CANARY/opened');this.mailForm(false,'a@example.com')"
+)
+_PDF = (
+    "%PDF-1.7\n1 0 obj<</Type/Catalog/Pages 2 0 R/OpenAction 4 0 R/URI<</Base(CANARY/base)>>"
+    "/AA<</WC 5 0 R/DC 5 0 R>>/Names<</JavaScript<</Names[(a) 6 0 R]>>>>>>endobj\n"
+    "2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    "3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]/AA<</O 7 0 R/C 5 0 R>>>>endobj\n"
+    "4 0 obj<</S/URI/URI(CANARY/opening)/Next 6 0 R>>endobj\n"
+    "5 0 obj<</S/SubmitForm/F(CANARY/form)/Flags 4>>endobj\n"
+    f"6 0 obj<</S/JavaScript/JS({_FROM_A_PDF})>>endobj\n"
+    "7 0 obj<</S/GoToR/F(CANARY/remote)/D[0/Fit]/Next 8 0 R>>endobj\n"
+    "8 0 obj<</S/Launch/F(CANARY/launch)>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"
+)
+# A broken one sends its reader on to the address of 64 bytes in its beginning.
+_EXCHANGE = "sxg1-b3\0\0\x40SECURE/exchange?" + "x" * 200
+
+
+def _other(name: str, content_type: str, text: str, encoding: str = "utf-8") -> File:
+    """What is no page to browsers, or a page without a title."""
+    return File(name, content_type, text, shows_title=False, encoding=encoding)
+
+
+_UTF_7 = _html("", _SCRIPT).replace("<", "+ADw-").replace(">", "+AD4-")
+_NO_TITLE = _PAGE.replace(f"<title>{TITLE}</title>", "")
 
 
 def _playlist(name: str, content_type: str, to: str) -> File:
@@ -216,11 +254,57 @@ FILES = [
         )
         for number, to in enumerate(["CANARY/", "HERE-"])
     ),
+    File("as-sheet.xml", "text/xsl", _xhtml(_LINKS.replace("TO-", "CANARY/"), _SCRIPT)),
+    *(
+        _other(f"as{number}.xml", content_type, _xhtml(_LINKS.replace("TO-", "CANARY/"), _SCRIPT))
+        for number, content_type in enumerate(
+            ["application/rss+xml", "application/atom+xml", "application/mathml+xml"]
+        )
+    ),
+    File("utf-16.html", "text/html; charset=utf-16le", _PAGE, encoding="utf-16-le"),
+    File("marked.html", "text/html", _PAGE, encoding="utf-16"),
+    File("other.html", "text/html; charset=iso-2022-jp", _PAGE),
+    _other("utf-7.html", "text/html; charset=utf-7", _UTF_7),
+    _other("utf-7.txt", "text/plain; charset=utf-7", _UTF_7),
+    _other("untyped.html", "", _NO_TITLE),
+    *(
+        _other(f"page{number}.html", content_type, _NO_TITLE)
+        for number, content_type in enumerate(
+            [
+                *("application/octet-stream", "application/x-unknown", "text/x-unknown", "text"),
+                *("text/plain; charset=nonsense", "text/javascript", "*/*", "unknown"),
+                *("application/json", "text/cache-manifest", "text/vtt", "application/unknown"),
+                *("multipart/byteranges; boundary=edge", "application/x-www-form-urlencoded"),
+            ]
+        )
+    ),
+    *(
+        _other(f"picture{number}.html", content_type, f"{begin}/*{_NO_TITLE}*/=1;RUN")
+        for number, (content_type, begin) in enumerate(
+            [("image/gif", "GIF89a"), ("image/png", "\x89PNG\r\n\x1a\n"), ("image/bmp", "BM")]
+        )
+    ),
+    *(
+        _other(name, content_type, _MHTML)
+        for name, content_type in [
+            ("saved.mht", 'multipart/related; type="text/html"; boundary="edge"'),
+            ("saved.mhtml", "message/rfc822"),
+            ("saved.eml", "application/x-mimearchive"),
+        ]
+    ),
+    _other("parts.html", "multipart/x-mixed-replace; boundary=edge", _PARTS),
+    _other("as-pdf.html", "application/pdf", _NO_TITLE),
+    _other("exchange.sxg", "application/signed-exchange;v=b3", _EXCHANGE, "latin-1"),
+    _other("bundle.wbn", "application/webbundle", _NO_TITLE),
+    _other("extension.crx", "application/x-chrome-extension", f"Cr24{_NO_TITLE}"),
     _playlist("playlist.mp4", "video/mp4", "CANARY/"),
     _playlist("playlist-here.mp4", "video/mp4", "HERE-"),
     _playlist("playlist.m3u8", "audio/mpegurl", "CANARY/"),
     _playlist("playlist-here.m3u8", "application/vnd.apple.mpegurl", "HERE-"),
 ]
+PDF = _other("script.pdf", "application/pdf", _PDF)
+"""It says by itself that it ran: its reader's own program runs what is in it."""
+
 SCRIPT = File(
     "script.js", "application/javascript", "self.seen = self.origin; console.log('it-ran')"
 )
@@ -229,4 +313,5 @@ SCRIPT = File(
 def aimed(file: File, canary: str, here: str) -> bytes:
     """The file's bytes, reaching for ``canary`` and, with a query to tell by, for ``here``."""
     text = file.text.replace("RUN", _RUN).replace("CANARY", canary)
-    return text.replace("HERE-", f"{here}?").encode()
+    text = text.replace("SECURE", canary.replace("http:", "https:"))
+    return text.replace("HERE-", f"{here}?").encode(file.encoding)

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Error, Page
 
 from tests.browser.conftest import OpenPage
-from tests.browser.hostile import FILES, RAN, SCRIPT, TITLE, File, aimed
+from tests.browser.hostile import FILES, PDF, RAN, SCRIPT, TITLE, File, aimed
 from tests.support.browser import Visit
 from tests.support.canary import Canary, canary
 from tests.support.links import shared
@@ -87,9 +87,59 @@ def test_opened_by_a_link(
             assert (page.url, page.title()) == (links[file.name], TITLE)
             assert page.evaluate(_KEPT) == "SecurityError", file.name
         else:
-            assert page.title() == ""
+            assert page.title() not in (TITLE, RAN), file.name
     # None of them has opened another, and the context came with one, and the visit with one.
     assert len(visit.context.pages) == len(FILES) + 2
+
+
+@pytest.mark.parametrize("backend", ["local"], indirect=True)
+def test_opened_by_name_with_a_token(
+    running: Service, bird: Canary, links: dict[str, str], open_page: OpenPage, tmp_path: Path
+) -> None:
+    """As by an extension of somebody's that adds the header: it is no other answer."""
+    visit = open_page(running.url, profile=tmp_path / "profile")
+    _read(visit)
+    visit.context.set_extra_http_headers({"X-Auth-Token": running.token})
+    for file in FILES:
+        page = visit.context.new_page()
+        _open(page, file, f"{running.files}/{file.name}")
+        assert (page.title() == TITLE) == file.shows_title, file.name
+    _nothing_happened(visit, running, bird)
+    assert len(visit.context.pages) == len(FILES) + 2
+    assert links
+
+
+@pytest.mark.parametrize("backend", ["local"], indirect=True)
+def test_saved_by_a_link(
+    running: Service, bird: Canary, links: dict[str, str], open_page: OpenPage, tmp_path: Path
+) -> None:
+    """Whatever the type: none of them is shown."""
+    visit = open_page(running.url, profile=tmp_path / "profile")
+    visit.allow("^request: ")
+    for file in FILES:
+        with visit.page.expect_download() as saved, contextlib.suppress(Error):
+            visit.page.goto(f"{links[file.name]}?download", wait_until="commit")
+        assert saved.value.path().read_bytes() == aimed(file, bird.url, f"{running.url}/health")
+        assert visit.page.url == "about:blank", file.name
+    _nothing_happened(visit, running, bird)
+
+
+@pytest.mark.parametrize("backend", ["local"], indirect=True)
+def test_a_script_in_a_pdf_reaches_nothing(
+    running: Service, bird: Canary, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """The browser's viewer runs it, in no page and for no origin: it can say something, no more."""
+    data = aimed(PDF, bird.url, f"{running.url}/health")
+    link = shared(running, PDF.name, data, PDF.content_type)
+    visit = open_page(running.url, profile=tmp_path / "profile")
+    visit.allow("^request: (chrome|chrome-extension)://")
+    visit.allow("^console ")
+    visit.expect(f"^dialog: alert '{RAN}'")
+    visit.page.goto(link, wait_until="commit")
+    visit.until(lambda: bool(visit.complaints() == []), "its dialog")
+    _nothing_happened(visit, running, bird)
+    assert visit.page.url == link
+    assert len(visit.context.pages) == 2
 
 
 @pytest.mark.parametrize(

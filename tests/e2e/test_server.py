@@ -152,6 +152,33 @@ def test_one_connection_serves_request_after_request(server: Service) -> None:
             assert answer.reason not in ("", "Unknown"), answer
 
 
+def test_names_of_headers_with_an_underscore_are_names_of_their_own(server: Service) -> None:
+    """gunicorn drops them by itself, and with them what a client wants to be kept."""
+    kept = {"X-Object-Meta-a_b": "1", "X-Object-Meta-a-b": "2", "Content-Length": "0"}
+    path = "/api/files/underscores"
+    with Connection(server.port) as client:
+        client.send(raw.head("PUT", path, server.token, kept))
+        assert client.read_answer("PUT").status == 204
+        client.send(raw.head("HEAD", path, server.token))
+        answer = client.read_answer("HEAD")
+        assert answer.header("x-object-meta-a_b") == "1"
+        assert answer.header("x-object-meta-a-b") == "2"
+        client.send(raw.head("GET", path, None, {"X_Auth_Token": server.token}))
+        assert client.read_answer().status == 401
+
+
+@pytest.mark.parametrize("digits", [19, 300, 4300, 4301, 8000])
+def test_a_length_of_too_many_digits_is_a_bad_request(server: Service, digits: int) -> None:
+    """Also for Python, which reads no more than 4,300."""
+    head = raw.head("PUT", "/api/files/x", server.token, {"Content-Length": "9" * digits})
+    with Connection(server.port) as client:
+        client.send(head)
+        answer = client.read_answer("PUT")
+        assert answer.status in (400, 413, 507)
+        assert answer.closes
+    assert "Traceback" not in server.log.read_text()
+
+
 def test_pipelined_requests_are_answered_in_their_order(server: Service) -> None:
     token, path = server.token, "/api/files/pipelined"
     requests = [

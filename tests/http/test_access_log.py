@@ -28,6 +28,12 @@ LINK = f"/api/links/{FIELDS}.{MAC}"
         (f"http://h:80{LINK}/a", f"http://h:80/api/links/{FIELDS}.***/a"),
         (LINK, f"/api/links/{FIELDS}.***"),
         (f"{LINK}%2Fa", f"/api/links/{FIELDS}.***"),
+        (f"{LINK}%2Fa.txt", f"/api/links/{FIELDS}.***"),
+        (f"{LINK}.x/a.txt", f"/api/links/{FIELDS}.***/a.txt"),
+        (f"/api/links/{FIELDS[2:]}.{MAC}/a", f"/api/links/{FIELDS[2:]}.m.***/a"),
+        (LINK.replace(".", "%2E") + "/a", f"/api/links/1%2E{FIELDS[4:]}.***/a"),
+        (LINK.replace("/", "%2f") + "/a", f"%2fapi%2flinks%2f{FIELDS}.***/a"),
+        (f"/api/files?prefix={LINK}", f"/api/files?prefix=/api/links/{FIELDS}.***"),
         (f"{LINK}?x", f"/api/links/{FIELDS}.***?x"),
         ("/api/links", "/api/links"),
         ("/api/links/x/a.b", "/api/links/x/a.b"),
@@ -70,10 +76,12 @@ async def test_a_line_has_all_of_a_request(pipe: tuple[int, int]) -> None:
     log.note(_scope(), 200, 4096, 0.0124)
     log.note(_scope(method="PUT", query_string=b"x=%0a", client=None), 400, 0, 1.5)
     log.note(_scope(raw_path=f"{LINK}/a".encode()), 200, 1, 0)
+    log.note(_scope(raw_path=b'/a"b'), 404, 1, 0)
     assert await _logged(log, pipe) == [
         '192.0.2.1 "GET /api/files/a HTTP/1.1" 200 4096 12ms',
         '- "PUT /api/files/a?x=%0a HTTP/1.1" 400 0 1500ms',
         f'192.0.2.1 "GET /api/links/{FIELDS}.***/a HTTP/1.1" 200 1 0ms',
+        '192.0.2.1 "GET /a%22b HTTP/1.1" 404 1 0ms',
     ]
 
 
@@ -135,7 +143,7 @@ def test_gunicorns_own_log_shows_no_secret_either() -> None:
         path=f"{LINK}/a",
         query="download",
         version=(1, 1),
-        headers=[("HOST", "h")],
+        headers=[("HOST", "h"), ("REFERER", f"http://h{LINK}/a")],
     )
     connection = Connection.__new__(Connection)
     environ = connection._build_environ(request, None, ("192.0.2.1", 1))

@@ -226,6 +226,18 @@ async def test_no_token_and_no_key_is_in_it(client: Client, double: StorageDoubl
             assert secret not in everything
 
 
+async def test_the_containers_place_is_claimed_before_its_name_is_told(
+    client: Client, double: StorageDouble
+) -> None:
+    double.before["claim"] = raise_(StorageUnavailable("The store is away."))
+    assert (await post(client, {"name": "a"})).status == 503
+    del double.before["claim"]
+    assert (await post(client, {"name": "a"})).status == 201
+    assert double.calls["claim"] == 2
+    assert (await post(client, {"name": ""})).status == 400
+    assert double.calls["claim"] == 2
+
+
 async def test_the_stores_failure_is_told(client: Client, double: StorageDouble) -> None:
     double.before["kept_key"] = raise_(StorageUnavailable("The store is away."))
     assert (await post(client, {"name": "a"})).status == 503

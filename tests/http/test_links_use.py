@@ -298,6 +298,31 @@ async def test_no_condition_of_the_request_lets_it_replace(
     assert (await client("GET", "/api/files/a")).body == b"old"
 
 
+async def test_the_answer_tells_nothing_of_the_file_that_is_there(
+    client: Client, nobody: Client
+) -> None:
+    """Neither whether a guess of its tag is right, which is a digest, nor when it was stored."""
+    stored = await client("PUT", "/api/files/a", body=b"old")
+    url = await put_link(client)
+    for name, values in {
+        "If-Match": [stored["etag"], '"x"', f'"x", {stored["etag"]}', f"W/{stored['etag']}"],
+        "If-None-Match": [stored["etag"], '"x"'],
+        "If-Unmodified-Since": [
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "Thu, 01 Jan 2099 00:00:00 GMT",
+        ],
+    }.items():
+        answers = [await nobody("PUT", url, [(name, value)], b"new") for value in values]
+        assert {(answer.status, answer.body) for answer in answers} == {(412, answers[0].body)}
+
+
+async def test_a_new_file_where_a_version_is_demanded(client: Client, nobody: Client) -> None:
+    url = await put_link(client)
+    assert (await nobody("PUT", url, [("If-Match", "*")], b"new")).status == 412
+    since = [("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT")]
+    assert (await nobody("PUT", url, since, b"new")).status == 204
+
+
 async def test_conditions_of_the_request(client: Client, nobody: Client) -> None:
     stored = await client("PUT", "/api/files/a", body=b"old")
     url = await put_link(client, overwrite=True)

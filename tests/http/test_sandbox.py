@@ -88,6 +88,29 @@ async def test_the_source_is_the_file_as_it_was_asked_for(
         assert answer["content-security-policy"] == f"{PLAYED}http://localhost/api/files/{source}"
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/signed-exchange;v=b3",
+        "Application/Signed-Exchange",
+        "text/plain, application/signed-exchange;v=b3",
+        "multipart/x-mixed-replace; boundary=a",
+        "multipart/related",
+    ],
+)
+@pytest.mark.parametrize("disposition", [None, "inline"])
+async def test_what_a_browser_would_follow_is_only_saved(
+    client: Client, content_type: str, disposition: str | None
+) -> None:
+    headers = [("Content-Type", content_type)]
+    headers += [] if disposition is None else [("Content-Disposition", disposition)]
+    await client("PUT", "/api/files/dir/a.b", headers, b"x")
+    for method in ("GET", "HEAD"):
+        answer = await client(method, "/api/files/dir/a.b")
+        assert answer["content-type"] == content_type
+        assert answer["content-disposition"].startswith('attachment; filename="a.b"')
+
+
 @pytest.mark.parametrize("host", ["", "a;script-src", "[::1]", "a'b"])
 async def test_a_host_that_is_none_gets_into_no_policy(client: Client, host: str) -> None:
     await client("PUT", "/api/files/a", [("Content-Type", "video/mp4")])

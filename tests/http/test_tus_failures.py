@@ -33,6 +33,18 @@ async def test_upload_expires_is_in_a_patch_that_the_store_failed(
     assert (answer.status, answer["upload-expires"]) == (507, expires)
 
 
+@pytest.mark.parametrize("first", "1ef")
+async def test_an_id_from_beyond_all_times_is_none(
+    tus: Tus, double: StorageDouble, first: str
+) -> None:
+    """Its first digits are a moment, which `Upload-Expires` is computed from."""
+    double.before["upload-load"] = raise_(StorageUnavailable("The store is away."))
+    answer = await tus.patch("/api/uploads/" + first * 32, 0, b"hello")
+    assert (answer.status, double.calls["upload-load"]) == (404, 0)
+    answer = await tus.patch("/api/uploads/0" + "f" * 31, 0, b"hello")
+    assert (answer.status, answer["upload-expires"][12:16]) == (503, "2527")
+
+
 @pytest.mark.parametrize("target", ["/api/uploads", NOWHERE])
 async def test_a_preflight_names_the_version_too(serve: Serve, target: str) -> None:
     """Requests, OPTIONS: an answer names the versions; Checksum: and the algorithms."""

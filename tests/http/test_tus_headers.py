@@ -18,7 +18,7 @@ KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), min_size=1
 PAIRS = st.dictionaries(KEYS, st.binary(max_size=20), min_size=1, max_size=5)
 HEADER = st.text(st.characters(max_codepoint=0xFF, exclude_characters="\r\n\0"), max_size=60)
 NEARLY = st.text(st.sampled_from("abYQ=+/-_ ,;\t\u00e9"), max_size=30)
-IDS = st.from_regex(r"[0-9a-f]{32}", fullmatch=True)
+IDS = st.from_regex(r"0[0-9a-f]{31}", fullmatch=True)
 
 
 def read(name: str, *values: str) -> Headers:

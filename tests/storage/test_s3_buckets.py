@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from file_uploader.errors import ConfigurationError, NoSuchFile, StorageFull, StorageUnavailable
+from file_uploader.errors import (
+    ConfigurationError,
+    NoSuchFile,
+    StorageFailed,
+    StorageFull,
+    StorageUnavailable,
+)
 from file_uploader.model import Container, FileName, ListQuery, Usage
 from file_uploader.storage.s3 import S3Config, S3Storage
 from tests.storage.stores import S3Place, new_container, put, read
@@ -58,6 +64,50 @@ async def test_a_bucket_of_its_own_is_made_when_first_needed(
     assert not server.leftovers(bucket)
     await place.close()
     server.remove_bucket(own)
+
+
+@KINDS
+async def test_it_is_made_before_its_name_gets_out(
+    kind: str, request: pytest.FixtureRequest, container: Container
+) -> None:
+    """Whoever knows the name first could make it, and let everybody write to it."""
+    server = server_of(kind, request)
+    bucket = server.fresh_bucket()
+    place = S3Place(server, bucket, own_buckets=True)
+    store = await place.open()
+    for _ in range(2):
+        await store.claim(container)
+        assert f"{bucket}-{container.name}" in server.buckets()
+    await put(store, container, "file", b"data")
+    await store.claim(container)
+    await place.close()
+    server.remove_bucket(f"{bucket}-{container.name}")
+
+
+async def test_a_strangers_bucket_is_not_taken_for_ones_own(
+    ceph_node: Ceph, container: Container
+) -> None:
+    """Not even one that lets nobody in: a link into it would be worth nothing."""
+    owner, stranger = ceph_node.new_user(), ceph_node.new_user()
+    bucket = owner.fresh_bucket()
+    with contextlib.closing(stranger.client()) as client:
+        client.create_bucket(Bucket=f"{bucket}-{container.name}")
+    pattern = f"{bucket}-{{container}}"
+    store = await S3Storage.connect(config_of(owner, bucket, container_bucket=pattern))
+    with pytest.raises(StorageFailed):
+        await store.claim(container)
+    await store.aclose()
+
+
+async def test_in_one_bucket_for_all_there_is_nothing_to_make(
+    moto: S3Server, container: Container
+) -> None:
+    bucket = moto.fresh_bucket()
+    store = await S3Storage.connect(config_of(moto, bucket))
+    before = moto.buckets()
+    await store.claim(container)
+    await store.aclose()
+    assert moto.buckets() == before
 
 
 async def test_no_more_buckets_is_full(ceph_node: Ceph, container: Container) -> None:

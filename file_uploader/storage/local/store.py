@@ -192,6 +192,9 @@ class LocalStorage:
         """See `Storage.usage`."""
         return await self._reading.run(self._index.usage, container)
 
+    async def claim(self, container: Container) -> None:
+        """See `Storage.claim`: everything is ours."""
+
     async def kept_key(self) -> bytes:
         """See `Storage.kept_key`."""
         return await self._writing.run(kept_key, self._directory.path)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from file_uploader.errors import StorageFailed
+from file_uploader.errors import NoSuchFile, StorageFailed
 
 from .client import Client
 from .errors import BucketTaken, NoSuchBucket
@@ -46,6 +46,20 @@ class Buckets:
                 continue
         raise StorageFailed("The object store made a bucket and does not find it.")
 
+    async def claim(self, place: Place) -> None:
+        """Make the container's own bucket where it is missing.
+
+        Who knows a name that is free could make such a bucket, and let us write to it. Raises
+        `StorageError`, also where it is a stranger's already.
+        """
+        if not self._layout.own_buckets:
+            return
+        try:
+            await self._client.call("head_bucket", Bucket=place.bucket)
+        except (NoSuchBucket, NoSuchFile):  # HEAD says no more than 404
+            await self._make(place.bucket)
+            await self._client.call("head_bucket", Bucket=place.bucket)
+
     @contextlib.contextmanager
     def missing_is_empty(self) -> Iterator[None]:
         """Leave the block when a container's own bucket is not there: nothing is in it yet."""
@@ -81,5 +95,6 @@ class Buckets:
             await self._client.call("create_bucket", **parameters)
         except BucketTaken:
             # Ours already, or a stranger's: the request that comes next finds out, since a
-            # stranger's bucket denies it. Its name cannot be guessed without the container's.
+            # stranger's bucket denies it. Its name cannot be guessed without the container's, which
+            # nobody else gets to know before the bucket is there (`claim`).
             return

@@ -187,6 +187,10 @@ class S3Storage:
         """See `Storage.usage`; None above 10,000 files."""
         return await listing.usage(self.list(container, ListQuery()))
 
+    async def claim(self, container: Container) -> None:
+        """See `Storage.claim`."""
+        await self._buckets.claim(self._layout.place(container))
+
     async def kept_key(self) -> bytes:
         """See `Storage.kept_key`."""
         return await kept_key(self._client, self._probe, self._layout.link_key)
