@@ -16,7 +16,6 @@ from tests.support import raw
 from tests.support.raw import Answer, Connection
 from tests.support.service import Service
 
-
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
