@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,10 @@ MIB = 1024 * 1024
 SIZE = 384 * MIB
 """Bytes of the disk; XFS wants no less than 300 MiB."""
 
-INSTALL = "apt-get install --no-install-recommends fuse3 e2fsprogs xfsprogs"
+_LARGEST = MIB
+"""Bytes that FUSE passes on at once."""
+
+INSTALL = "apt-get install --no-install-recommends libfuse3-3 e2fsprogs xfsprogs"
 _PATIENCE = 30.0
 
 
@@ -41,7 +45,7 @@ class FileSystem:
 EXT4 = FileSystem(
     "ext4",
     (
-        *("mkfs.ext4", "-q", "-F", "-N", "8192", "-J", "size=4"),
+        *("mkfs.ext4", "-q", "-F", "-b", "4096", "-N", "8192", "-J", "size=4"),
         *("-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"),
     ),
 )
@@ -61,22 +65,28 @@ class Disk:
 
     @contextlib.contextmanager
     def mounted(self) -> Iterator[Path]:
-        """Its file system, mounted: the kernel repairs from the journal what is to be repaired."""
-        with mounted(self.file_system.name, "loop", self._platter, self._target):
-            yield self._target
-        until(self._is_free, "the loop device is gone")
+        """Its file system, mounted: the kernel repairs from the journal what is to be repaired.
+
+        Afterwards the disk is as good as new, and has what was durable.
+        """
+        try:
+            with mounted(self.file_system.name, "loop", self._platter, self._target):
+                self._keep_requests_whole()
+                yield self._target
+            until(self._is_free, "the loop device is gone")
+        finally:
+            self._tell("power-on")
 
     def stand_still(self, after: int = 0) -> None:
         """Let it finish so many flushes more; at the next one, everybody waits for it."""
         self._tell("stand-still", after)
 
-    def lose_power(self, survivors: str, seed: int) -> int:
-        """What is not durable is lost but for the survivors. Returns how many writes were not."""
-        return int(self._tell("lose-power", survivors, seed))
+    def lose_power(self, survivors: str, seed: int, *, after: int = 0) -> int:
+        """Let it finish so many flushes more; then all but the survivors of what is not is lost.
 
-    def power_on(self) -> None:
-        """Serve again, and well."""
-        self._tell("power-on")
+        Returns how many writes would be lost now.
+        """
+        return int(self._tell("lose-power", after, survivors, seed))
 
     def lie(self) -> None:
         """Ignore flushes from now on."""
@@ -95,6 +105,15 @@ class Disk:
         answer = self._process.stdout.readline()
         assert answer, f"the disk has ended: {command}"
         return answer
+
+    def _keep_requests_whole(self) -> None:
+        """Have no request be larger than what FUSE passes on at once.
+
+        The loop device takes one for done of which only the second half has failed.
+        """
+        device = self._target.stat().st_dev
+        limit = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/queue/max_sectors_kb")
+        limit.write_text(str(_LARGEST // 1024))
 
     def _is_free(self) -> bool:
         """The kernel lets go of a loop device some time after its file system."""
@@ -139,10 +158,11 @@ def volatile_disk(directory: Path, file_system: FileSystem) -> Iterator[Disk]:
 
 
 def _check_machine(file_system: FileSystem) -> None:
-    programs = ("fusermount3", "setpriv", file_system.make[0])
-    path = f"{os.environ['PATH']}:/usr/sbin"
-    if missing := [program for program in programs if shutil.which(program, path=path) is None]:
-        raise MissingProgramsError(f"{', '.join(missing)} not found: {INSTALL}")
+    program = file_system.make[0]
+    if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        raise MissingProgramsError(f"{program} not found: {INSTALL}")
+    if find_library("fuse3") is None:
+        raise MissingProgramsError(f"libfuse3 not found: {INSTALL}")
     if (
         os.geteuid() != 0
         or not Path("/dev/fuse").exists()

@@ -22,6 +22,8 @@ from tests.support.waiting import until
 LARGE = 4 * 1024 * 1024 + 1234
 """Bytes of a file that is written around the page cache, and does not end with a block."""
 
+_PATIENCE = 30.0
+
 
 class Clients:
     """They write, each to its own names, all for one token."""
@@ -37,16 +39,16 @@ class Clients:
         """Writes that were answered with success."""
         return sum(client.acknowledged for client in self._all)
 
-    def go_on(self, count: int) -> None:
-        """Wait until they were answered so many writes more, or each has stopped.
+    def go_on(self, count: float = float("inf")) -> None:
+        """Wait until so many writes more were acknowledged, or each of them has stopped.
 
         They stop at an answer that they had not expected.
         """
         enough = self.acknowledged + count
         until(
             lambda: self.acknowledged >= enough or all(client.wrong for client in self._all),
-            f"{count} writes were acknowledged, or nothing more",
-            patience=30,
+            "they have done enough, or can do no more",
+            _PATIENCE,
         )
 
     @contextmanager
@@ -93,7 +95,7 @@ class Clients:
             judge(partial(self._check_file, name, fate))
         judge(self._check_list)
         try:
-            until(lambda: not faults_in(directory), "the sweep has removed what the crash left")
+            until(lambda: not faults_in(directory), "the sweep has done its work", _PATIENCE)
         except AssertionError as error:
             found += [str(error), *faults_in(directory)]
         return found

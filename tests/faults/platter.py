@@ -32,6 +32,11 @@ class Platter:
         """In bytes."""
         return len(self._durable)
 
+    @property
+    def unsynced(self) -> int:
+        """How many writes would be lost."""
+        return len(self._unsynced)
+
     def read(self, offset: int, size: int) -> bytes:
         """What was written last."""
         return self._current[offset : offset + size]
@@ -47,15 +52,14 @@ class Platter:
             self._durable[offset : offset + len(data)] = data
         self._unsynced.clear()
 
-    def lose(self, survivors: Survivors, chance: random.Random) -> int:
-        """Lose power: of what is not durable only the survivors stay. Returns how much was not."""
+    def lose(self, survivors: Survivors, chance: random.Random) -> None:
+        """Lose power: of what is not durable only the survivors stay."""
         lost, self._unsynced = self._unsynced, []
         for offset, data in survivors(chance, lost):
             self._durable[offset : offset + len(data)] = data
         for offset, data in lost:
             end = offset + len(data)
             self._current[offset:end] = self._durable[offset:end]
-        return len(lost)
 
 
 def _nothing(_chance: random.Random, _writes: Iterable[Write]) -> Iterable[Write]:

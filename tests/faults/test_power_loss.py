@@ -6,12 +6,12 @@ with what is left: every acknowledged write is there, whole, and every acknowled
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,9 +21,11 @@ from tests.faults.disk import EXT4, XFS, Disk, volatile_disk
 from tests.faults.ledger import Clients
 from tests.faults.platter import SURVIVORS
 from tests.faults.rounds import LONG, rounds
+from tests.faults.soundness import faults_in
 from tests.support.ceph import MissingProgramsError
 from tests.support.mounts import private_mounts
 from tests.support.service import LocalBackend, Service, start, wait_ready
+from tests.support.witness import fetch, store
 
 MOST_FLUSHES = 150
 """Flushes from the start of the traffic to the loss, at most."""
@@ -65,7 +67,7 @@ def test_losses_of_power_lose_nothing(disk: Disk, clients: Clients, log: Path) -
         with _running_on(disk, log, clients) as (running, directory):
             assert clients.violations(running, directory, finish=chance.random() < 0.5) == []
             with clients.at_work(running) as stop:
-                disk.stand_still(after=chance.randrange(1, MOST_FLUSHES))
+                disk.stand_still(after=chance.randint(1, MOST_FLUSHES))
                 stop.set()
                 lost += disk.lose_power(survivors, chance.randrange(2**32))
                 running.kill()
@@ -73,8 +75,23 @@ def test_losses_of_power_lose_nothing(disk: Disk, clients: Clients, log: Path) -
         assert clients.violations(running, directory, finish=True) == []
         assert running.stop() == 0
     print(f"{losses} losses of power, {clients.acknowledged} acknowledged writes, {lost} lost ones")
-    assert clients.acknowledged > 10 * losses
-    assert lost > losses
+    assert clients.acknowledged > 5 * losses
+    assert lost > 0
+
+
+def test_a_loss_while_it_recovers_loses_nothing(disk: Disk, clients: Clients, log: Path) -> None:
+    """The power fails once more while what the first loss left is being repaired."""
+    chance = random.Random(clients.seed)
+    for survivors in itertools.islice(itertools.cycle(SURVIVORS), rounds(2, 20)):
+        with _running_on(disk, log, clients) as (running, directory):
+            assert clients.violations(running, directory, finish=False) == []
+            _lose_all_but(survivors, disk, clients, running)
+        disk.lose_power(survivors, chance.randrange(2**32), after=chance.randint(1, 20))
+        # Where it fails depends on when: the mount, the start of the service, or its sweep.
+        with contextlib.suppress(RuntimeError), _running_on(disk, log, clients):
+            disk.lose_power(survivors, chance.randrange(2**32))
+    with _running_on(disk, log, clients) as (running, directory):
+        assert clients.violations(running, directory, finish=True) == []
 
 
 def test_without_fsync_a_loss_is_seen(
@@ -85,16 +102,14 @@ def test_without_fsync_a_loss_is_seen(
     settings = {"LD_PRELOAD": str(_library(tmp_path, source))}
     with _running_on(disk, log, clients, settings) as (running, _):
         _lose_all_but("nothing", disk, clients, running)
-    with _running_on(disk, log, clients) as (running, directory):
-        assert len(clients.violations(running, directory, finish=True)) > 5
+    assert _found_lost(disk, clients, log)
 
 
 def test_on_a_disk_that_lies_a_loss_is_seen(disk: Disk, clients: Clients, log: Path) -> None:
     with _running_on(disk, log, clients) as (running, _):
         disk.lie()
         _lose_all_but("nothing", disk, clients, running)
-    with _running_on(disk, log, clients) as (running, directory):
-        assert len(clients.violations(running, directory, finish=True)) > 5
+    assert _found_lost(disk, clients, log)
 
 
 @pytest.mark.parametrize("kind", ["write", "flush"])
@@ -105,25 +120,43 @@ def test_a_broken_disk_acknowledges_nothing(
         with clients.at_work(running):
             clients.go_on(40)
             disk.fail(kind)
-            clients.go_on(1000)
+            clients.go_on()
         _assert_refused(clients)
         acknowledged = clients.acknowledged
         with clients.at_work(running):
-            clients.go_on(1)
+            clients.go_on()
         _assert_refused(clients)
         assert clients.acknowledged == acknowledged
-        # XFS shuts itself down at an error in its journal.
-        assert disk.file_system is XFS or not clients.unreadable(running)
+        unreadable = clients.unreadable(running)
+        assert not unreadable or disk.file_system is XFS  # which shuts itself down.
         disk.lose_power("nothing", 0)
         running.kill()
     with _running_on(disk, log, clients) as (running, directory):
         assert clients.violations(running, directory, finish=True) == []
 
 
+def test_what_follows_a_failed_commit_is_durable(disk: Disk, clients: Clients, log: Path) -> None:
+    """The kernel keeps what it could not write, and takes it for written."""
+    data = b"small" * 1000
+    with _running_on(disk, log, clients) as (running, _):
+        store(running, "before", data)
+        disk.fail("write", 1)
+        with pytest.raises(AssertionError, match="status=502"):
+            store(running, "refused", data)
+        store(running, "after", data)
+        disk.lose_power("nothing", 0)
+        running.kill()
+    with _running_on(disk, log, clients) as (running, directory):
+        assert fetch(running, "before") == data
+        assert fetch(running, "refused") in (None, data)
+        assert fetch(running, "after") == data
+        assert faults_in(directory) == []
+
+
 def test_a_moment_of_errors_loses_nothing(disk: Disk, clients: Clients, log: Path) -> None:
     """Whatever the file system makes of it: what is acknowledged after an error counts as well."""
     chance = random.Random(clients.seed)
-    for survivors in itertools.islice(itertools.cycle(SURVIVORS), rounds(2, 60)):
+    for survivors in itertools.islice(itertools.cycle(SURVIVORS), rounds(2, 20)):
         with _running_on(disk, log, clients) as (running, _):
             for times in (1, 4):
                 with clients.at_work(running):
@@ -147,23 +180,32 @@ def _lose_all_but(survivors: str, disk: Disk, clients: Clients, running: Service
         running.kill()
 
 
+def _found_lost(disk: Disk, clients: Clients, log: Path) -> list[str]:
+    """What was promised and is not there; perhaps there is not even an index to begin with."""
+    try:
+        with _running_on(disk, log, clients) as (running, directory):
+            return clients.violations(running, directory, finish=True)
+    except RuntimeError as error:
+        return [str(error)]
+
+
 def _assert_refused(clients: Clients) -> None:
     """Whatever they had not expected was a refusal."""
     wrong = clients.wrong()
-    assert all(" 502 instead" in each for each in wrong), wrong
+    assert all(": 502 instead" in each for each in wrong), wrong
 
 
-@contextmanager
+@contextlib.contextmanager
 def _running_on(
     disk: Disk, log: Path, clients: Clients, settings: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Service, Path]]:
-    """A service on the disk, which is as good as new, and where it keeps its files."""
-    disk.power_on()
+    """A service on the disk, and where it keeps its files."""
     with disk.mounted() as mounted:
         backend = LocalBackend(mounted / "data")
         # Nothing may be left that uses the disk, also if this process is killed.
         tied = ("setpriv", "--pdeathsig", "KILL")
-        running = start(backend, log, settings=settings, under=tied)
+        workers = rounds(1, 2)
+        running = start(backend, log, workers=workers, settings=settings, under=tied)
         running.token = clients.token
         try:
             wait_ready(running)

@@ -10,9 +10,9 @@ It does what it reads from standard input, a line for each command and a line fo
 ``stand-still N``
     Serve until N more flushes are done and another one is asked for, and then nothing, whoever
     waits for it: never is more in the cache than then. With 0 at once. Answered then.
-``lose-power SURVIVORS SEED``
-    Fail everything from now on. Of what is not durable only the ``SURVIVORS`` become so. Answered
-    with the number of writes that were not.
+``lose-power N SURVIVORS SEED``
+    Do the same as far as serving goes, and then fail everything. Of what is not durable only the
+    ``SURVIVORS`` become so. Answered at once, with the number of writes that are not durable.
 ``power-on``
     Be as good as new.
 ``lie``
@@ -30,7 +30,7 @@ import random
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ class VolatileDisk:
         self._platter = platter
         self._changed = threading.Condition()
         self._flushes = 0
-        self._still_at: int | None = None
+        self._planned: dict[int, Callable[[], None]] = {}
         self._stands_still = False
         self._off = False
         self._lies = False
@@ -90,9 +90,7 @@ class VolatileDisk:
     def _serving(self, kind: str) -> Iterator[None]:
         with self._changed:
             if kind == "flush":
-                if self._flushes == self._still_at:
-                    self._stands_still = True
-                    self._changed.notify_all()
+                self._planned.pop(self._flushes, _go_on)()
                 self._flushes += 1
             if not self._changed.wait_for(lambda: not self._stands_still, _PATIENCE):
                 self._off = True
@@ -120,16 +118,31 @@ class VolatileDisk:
         return answer
 
     def _stand_still(self, after: str) -> None:
-        self._still_at = self._flushes + int(after)
-        if after == "0":
+        def stand_still() -> None:
             self._stands_still = True
+            self._changed.notify_all()
+
+        self._plan(int(after), stand_still)
         self._changed.wait_for(lambda: self._stands_still)
 
-    def _lose_power(self, survivors: str, seed: str) -> int:
-        self._off, self._stands_still, self._still_at = True, False, None
-        return self._platter.lose(SURVIVORS[survivors], random.Random(seed))
+    def _lose_power(self, after: str, survivors: str, seed: str) -> int:
+        def lose_power() -> None:
+            self._off, self._stands_still = True, False
+            self._platter.lose(SURVIVORS[survivors], random.Random(seed))
+
+        unsynced = self._platter.unsynced
+        self._plan(int(after), lose_power)
+        return unsynced
+
+    def _plan(self, after: int, action: Callable[[], None]) -> None:
+        self._planned.clear()
+        if after:
+            self._planned[self._flushes + after] = action
+        else:
+            action()
 
     def _power_on(self) -> None:
+        self._planned.clear()
         self._off = self._lies = False
         self._failing = dict.fromkeys(self._failing, 0.0)
 
@@ -140,10 +153,15 @@ class VolatileDisk:
         self._failing[kind] = float(times)
 
 
+def _go_on() -> None:
+    """Nothing was planned for now."""
+
+
 def main() -> None:
     mountpoint, image = sys.argv[1:]
     disk = VolatileDisk(Platter(Path(image)))
-    options = {"foreground": True, "nothreads": True, "fsname": "volatile"}
+    # Without a cache of its own in the kernel, which would also split what it is given at pages.
+    options = {"foreground": True, "nothreads": True, "direct_io": True, "fsname": "volatile"}
     serve = threading.Thread(target=mfusepy.FUSE, args=(disk, mountpoint), kwargs=options)
     serve.daemon = True
     serve.start()
