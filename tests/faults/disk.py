@@ -73,18 +73,23 @@ class Disk:
             with mounted(self.file_system.name, "loop", self._platter, self._target):
                 self._keep_requests_whole()
                 yield self._target
-            until(self._is_free, "the loop device is gone")
         finally:
+            until(self._is_free, "the loop device is gone")
             self._tell("power-on")
+
+    def settle(self) -> None:
+        """Have the file system write all that it has to, so that it writes nothing by itself."""
+        run("sync", "--file-system", str(self._target))
 
     def stand_still(self, after: int = 0) -> None:
         """Let it finish so many flushes more; at the next one, everybody waits for it."""
         self._tell("stand-still", after)
 
     def lose_power(self, survivors: str, seed: int, *, after: int = 0) -> int:
-        """Let it finish so many flushes more; then all but the survivors of what is not is lost.
+        """Let it finish so many flushes more; then everything fails, and its cache is lost.
 
-        Returns how many writes would be lost now.
+        Of what is in the cache then only the survivors become durable. Returns how many writes are
+        in it now.
         """
         return int(self._tell("lose-power", after, survivors, seed))
 

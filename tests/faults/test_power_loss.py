@@ -82,7 +82,8 @@ def test_losses_of_power_lose_nothing(disk: Disk, clients: Clients, log: Path) -
 def test_a_loss_while_it_recovers_loses_nothing(disk: Disk, clients: Clients, log: Path) -> None:
     """The power fails once more while what the first loss left is being repaired."""
     chance = random.Random(clients.seed)
-    for survivors in itertools.islice(itertools.cycle(SURVIVORS), rounds(2, 20)):
+    # Then ext4 writes its superblock in place, and relies on the disk not to tear it.
+    for survivors in ("nothing", "some-pages") * rounds(1, 15):
         with _running_on(disk, log, clients) as (running, directory):
             assert clients.violations(running, directory, finish=False) == []
             _lose_all_but(survivors, disk, clients, running)
@@ -116,7 +117,7 @@ def test_on_a_disk_that_lies_a_loss_is_seen(disk: Disk, clients: Clients, log: P
 def test_a_broken_disk_acknowledges_nothing(
     disk: Disk, clients: Clients, log: Path, kind: str
 ) -> None:
-    with _running_on(disk, log, clients) as (running, directory):
+    with _running_on(disk, log, clients) as (running, _):
         with clients.at_work(running):
             clients.go_on(40)
             disk.fail(kind)
@@ -140,6 +141,7 @@ def test_what_follows_a_failed_commit_is_durable(disk: Disk, clients: Clients, l
     data = b"small" * 1000
     with _running_on(disk, log, clients) as (running, _):
         store(running, "before", data)
+        disk.settle()
         disk.fail("write", 1)
         with pytest.raises(AssertionError, match="status=502"):
             store(running, "refused", data)

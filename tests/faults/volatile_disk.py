@@ -2,8 +2,8 @@
 
 ``python -m tests.faults.volatile_disk MOUNTPOINT IMAGE`` mounts a file system (FUSE) with one file,
 ``platter``, for a loop device to be made of: the kernel's file systems then work on it as on any
-disk, and what they send as a flush arrives here as an `fsync` of that file. ``IMAGE``
-is what the disk holds in the beginning, and what is durable from then on.
+disk, and what they send as a flush arrives here as an `fsync` of that file. ``IMAGE`` is what is on
+the disk in the beginning, and what is durable from then on.
 
 It does what it reads from standard input, a line for each command and a line for its answer:
 
@@ -11,8 +11,8 @@ It does what it reads from standard input, a line for each command and a line fo
     Serve until N more flushes are done and another one is asked for, and then nothing, whoever
     waits for it: never is more in the cache than then. With 0 at once. Answered then.
 ``lose-power N SURVIVORS SEED``
-    Do the same as far as serving goes, and then fail everything. Of what is not durable only the
-    ``SURVIVORS`` become so. Answered at once, with the number of writes that are not durable.
+    Serve as long as that, and then fail everything. Of what is not durable only the ``SURVIVORS``
+    become so. Answered at once, with the number of writes that are not durable.
 ``power-on``
     Be as good as new.
 ``lie``
