@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from file_uploader.storage.local.cache import forget_cached
 
 SIZE = 64 * 1024
@@ -31,6 +33,8 @@ def _locked_elsewhere(path: Path) -> bool:
 
 def test_it_is_read_from_the_disk_again_and_stays_locked(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
+    if os.major(tmp_path.stat().st_dev) == 0:
+        pytest.skip("a file system without a disk has everything in memory")
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
     try:
         os.write(fd, b"x" * SIZE)
