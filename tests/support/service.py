@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -182,9 +182,10 @@ def service(
     workers: int = 1,
     settings: Mapping[str, str] | None = None,
     port: int | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Start the service and wait until it answers; stop it at the end if it still runs."""
-    running = start(backend, log, workers=workers, settings=settings, port=port)
+    running = start(backend, log, workers=workers, settings=settings, port=port, under=under)
     try:
         wait_ready(running)
         yield running
@@ -205,10 +206,12 @@ def start(
     settings: Mapping[str, str] | None = None,
     port: int | None = None,
     tree: Path = ROOT,
+    under: Sequence[str] = (),
 ) -> Service:
     """Start the service that is in ``tree`` without waiting for it.
 
-    Its output is appended to ``log``.
+    Its output is appended to ``log``. ``under`` is a command that becomes it, such as one that sets
+    limits.
     """
     port = port or free_port()
     environment = {
@@ -222,7 +225,7 @@ def start(
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "gunicorn", "app:app"),
+                *(*under, sys.executable, "-m", "gunicorn", "app:app"),
                 *("-c", str(tree / "gunicorn.conf.py")),
                 *("-b", f"127.0.0.1:{port}", "-w", str(workers)),
             ],
@@ -275,7 +278,11 @@ def pss_of(pid: int) -> int:
 
 
 def _alive(pid: int) -> bool:
+    process = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        if (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            return True
+        # The first thread has ended; others may still be waiting for a disk.
+        return len(list((process / "task").iterdir())) > 1
     except OSError:
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.support import raw
@@ -40,49 +41,66 @@ class Fate:
 class Writer:
     """Puts, overwrites and deletes its own names, one request after the other, until it is cut."""
 
-    def __init__(self, number: int, seed: int, names: int = 4) -> None:
+    def __init__(
+        self, number: int, seed: int, names: int = 4, sizes: Sequence[int] = SIZES
+    ) -> None:
         self.fates = {f"writer-{number}/{name}": Fate() for name in range(names)}
         self.acknowledged = 0
         self.wrong: list[str] = []
         self._chance = random.Random(f"{seed}/{number}")
         self._number = number
+        self._sizes = sizes
         self._count = 0
 
     def run(self, running: Service, stop: threading.Event) -> None:
-        """Write until ``stop`` is set, or the service is gone."""
+        """Write until ``stop`` is set, an answer is wrong, or the service is gone.
+
+        An answer that comes after ``stop`` was set is none.
+        """
         try:
             with Connection(running.port) as client:
-                while not stop.is_set():
-                    self._write(running.token, client)
+                while not (stop.is_set() or self.wrong):
+                    self._write(running.token, client, stop)
         except (OSError, raw.BrokenAnswerError):
             return
 
-    def _write(self, token: str, client: Connection) -> None:
+    def _write(self, token: str, client: Connection, stop: threading.Event) -> None:
         name = self._chance.choice(list(self.fates))
         fate = self.fates[name]
         self._count += 1
         if self._chance.random() < 0.2:
             new, request = ABSENT, raw.head("DELETE", f"/api/files/{name}", token)
         else:
-            size = self._chance.choice(SIZES)
+            size = self._chance.choice(self._sizes)
             label = f"{self._number}/{self._count}/".encode()
-            data = label + content(size)
+            data = label + content(max(self._sizes))[:size]
             new = hashlib.sha256(data).hexdigest()
-            length = {"Content-Length": str(len(data))}
-            request = raw.head("PUT", f"/api/files/{name}", token, length) + data
+            fields = {"Content-Length": str(len(data)), **kept_with(new)}
+            request = raw.head("PUT", f"/api/files/{name}", token, fields) + data
+        there = {bool(each) for each in (fate.acknowledged, *fate.possible)}
+        expected = {204} if new else {204 if each else 404 for each in there}
         fate.possible.add(new)
         client.send(request)
         status = client.read_answer().status
-        expected = (204,) if new or fate.acknowledged else (404,)
+        if stop.is_set():
+            return
         if status not in expected:
-            self.wrong.append(f"{name}: {status} instead of {expected[0]}")
+            self.wrong.append(f"{name}: {status} instead of {expected}")
             return
         fate.settle(new)
-        self.acknowledged += 1
+        self.acknowledged += status == 204
+
+
+def kept_with(digest: str) -> dict[str, str]:
+    """A header that a file is to be stored with, so that it can be told whether it is its own."""
+    return {"X-Object-Meta-Sha256": digest}
 
 
 def found_by(client: Connection, token: str, name: str) -> str:
-    """SHA-256 of the file's content, read back; `ABSENT` if there is none."""
+    """SHA-256 of the file's content, read back; `ABSENT` if there is none.
+
+    Fails if what came with it is not what it was stored with.
+    """
     client.send(raw.head("GET", f"/api/files/{name}", token))
     answer = client.read_answer()
     if answer.status == 404:
@@ -92,4 +110,6 @@ def found_by(client: Connection, token: str, name: str) -> str:
     etag = answer.header("etag")
     assert etag is not None
     assert len(etag) != 66 or etag == f'"{found}"', f"{name}: {etag} is not of what was sent"
+    for header, value in kept_with(found).items():
+        assert answer.header(header) == value, f"{name}: {header} is not of what was sent"
     return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import apsw
 
@@ -13,6 +14,7 @@ from file_uploader.errors import NoSuchFile, NoSuchUpload, Superseded
 from file_uploader.model import Container, FileInfo, FileName, Precondition, Upload, UploadState
 from file_uploader.storage import records
 
+from .cache import forget_cached
 from .rows import (
     BUSY_TIMEOUT,
     WAL_LIMIT,
@@ -55,13 +57,14 @@ class Writer:
         After an `apsw.Error` it has not happened as far as any process can see, but may turn out
         to have happened if all of them crash before the next transaction is committed.
         """
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            work(self)
-            self._connection.execute("COMMIT")
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        with self._distrusting_cache():
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                work(self)
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     def put(
         self, container: Container, name: FileName, draft: Draft, precondition: Precondition
@@ -231,10 +234,17 @@ class Writer:
         """
         if self._wal_pages < CHECKPOINT_PAGES:
             return
-        with suppress(apsw.BusyError):  # Another process is doing it.
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if self._wal_pages < self._truncate_at:
-            return
+        with self._distrusting_cache():
+            with suppress(apsw.BusyError):  # Another process is doing it.
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if self._wal_pages >= self._truncate_at:
+                self._truncate()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _truncate(self) -> None:
         self._connection.set_busy_timeout(100)
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -245,9 +255,15 @@ class Writer:
         finally:
             self._connection.set_busy_timeout(BUSY_TIMEOUT)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+    @contextmanager
+    def _distrusting_cache(self) -> Iterator[None]:
+        """After an error of the disk nothing may be built on what it has not written."""
+        try:
+            yield
+        except apsw.IOError:
+            forget_cached(Path(self._connection.filename_wal))
+            forget_cached(Path(self._connection.filename))
+            raise
 
     def _existing_upload(self, container: Container, upload_id: str) -> Upload:
         upload = find_upload(self._connection, container, upload_id)

@@ -1,0 +1,27 @@
+"""What the kernel has cached of a file, where the disk may have something else.
+
+Pages that could not be written stay in the cache and count as clean. On ext4 a new block of that
+kind stays lost even when it is written again: `fsync` succeeds, and after a crash there are zeros.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def forget_cached(path: Path) -> None:
+    """Have a file that is open be read from the disk again, but for what is still to be written.
+
+    Any descriptor of this process will do. To open the file once more will not: closing it would
+    drop the locks that SQLite has on it.
+    """
+    with suppress(FileNotFoundError):
+        wanted = path.stat()
+        for entry in Path("/proc/self/fd").iterdir():
+            fd = int(entry.name)
+            with suppress(OSError):  # It is closed by now, such as the one that lists them.
+                if os.path.samestat(os.fstat(fd), wanted):
+                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                    return
