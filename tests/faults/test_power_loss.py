@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.faults.disk import EXT4, XFS, Disk, volatile_disk
 from tests.faults.crew import Clients
+from tests.faults.disk import EXT4, XFS, Disk, volatile_disk
 from tests.faults.platter import SURVIVORS
 from tests.faults.rounds import LONG, rounds
 from tests.faults.soundness import faults_in
