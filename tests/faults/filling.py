@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.e2e.clients.wire import TUS
-from tests.faults.held import Begun, File, Held, finish, forget, location_of, path_of
+from tests.faults.held import INLINE, Begun, File, Held, finish, forget, location_of, path_of
 from tests.support import raw
 from tests.support.bodies import KIB, MIB, content, pieces
 from tests.support.raw import Answer, Connection
@@ -29,6 +29,9 @@ class Filler:
         self._largest = largest
         self._chance = random.Random(f"{seed}/{number}")
         self._count = 0
+        self._ways = [self._announced, self._chunked]
+        if largest > INLINE:  # An upload is in a file of its own, whatever its size.
+            self._ways.append(self._upload)
 
     def fill(self, running: Service) -> None:
         """Store files, and when one is refused smaller ones, until not even a small one fits."""
@@ -42,17 +45,19 @@ class Filler:
 
     def make_room(self, running: Service, share: float) -> None:
         """Delete a share of the files and forget as many uploads: that has to be done."""
+        for name in self._some(self.held.files, share):
+            if not self._delete(running, name):
+                self.wrong.append(f"{name} cannot be deleted")
+                return
         with Connection(running.port, patience=60) as client:
-            for name in self._some(self.held.files, share):
-                client.send(raw.head("DELETE", path_of(name), running.token))
-                answer = client.read_answer()
-                if answer.status != 204:
-                    self.wrong.append(f"DELETE of {name} on a full disk: {answer}")
-                    return
-                self.held = self.held.with_file(name, None)
             for name in self._some(self.held.uploads, share):
                 forget(client, running.token, self.held.uploads[name])
                 self.held = self.held.with_upload(name, None)
+
+    def try_to_delete(self, running: Service) -> None:
+        """Delete a file, if there is room for that."""
+        if self.held.files:
+            self._delete(running, self._chance.choice(list(self.held.files)))
 
     def finish_uploads(self, running: Service) -> None:
         """Send the rest of what a full disk has interrupted."""
@@ -65,13 +70,21 @@ class Filler:
     def _some(self, names: Mapping[str, object], share: float) -> list[str]:
         return [name for name in names if self._chance.random() < share]
 
+    def _delete(self, running: Service, name: str) -> bool:
+        """Delete a file; whether there was room for that."""
+        request = raw.head("DELETE", path_of(name), running.token)
+        deleted = self._send(running, request) is not None
+        if deleted:
+            self.held = self.held.with_file(name, None)
+        return deleted
+
     def _store(self, running: Service, size: int) -> bool:
         """Store a file of so many bytes, in one way or another; whether there was room for it."""
         self._count += 1
         label = f"{self._number}/{self._count}"
         file = File(content(size, label), f"text/x-{self._count}")
         name = f"filler-{label}"
-        way = self._chance.choice((self._announced, self._chunked, self._upload))
+        way = self._chance.choice(self._ways)
         if way != self._upload and self.held.files and self._chance.random() < 0.3:
             name = self._chance.choice(list(self.held.files))
         return way(running, name, file)
@@ -97,7 +110,7 @@ class Filler:
         if answer is None:
             return False
         upload = Begun(location_of(answer), file, 0)
-        for piece in pieces(file.content, self._chance.randint(SMALLEST, len(file.content))):
+        for piece in pieces(file.content, self._chance.randint(SMALLEST // 2, len(file.content))):
             self.held = self.held.with_upload(name, upload)
             head = TUS.append(running.token, upload.path, upload.offset, len(piece), last=False)
             if self._send(running, head + piece) is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+
+from tests.support.bodies import KIB, MIB
 
 
 @contextmanager
@@ -34,6 +37,21 @@ SMALL_DISKS: dict[str, Callable[[Path, int], AbstractContextManager[Path]]] = {
     "ext4": ext4,
 }
 """By their names: mounts one of so many bytes at a place, which is made."""
+
+
+@contextmanager
+def taken(place: Path) -> Iterator[None]:
+    """All that is left on the disk at a place is taken by somebody else."""
+    everything = place / "taken"
+    for size in (MIB, KIB):
+        with everything.open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(size))
+                os.fdatasync(file.fileno())
+    try:
+        yield
+    finally:
+        everything.unlink()
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """A disk that is really full, again and again: the service goes on, keeps what it has, gives room.
 
 It is filled by uploads of every kind and size at once, until not even a small file fits. All that
-is there can then be read and deleted, and what is deleted makes room, without a restart. The
-service can also be started on the full disk.
+is there can then be read and deleted, and what is deleted makes room, without a restart. Now and
+then another program takes the very last byte: then nothing can be stored, perhaps not even a
+deletion, and all that is there can still be read. The service can also be started on the full disk.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from uuid import uuid4
 
 import pytest
 
+from file_uploader.storage.local.room import RESERVE
 from tests.e2e.clients.wire import listed
 from tests.faults.filling import Filler
-from tests.faults.held import Held, await_sweep, read, sizes, version
+from tests.faults.held import INLINE, Held, await_sweep, read, sizes, version
 from tests.faults.rounds import rounds
-from tests.faults.small_disks import SMALL_DISKS
-from tests.support.bodies import KIB, MIB
+from tests.faults.small_disks import SMALL_DISKS, taken
+from tests.support.bodies import MIB
 from tests.support.raw import Connection
 from tests.support.service import LocalBackend, Service, service
 from tests.support.witness import Witness
 
-SIZE = 48 * MIB
 CLIENTS = 4
 WORKERS = 2
 BESIDE = version("blob", "beside")
@@ -69,6 +70,11 @@ class FullDisk:
         with Witness(running, "beside", lambda seen: seen == BESIDE.content):
             self._each(lambda filler: filler.fill(running))
 
+    def refuse(self, running: Service) -> None:
+        """Try to store and to delete, where there may be no room for either."""
+        self._each(lambda filler: filler.fill(running))
+        self._each(lambda filler: filler.try_to_delete(running))
+
     def make_room(self, running: Service) -> None:
         """Delete most of what is there, and finish what the full disk has interrupted."""
         self._each(lambda filler: filler.make_room(running, share=0.7))
@@ -92,7 +98,7 @@ class FullDisk:
             await_sweep(self._directory, running, self.held)
             self.check(running)
 
-    def _each(self, what: Callable[[Filler], None]) -> None:
+    def _each(self, what: Callable[[Filler], object]) -> None:
         with ThreadPoolExecutor(CLIENTS) as clients:
             list(clients.map(what, self._fillers))
         for filler in self._fillers:
@@ -100,25 +106,30 @@ class FullDisk:
 
 
 @pytest.mark.parametrize(
-    ("disk", "largest", "times"),
+    ("disk", "size", "largest", "times"),
     [
-        ("tmpfs", 2 * MIB, rounds(5, 100)),
-        ("tmpfs", 16 * KIB, rounds(1, 20)),
-        ("ext4", 2 * MIB, rounds(1, 100)),
-        ("ext4", 16 * KIB, rounds(0, 20)),
+        ("tmpfs", RESERVE + 16 * MIB, 2 * MIB, rounds(5, 100)),
+        ("tmpfs", RESERVE + 6 * MIB, INLINE, rounds(1, 20)),
+        ("ext4", RESERVE + 32 * MIB, 2 * MIB, rounds(1, 100)),
+        ("ext4", RESERVE + 16 * MIB, INLINE, rounds(0, 20)),
     ],
 )
-def test_a_full_disk(tmp_path: Path, log: Path, disk: str, largest: int, times: int) -> None:
+def test_a_full_disk(
+    tmp_path: Path, log: Path, disk: str, size: int, largest: int, times: int
+) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     fillers = [Filler(number, seed, largest) for number in range(CLIENTS)]
-    with SMALL_DISKS[disk](tmp_path / "disk", SIZE) as place:
+    with SMALL_DISKS[disk](tmp_path / "disk", size) as place:
         full = FullDisk(place / "data", log, fillers)
         with full.running() as running:
             full.put_beside(running)
             for _ in range(times):
                 full.fill(running)
                 full.check(running)
+                with taken(place):
+                    full.refuse(running)
+                    full.check(running)
                 full.make_room(running)
                 full.check(running)
             full.fill(running)
