@@ -38,12 +38,13 @@ class Put(Operation):
     """Store a file, whatever is there."""
 
     kind: str
+    label: str = "new"
 
     def request(self, token: str, held: Held) -> bytes:
-        return version(self.kind, "new").put(token, self.target)
+        return version(self.kind, self.label).put(token, self.target)
 
     def states(self, held: Held) -> list[Held]:
-        return [held, held.with_file(self.target, version(self.kind, "new"))]
+        return [held, held.with_file(self.target, version(self.kind, self.label))]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from tests.faults.held import Begun, Held, location_of, version
@@ -36,10 +37,13 @@ class Site:
             wait_ready(running)
             yield running, watch
 
-    def copy(self, directory: Path) -> Site:
-        """The same elsewhere."""
-        shutil.copytree(self.directory, directory)
-        return replace(self, directory=directory)
+    @contextmanager
+    def copied(self) -> Iterator[Site]:
+        """The same in another directory beside it, for a while."""
+        with TemporaryDirectory(dir=self.directory.parent) as place:
+            directory = Path(place) / "data"
+            shutil.copytree(self.directory, directory)
+            yield replace(self, directory=directory)
 
     def send(self, client: Connection, operation: Operation) -> Answer:
         """Send the request of an operation; what is held stays as it was."""

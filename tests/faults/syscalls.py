@@ -83,7 +83,7 @@ class Call:
     direct: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} {self.path}"
+        return f"{self.name} {self.path}{' (direct)' if self.direct else ''}"
 
 
 Judge = Callable[[Call], int]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -23,8 +22,8 @@ import pytest
 
 from tests.e2e.clients.wire import listed
 from tests.faults.held import Held, await_sweep, finish, forget, read, sizes
-from tests.faults.operations import FILES, OPERATIONS, UPLOADS, Append, Operation
-from tests.faults.rounds import LONG
+from tests.faults.operations import FILES, OPERATIONS, UPLOADS, Append, Operation, Put
+from tests.faults.rounds import LONG, rounds
 from tests.faults.site import Site
 from tests.faults.syscalls import Call, Watch, let_pass
 from tests.storage.local_disk import blobs_on
@@ -78,7 +77,7 @@ def template(quick_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Site
 
 
 def _strike(site: Site, running: Service, watch: Watch, operation: Operation, at: int) -> Strike:
-    """Perform an operation and kill everything before its call number ``at``, or 0: never."""
+    """Perform an operation and kill everything before its call number ``at``."""
     strike = Strike()
 
     def judge(call: Call) -> int:
@@ -141,13 +140,12 @@ def _end_upload(client: Connection, site: Site, operation: Operation, before: He
     forget(client, site.token, upload)
 
 
-def test_a_kill_at_some_calls(template: Site, quick_path: Path) -> None:
+def test_a_kill_at_some_calls(template: Site) -> None:
     """A few kills in a row, each of another operation, on one directory."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    site = template.copy(quick_path / "killed")
-    with ExitStack() as services:
+    with template.copied() as site, ExitStack() as services:
         running, watch = services.enter_context(site.running())
         for name in chance.sample(list(OPERATIONS), KILLS):
             at = chance.randint(1, MOST_CALLS)
@@ -156,24 +154,71 @@ def test_a_kill_at_some_calls(template: Site, quick_path: Path) -> None:
             running, watch = services.enter_context(site.running())
             print(f"{name}: killed at call {len(strike.calls)}, {strike.calls[-1]}")
             _check(site, running, OPERATIONS[name], strike)
-    assert "Traceback" not in site.log.read_text()
+    assert "Traceback" not in template.log.read_text()
 
 
 @pytest.mark.skipif(not LONG, reason="takes a service and another for each of hundreds of calls")
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_kill_at_every_call(template: Site, quick_path: Path, name: str) -> None:
+def test_a_kill_at_every_call(template: Site, name: str) -> None:
     operation = OPERATIONS[name]
     calls: list[Call] = []
     for at in itertools.count(1):
-        site = template.copy(quick_path / "killed")
-        with site.running() as (running, watch):
-            strike = _strike(site, running, watch, operation, at)
-        with site.running() as (running, _):
-            _check(site, running, operation, strike)
-        shutil.rmtree(site.directory)
+        with template.copied() as site:
+            with site.running() as (running, watch):
+                strike = _strike(site, running, watch, operation, at)
+            with site.running() as (running, _):
+                _check(site, running, operation, strike)
         if not strike.killed.is_set():
             break
         calls.append(strike.calls[-1])
     print(f"{name}: {len(calls)} calls: {', '.join(map(str, calls))}")
     assert len(calls) > 2
-    assert "Traceback" not in site.log.read_text()
+    assert "Traceback" not in template.log.read_text()
+
+
+def test_kills_in_checkpoints(template: Site) -> None:
+    """What is in the log is being copied into the index, while more is written."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for _ in range(rounds(1, 40)):
+        at = chance.randint(1, 50)
+        with template.copied() as site:
+            with site.running() as (running, watch):
+                operation, calls = _write_until_killed(site, running, watch, at)
+            with site.running() as (running, _):
+                _check(site, running, operation, Strike(calls=calls))
+    assert "Traceback" not in template.log.read_text()
+
+
+def _write_until_killed(
+    site: Site, running: Service, watch: Watch, at: int
+) -> tuple[Operation, list[Call]]:
+    """Write until a kill at call number ``at`` of a checkpoint; return what was not acknowledged.
+
+    And the calls to the index itself, which only checkpoints make.
+    """
+    calls: list[Call] = []
+    killed = threading.Event()
+
+    def judge(call: Call) -> int:
+        if call.path == Path("index.db"):
+            calls.append(call)
+            if len(calls) == at:
+                running.kill()
+                killed.set()
+        return 0
+
+    watch.judge = judge
+    operation = Put("checkpoint-0", "inline", "0")
+    with (
+        Connection(running.port, patience=60) as client,
+        suppress(OSError, raw.BrokenAnswerError),
+    ):
+        for number in itertools.count(1):
+            assert site.send(client, operation).status == 204
+            site.held = operation.states(site.held)[-1]
+            operation = Put(f"checkpoint-{number % 10}", "inline", f"{number}")
+    assert killed.wait(30)
+    watch.judge = let_pass
+    return operation, calls
