@@ -24,8 +24,11 @@ from file_uploader.errors import (
 )
 from file_uploader.model import Container, FileName
 from file_uploader.storage.local import LocalStorage
+from file_uploader.storage.local.room import RESERVE
+from file_uploader.uploads import Uploads
 from tests.storage.local_disk import Hook, assert_sound, blobs_on, hooked_sqlite, opened
 from tests.storage.stores import new_container, put, read
+from tests.storage.uploading import EXPIRY, begun, piece
 from tests.support.bodies import KIB, MIB, Source, body_of, content, pieces
 
 LARGE, SMALL = 300 * KIB, 1 * KIB
@@ -142,6 +145,35 @@ async def test_no_space_is_told_before_a_large_body_is_pulled(
     assert source.sent <= 64 * KIB
     await local.aclose()
     assert_sound(tmp_path)
+
+
+async def test_uploads_leave_room_to_delete(
+    tmp_path: Path, local: LocalStorage, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deleted from the index makes room for what goes there, and for nothing else."""
+    await put(local, container, "large", content(LARGE))
+    await put(local, container, "small", content(12 * KIB))
+    uploads = Uploads(local, expiry=EXPIRY)
+    begun_before = await begun(uploads, container, LARGE)
+    found = list(os.statvfs(tmp_path))
+    found[4] = RESERVE // found[1]  # f_bavail, in blocks of f_frsize
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "statvfs", lambda place: os.statvfs_result(found))
+        for size in (1, LARGE):
+            with pytest.raises(StorageFull):
+                await put(local, container, "large", content(size, "new"))
+        with pytest.raises(StorageFull):
+            await begun(uploads, container, LARGE)
+        with pytest.raises(StorageFull):
+            await uploads.append(container, begun_before, piece(content(LARGE)), offset=0)
+        await local.delete(container, FileName("small"))
+        await put(local, container, "new", content(SMALL))
+        assert await read(local, container, "large") == content(LARGE)
+        await local.delete(container, FileName("large"))
+    upload = await uploads.look(container, begun_before)
+    assert upload.offset == 0
+    await uploads.append(container, begun_before, piece(content(LARGE)), offset=0)
+    await uploads.aclose()
 
 
 @pytest.mark.parametrize("what", ["write", "sync"])

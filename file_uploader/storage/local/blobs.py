@@ -16,15 +16,15 @@ import logging
 import os
 import re
 import secrets
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from file_uploader.errors import NoSuchUpload, StorageFailed, StorageFull
+from file_uploader.errors import NoSuchUpload, StorageFailed
 
 from .direct import FileWriter, suits_direct
+from .room import check_room
 
 SHARDS = tuple(f"{number:02x}" for number in range(256))
 
@@ -105,10 +105,9 @@ class Blobs:
         with os.scandir(self._directory / shard) as entries:
             return [entry.name for entry in entries if _BLOB_ID.fullmatch(entry.name)]
 
-    def free(self) -> int:
-        """Bytes that can still be written, as far as the file system tells."""
-        found = os.statvfs(self._directory)
-        return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize
+    def check_room(self, size: int) -> None:
+        """Raise `StorageFull` unless a blob of so many bytes may be written."""
+        check_room(self._directory, size)
 
 
 class NewBlob:
@@ -131,8 +130,7 @@ class NewBlob:
 
     def create(self, length: int | None) -> None:
         """Create the file. Raises `StorageFull` if ``length`` bytes cannot fit anyway."""
-        if length is not None and length > self._blobs.free():
-            raise StorageFull("No space is left for a file of this size.")
+        self._blobs.check_room(length or 0)
         with self._lock:
             if not self._gone:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -140,9 +138,11 @@ class NewBlob:
                 self._writer = FileWriter(self._fd, 0, direct=suits_direct(length))
 
     def write(self, data: bytes) -> None:
-        """Append the bytes."""
+        """Append the bytes. Raises `StorageFull` where uploads may take no more."""
         with self._lock:
-            self._writable().write(data)
+            writer = self._writable()
+            check_room(self._fd, len(data))
+            writer.write(data)
             self.size += len(data)
 
     def sync(self) -> None:
@@ -214,9 +214,11 @@ class GrowingBlob:
                 os.ftruncate(self._fd, self._size)
 
     def write(self, data: bytes) -> None:
-        """Append the bytes."""
+        """Append the bytes. Raises `StorageFull` where uploads may take no more."""
         with self._lock, self._guarded():
-            self._writable().write(data)
+            writer = self._writable()
+            check_room(self._fd, len(data))
+            writer.write(data)
 
     def sync(self) -> None:
         """Make the bytes durable; the name of the file has been since it was created."""

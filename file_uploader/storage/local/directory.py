@@ -21,6 +21,7 @@ import apsw
 
 from file_uploader.errors import ConfigurationError
 
+from . import key
 from .blobs import Blobs, make_directory, sync_directory
 from .glance import Glance
 from .index import Index
@@ -75,6 +76,7 @@ class DataDirectory:
             sweep_lock = FileLock(path / "sweep.lock")
             undo.callback(sweep_lock.close)
             with turnstile.held():
+                key.remove_unfinished(path)
                 index = Index.open(path / "index.db")
             glance = Glance(path / "index.db")
             undo.callback(glance.close)

@@ -28,23 +28,34 @@ def kept_key(directory: Path) -> bytes:
     # Locks of its own: those of the process are held by its threads, whose commits have no part.
     with closing(Turnstile(directory)) as turnstile, turnstile.held():
         path = directory / NAME
-        if not path.exists():
+        if path.exists():
+            sync_directory(directory)  # Whoever made it may have crashed before this.
+        else:
             _make(directory / _NEW, path)
-        # Also of one that is there already: whoever made it may have crashed before this.
-        sync_directory(directory)
         key = path.read_bytes()
     if len(key) != KEY_SIZE:
         raise StorageFailed("The key of links that the store keeps is damaged.")
     return key
 
 
+def remove_unfinished(directory: Path) -> None:
+    """Remove what a crash left aside, under the lock for writing."""
+    (directory / _NEW).unlink(missing_ok=True)
+
+
 def _make(new: Path, path: Path) -> None:
-    """Write a key aside, durably, and give it its name. What a crash left aside is replaced."""
+    """Write a key aside, give it its name, and make both durable; nothing is left if that fails."""
     new.unlink(missing_ok=True)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        FileWriter(fd, 0, direct=False).write(secrets.token_bytes(KEY_SIZE))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    new.rename(path)
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            FileWriter(fd, 0, direct=False).write(secrets.token_bytes(KEY_SIZE))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        new.rename(path)
+        sync_directory(path.parent)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # A sync that was tried again would prove nothing.
+        raise

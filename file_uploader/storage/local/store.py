@@ -45,6 +45,7 @@ from .sweep import Sweep
 from .threads import Threads
 from .transfer import Intake, blob_chunks, data_chunks
 from .uploads import LocalUploads
+from .writer import Writer
 
 T = TypeVar("T")
 
@@ -110,9 +111,12 @@ class LocalStorage:
             blob=None if blob is None else blob.id,
         )
 
-        return await self._changes.make(
-            lambda writer: writer.put(container, name, draft, precondition), blob
-        )
+        def put(writer: Writer) -> tuple[FileInfo, list[str]]:
+            if draft.data is not None:
+                writer.check_room(draft.size)
+            return writer.put(container, name, draft, precondition)
+
+        return await self._changes.make(put, blob)
 
     async def head(self, container: Container, name: FileName) -> FileInfo:
         """See `Storage.head`."""

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import apsw
 
-from file_uploader.errors import NoSuchFile, NoSuchUpload, Superseded
+from file_uploader.errors import NoSuchFile, NoSuchUpload, StorageFull, Superseded
 from file_uploader.model import Container, FileInfo, FileName, Precondition, Upload, UploadState
 from file_uploader.storage import records
 
 from .cache import forget_cached
+from .room import room
 from .rows import (
     BUSY_TIMEOUT,
     WAL_LIMIT,
@@ -29,10 +30,13 @@ from .rows import (
     time_of,
 )
 
+_PAGE = 4096
+"""Bytes of a page of SQLite's."""
+
 CHECKPOINT_PAGES = 1_000
 """Pages in the WAL from which on they are copied into the database, without waiting for anyone."""
 
-TRUNCATE_PAGES = WAL_LIMIT // 4096
+TRUNCATE_PAGES = WAL_LIMIT // _PAGE
 """Pages in the WAL from which on a checkpoint waits for readers, to start it afresh."""
 
 
@@ -41,6 +45,8 @@ class Writer:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
+        self._room: int | None = None
+        """Bytes that this transaction may still store in the index, once that was looked at."""
         self._wal_pages = 0
         self._truncate_at = TRUNCATE_PAGES
         connection.wal_autocheckpoint(0)  # `checkpoint` does it, when nobody waits for an answer.
@@ -60,11 +66,24 @@ class Writer:
         with self._distrusting_cache():
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
+                self._room = None
                 work(self)
                 self._connection.execute("COMMIT")
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+    def check_room(self, size: int) -> None:
+        """Raise `StorageFull` unless this transaction may store a content of so many bytes more.
+
+        What was deleted from the index leaves room in it, and gives none to the file system.
+        """
+        if self._room is None:
+            unused = self._connection.pragma("freelist_count") * _PAGE
+            self._room = room(self._connection.filename) + unused
+        if self._room < size:
+            raise StorageFull("No space is left to store this.")
+        self._room -= size
 
     def put(
         self, container: Container, name: FileName, draft: Draft, precondition: Precondition

@@ -1,0 +1,143 @@
+"""A disk that is really full, again and again: the service goes on, keeps what it has, gives room.
+
+It is filled by uploads of every kind and size at once, until not even a small file fits. All that
+is there can then be read and deleted, and what is deleted makes room, without a restart. Now and
+then another program takes the very last byte: then nothing can be stored, perhaps not even a
+deletion, and all that is there can still be read. The service can also be started on the full disk.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from file_uploader.storage.local.room import RESERVE
+from tests.e2e.clients.wire import listed
+from tests.faults.filling import Filler
+from tests.faults.held import INLINE, Held, await_sweep, read, sizes, version
+from tests.faults.rounds import rounds
+from tests.faults.small_disks import SMALL_DISKS, taken
+from tests.support.bodies import MIB
+from tests.support.raw import Connection
+from tests.support.service import LocalBackend, Service, service
+from tests.support.witness import Witness
+
+CLIENTS = 4
+WORKERS = 2
+BESIDE = version("blob", "beside")
+
+
+class FullDisk:
+    """The service on a small disk, and the clients that fill it."""
+
+    def __init__(self, directory: Path, log: Path, fillers: list[Filler]) -> None:
+        self._directory = directory
+        self._log = log
+        self._fillers = fillers
+        self._token = str(uuid4())
+
+    @property
+    def held(self) -> Held:
+        """What all clients together were told is there."""
+        held = Held({"beside": BESIDE})
+        for filler in self._fillers:
+            own = filler.held
+            held = Held({**held.files, **own.files}, {**held.uploads, **own.uploads})
+        return held
+
+    @contextmanager
+    def running(self) -> Iterator[Service]:
+        """Run the service, on whatever the disk has."""
+        with service(LocalBackend(self._directory), self._log, workers=WORKERS) as running:
+            running.token = self._token
+            yield running
+            assert running.stop() == 0
+
+    def put_beside(self, running: Service) -> None:
+        """Store what is there before all else."""
+        with Connection(running.port) as client:
+            client.send(BESIDE.put(running.token, "beside"))
+            assert client.read_answer().status == 204
+
+    def fill(self, running: Service) -> None:
+        """Fill the disk, while somebody reads what was there before."""
+        with Witness(running, "beside", lambda seen: seen == BESIDE.content):
+            self._each(lambda filler: filler.fill(running))
+
+    def refuse(self, running: Service) -> None:
+        """Try to store and to delete, where there may be no room for either."""
+        self._each(lambda filler: filler.fill(running))
+        self._each(lambda filler: filler.try_to_delete(running))
+
+    def make_room(self, running: Service) -> None:
+        """Delete most of what is there, and finish what the full disk has interrupted."""
+        self._each(lambda filler: filler.make_room(running, share=0.7))
+        self._each(lambda filler: filler.finish_uploads(running))
+
+    def check(self, running: Service) -> None:
+        """See that what the clients were told is there, whole, and nothing else."""
+        held = self.held
+        with Connection(running.port, patience=60) as client:
+            offsets = {each["name"]: each["offset"] for each in listed(client, running.token)}
+            assert offsets.keys() == held.uploads.keys()
+            assert all(offsets[name] >= offset for name, offset in held.offsets.items())
+            expected = {name: len(file.content) for name, file in held.files.items()}
+            assert sizes(client, running.token) == expected
+            for name, file in held.files.items():
+                assert read(client, running.token, name) == file, name
+
+    def sweep(self) -> None:
+        """Start the service once more, and see that nothing is left but what is held."""
+        with self.running() as running:
+            await_sweep(self._directory, running, self.held)
+            self.check(running)
+
+    def _each(self, what: Callable[[Filler], object]) -> None:
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            list(clients.map(what, self._fillers))
+        for filler in self._fillers:
+            assert not filler.wrong, filler.wrong[0]
+
+
+@pytest.mark.parametrize(
+    ("disk", "size", "largest", "times"),
+    [
+        ("tmpfs", RESERVE + 16 * MIB, 2 * MIB, rounds(5, 100)),
+        ("tmpfs", RESERVE + 6 * MIB, INLINE, rounds(1, 20)),
+        ("ext4", RESERVE + 32 * MIB, 2 * MIB, rounds(1, 100)),
+        ("ext4", RESERVE + 16 * MIB, INLINE, rounds(0, 20)),
+    ],
+)
+def test_a_full_disk(
+    tmp_path: Path, log: Path, disk: str, size: int, largest: int, times: int
+) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    fillers = [Filler(number, seed, largest) for number in range(CLIENTS)]
+    with SMALL_DISKS[disk](tmp_path / "disk", size) as place:
+        full = FullDisk(place / "data", log, fillers)
+        with full.running() as running:
+            full.put_beside(running)
+            for _ in range(times):
+                full.fill(running)
+                full.check(running)
+                with taken(place):
+                    full.refuse(running)
+                    full.check(running)
+                full.make_room(running)
+                full.check(running)
+            full.fill(running)
+        with full.running() as running:
+            full.check(running)
+            full.make_room(running)
+        full.sweep()
+    stored = sum(filler.stored for filler in fillers)
+    refused = sum(filler.refused for filler in fillers)
+    print(f"{times} rounds on {disk}, up to {largest} bytes: {stored} stored, {refused} refused")
+    assert refused >= times * CLIENTS
