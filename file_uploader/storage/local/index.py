@@ -40,7 +40,6 @@ from .rows import (
     there,
     time_of,
 )
-from .writer import Writer
 
 _ABOVE_ALL_TEXT = b""
 """SQLite orders every BLOB above every TEXT, so that this ends no range of names."""
@@ -79,10 +78,6 @@ class Index:
                     f" {SCHEMA_VERSION}; use the version of file-uploader that made it."
                 )
         return cls(path)
-
-    def writer(self) -> Writer:
-        """A connection for writing."""
-        return Writer(connect(self._path))
 
     def close(self) -> None:
         """Close the reading connections; nobody may be using one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import apsw
@@ -14,8 +13,6 @@ from file_uploader.model import Container, FileInfo, FileName, Precondition, Upl
 from file_uploader.storage import records
 
 from .rows import (
-    BUSY_TIMEOUT,
-    WAL_LIMIT,
     Draft,
     Stored,
     blob_of,
@@ -27,22 +24,18 @@ from .rows import (
     time_of,
 )
 
-CHECKPOINT_PAGES = 1_000
-"""Pages in the WAL from which on they are copied into the database, without waiting for anyone."""
-
-TRUNCATE_PAGES = WAL_LIMIT // 4096
-"""Pages in the WAL from which on a checkpoint waits for readers, to start it afresh."""
-
 
 class Writer:
-    """The connection for writing, and what can be done in its transactions."""
+    """The connection for writing, and what can be done in its transactions.
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    ``committed`` is told after each of them how many pages are in the WAL.
+    """
+
+    def __init__(self, connection: apsw.Connection, committed: Callable[[int], None]) -> None:
         self._connection = connection
-        self._wal_pages = 0
-        self._truncate_at = TRUNCATE_PAGES
-        connection.wal_autocheckpoint(0)  # `checkpoint` does it, when nobody waits for an answer.
-        connection.set_wal_hook(self._committed)
+        self._committed = committed
+        connection.wal_autocheckpoint(0)  # `checkpoints` does it, where nobody waits for it.
+        connection.set_wal_hook(self._tell)
 
     @property
     def system_errno(self) -> int:
@@ -223,28 +216,6 @@ class Writer:
                 garbage += self._waste(str(blob))
         return len(ended), garbage
 
-    def checkpoint(self) -> None:
-        """Copy the WAL into the database if it is long enough to be worth it.
-
-        Without waiting for readers the WAL grows on for as long as there is always one; past
-        `TRUNCATE_PAGES` it is worth a short wait.
-        """
-        if self._wal_pages < CHECKPOINT_PAGES:
-            return
-        with suppress(apsw.BusyError):  # Another process is doing it.
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if self._wal_pages < self._truncate_at:
-            return
-        self._connection.set_busy_timeout(100)
-        try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._truncate_at = TRUNCATE_PAGES
-        except apsw.BusyError:
-            # A backup is being made, perhaps: do not stop all writers for it time and again.
-            self._truncate_at = 2 * self._wal_pages
-        finally:
-            self._connection.set_busy_timeout(BUSY_TIMEOUT)
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -265,6 +236,6 @@ class Writer:
         self._connection.execute("REPLACE INTO garbage VALUES (?)", (blob,))
         return [blob]
 
-    def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._wal_pages = pages
+    def _tell(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._committed(pages)
         return apsw.SQLITE_OK
