@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.faults.index import caught, holders, integrity
 from tests.faults.rounds import LONG
 from tests.support import raw
-from tests.support.connections import worker_of
+from tests.support.connections import one_to_each
 from tests.support.raw import Connection, End
 from tests.support.service import LocalBackend, Service, service
 from tests.support.waiting import until
@@ -30,24 +30,15 @@ CLIENTS = 8
 
 
 @contextmanager
-def _two_workers(directory: Path, log: Path) -> Iterator[tuple[Service, Connection, Connection]]:
-    """The service, and a connection to each of its workers."""
+def _two_workers(
+    directory: Path, log: Path
+) -> Iterator[tuple[Service, int, dict[int, Connection]]]:
+    """The service, the worker that is to hang, and a connection to each."""
     with (
         service(LocalBackend(directory), log, workers=2, settings=SETTINGS) as running,
-        ExitStack() as stack,
+        one_to_each(running, BOUND) as clients,
     ):
-        found: dict[int, Connection] = {}
-
-        def both_found() -> bool:
-            client = stack.enter_context(Connection(running.port, BOUND))
-            client.send(raw.head("GET", "/health"))
-            assert client.read_answer().status == 200
-            found.setdefault(worker_of(running, client) or 0, client)
-            return len(found) == 2
-
-        until(both_found, "there is a connection to each worker")
-        one, other = found.values()
-        yield running, one, other
+        yield running, min(clients), clients
 
 
 @contextmanager
@@ -80,9 +71,8 @@ def _stop_in_a_commit(pid: int, lock: Path) -> None:
 
 def test_one_hangs_with_the_lock_for_writing(tmp_path: Path, log: Path) -> None:
     acknowledged: list[str] = []
-    with _two_workers(tmp_path / "data", log) as (running, client, other):
-        victim = worker_of(running, client)
-        assert victim is not None
+    with _two_workers(tmp_path / "data", log) as (running, victim, clients):
+        client, other = clients.pop(victim), *clients.values()
         store(running, "there", b"before")
 
         def keep_putting() -> None:
@@ -101,9 +91,9 @@ def test_one_hangs_with_the_lock_for_writing(tmp_path: Path, log: Path) -> None:
         try:
             until(lambda: bool(acknowledged), "the worker writes")
             _stop_in_a_commit(victim, tmp_path / "data" / "write.lock")
-            with _hangs(victim), ThreadPoolExecutor(CLIENTS) as clients:
+            with _hangs(victim), ThreadPoolExecutor(CLIENTS) as others:
                 stopped = time.monotonic()
-                answers = [clients.submit(put, number) for number in range(CLIENTS)]
+                answers = [others.submit(put, number) for number in range(CLIENTS)]
                 while victim in running.workers():
                     began = time.monotonic()
                     assert fetch(running, "there", other) == b"before"  # Reading goes on.
@@ -126,9 +116,8 @@ def test_one_hangs_with_the_lock_for_writing(tmp_path: Path, log: Path) -> None:
 
 def test_one_hangs_with_nothing(tmp_path: Path, log: Path) -> None:
     """Its own connections wait for its end; nobody else's do, and no new one is given to it."""
-    with _two_workers(tmp_path / "data", log) as (running, client, other):
-        victim = worker_of(running, client)
-        assert victim is not None
+    with _two_workers(tmp_path / "data", log) as (running, victim, clients):
+        client, other = clients.pop(victim), *clients.values()
         with _hangs(victim):
             stopped = time.monotonic()
             client.send(raw.head("GET", "/health"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from tests.support import raw
 from tests.support.raw import Connection
 from tests.support.service import Service
+from tests.support.waiting import until
 
 
 def holds(server: Service, client: Connection) -> bool:
@@ -18,6 +21,25 @@ def worker_of(server: Service, client: Connection) -> int | None:
     """The worker that has accepted this connection; None while none has."""
     socket = f"socket:[{_inode(server, client)}]"
     return next((pid for pid in server.workers() if socket in _open_files(pid)), None)
+
+
+@contextmanager
+def one_to_each(server: Service, patience: float = 15.0) -> Iterator[dict[int, Connection]]:
+    """A connection to each worker, kept alive, by the worker; which one takes it is by chance."""
+    found: dict[int, Connection] = {}
+    with ExitStack() as stack:
+
+        def another() -> bool:
+            client = stack.enter_context(Connection(server.port, patience))
+            client.send(raw.head("GET", "/health"))
+            assert client.read_answer().status == 200
+            worker = worker_of(server, client)
+            assert worker is not None
+            found.setdefault(worker, client)
+            return len(found) == server.worker_count
+
+        until(another, "each worker has a connection")
+        yield found
 
 
 def open_blobs(server: Service) -> list[str]:
