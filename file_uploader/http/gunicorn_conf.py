@@ -27,9 +27,10 @@ asgi_loop = "uvloop"
 asgi_lifespan = "on"
 # A client that is gone has nobody waiting: its request is cancelled at once, and cleans up.
 asgi_disconnect_grace_period = 0
-# The longest wait for a byte of a body is ours to decide (IDLE_TIMEOUT), so the server's is longer.
-timeout = int(_settings.idle_timeout.total_seconds()) + 60
 graceful_timeout = 30
+# A worker that gives no sign of life for so many seconds is killed, and others that wait for a lock
+# of its go on. There is none during a stop. Clients that give none are another matter.
+timeout = graceful_timeout + 10
 # Longer than the usual idle time of a proxy's connections, so that it never meets a closed one.
 keepalive = 75
 # Two names of 960 percent-encoded bytes (prefix and marker) have to fit.

@@ -12,7 +12,8 @@ from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageError, S
 from file_uploader.model import Container, EntityTags, FileName, ListQuery, Precondition
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.locks import FileLock
-from file_uploader.storage.local.writer import TRUNCATE_PAGES, Writer
+from file_uploader.storage.local.rows import WAL_LIMIT
+from file_uploader.storage.local.writer import Writer
 from tests.storage.local_disk import assert_sound, opened
 from tests.storage.stores import new_container, put, read
 from tests.support.bodies import KIB, content
@@ -160,7 +161,6 @@ async def test_the_log_stays_short_beside_readers(
     for each in lists:
         await anext(each)
     data = content(16 * KIB)
-    for _ in range(8):
+    for _ in range(32):  # 137 MiB of pages, if nothing started the WAL afresh.
         await asyncio.gather(*(put(local, container, f"{n}", data) for n in range(200)))
-    await put(local, container, "last", b"1")
-    assert (tmp_path / "index.db-wal").stat().st_size < TRUNCATE_PAGES * 4096 / 2
+    assert (tmp_path / "index.db-wal").stat().st_size <= WAL_LIMIT

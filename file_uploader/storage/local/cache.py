@@ -7,8 +7,25 @@ kind stays lost even when it is written again: `fsync` succeeds, and after a cra
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import apsw
+
+
+@contextmanager
+def distrusted_after_errors(database: str | Path) -> Iterator[None]:
+    """After an error of the disk in this block, nothing is built on what it may not have written.
+
+    To be left before anybody else may write to the database or its WAL.
+    """
+    try:
+        yield
+    except (apsw.IOError, OSError):
+        forget_cached(Path(f"{database}-wal"))
+        forget_cached(Path(database))
+        raise
 
 
 def forget_cached(path: Path) -> None:

@@ -104,7 +104,6 @@ class GroupCommit:
             if batch:
                 self._commit(batch)
                 self._answer(batch)
-                self._checkpoint()
         try:
             self._writer.close()
         except apsw.Error:
@@ -151,9 +150,3 @@ class GroupCommit:
             self._loop.call_soon_threadsafe(answer)
         except RuntimeError:  # The loop is closed: nobody is there to be told.
             _log.warning("a transaction ended after the event loop")
-
-    def _checkpoint(self) -> None:
-        try:
-            self._writer.checkpoint()
-        except apsw.Error:  # The WAL has everything; the next one will try again.
-            _log.warning("a checkpoint of the index failed", exc_info=True)

@@ -23,10 +23,11 @@ from file_uploader.errors import ConfigurationError
 
 from . import key
 from .blobs import Blobs, make_directory, sync_directory
+from .checkpoints import Checkpoints
 from .glance import Glance
 from .index import Index
 from .locks import FileLock, Session, Turnstile
-from .rows import check_library
+from .rows import check_library, connect
 from .writer import Writer
 
 
@@ -43,6 +44,7 @@ class DataDirectory:
     index: Index
     glance: Glance
     writer: Writer
+    checkpoints: Checkpoints
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -75,15 +77,29 @@ class DataDirectory:
             undo.callback(turnstile.close)
             sweep_lock = FileLock(path / "sweep.lock")
             undo.callback(sweep_lock.close)
+            database = path / "index.db"
             with turnstile.held():
                 key.remove_unfinished(path)
-                index = Index.open(path / "index.db")
-            glance = Glance(path / "index.db")
+                index = Index.open(database)
+            glance = Glance(database)
             undo.callback(glance.close)
-            writer = index.writer()
+            checkpoints = Checkpoints(database)
+            undo.callback(checkpoints.close)
+            writer = Writer(connect(database), checkpoints.committed)
             sync_directory(path)
             undo.pop_all()
-        return cls(path, sessions, session, blobs, turnstile, sweep_lock, index, glance, writer)
+        return cls(
+            path,
+            sessions,
+            session,
+            blobs,
+            turnstile,
+            sweep_lock,
+            index,
+            glance,
+            writer,
+            checkpoints,
+        )
 
     def check(self) -> None:
         """Read and write a little. Raises `OSError` and `apsw.Error`."""
@@ -94,6 +110,7 @@ class DataDirectory:
         """Let go of everything but the writer, which whoever writes closes."""
         self.index.close()
         self.glance.close()
+        self.checkpoints.close()
         self.turnstile.close()
         self.sweep_lock.close()
         self.session.end()

@@ -40,7 +40,9 @@ from .rows import (
     there,
     time_of,
 )
-from .writer import Writer
+
+_COUNTED_AT_ONCE = 50_000
+"""Files that are counted in one look: as long as it takes to read some pages of a list."""
 
 _ABOVE_ALL_TEXT = b""
 """SQLite orders every BLOB above every TEXT, so that this ends no range of names."""
@@ -80,10 +82,6 @@ class Index:
                 )
         return cls(path)
 
-    def writer(self) -> Writer:
-        """A connection for writing."""
-        return Writer(connect(self._path))
-
     def close(self) -> None:
         """Close the reading connections; nobody may be using one."""
         while self._idle:
@@ -122,9 +120,18 @@ class Index:
 
     def usage(self, container: Container) -> Usage:
         """Number and size of a container's files; takes time with their number."""
-        sql = "SELECT count(*), coalesce(sum(size), 0) FROM files WHERE container = ?"
-        with self._reading() as connection:
-            [(files, size)] = _rows(connection.execute(sql, (key(container),)))
+        sql = (
+            "SELECT count(*), coalesce(sum(size), 0), max(name) FROM"
+            " (SELECT name, size FROM files WHERE container = ? AND name > ? ORDER BY name LIMIT ?)"
+        )
+        files = size = 0
+        after: str | None = ""
+        while after is not None:
+            with self._reading() as connection:
+                rows = _rows(connection.execute(sql, (key(container), after, _COUNTED_AT_ONCE)))
+                [(more, their_size, after)] = rows
+            files += more
+            size += their_size
         return Usage(files, size)
 
     def check(self) -> None:

@@ -67,6 +67,9 @@ SCHEMA_FROM = {0: _FILES + _UPLOADS, 1: _UPLOADS}
 BUSY_TIMEOUT = 5_000
 """Milliseconds to wait for a lock of SQLite's. Processes of ours queue before it comes to that."""
 
+PAGE = 4096
+"""Bytes of a page of the index, and of its WAL."""
+
 WAL_LIMIT = 64 * 1024 * 1024
 """Bytes to which the WAL is cut when it starts afresh."""
 

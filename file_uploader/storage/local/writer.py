@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import apsw
 
@@ -14,11 +12,10 @@ from file_uploader.errors import NoSuchFile, NoSuchUpload, StorageFull, Supersed
 from file_uploader.model import Container, FileInfo, FileName, Precondition, Upload, UploadState
 from file_uploader.storage import records
 
-from .cache import forget_cached
+from .cache import distrusted_after_errors
 from .room import room
 from .rows import (
-    BUSY_TIMEOUT,
-    WAL_LIMIT,
+    PAGE,
     Draft,
     Stored,
     blob_of,
@@ -30,27 +27,20 @@ from .rows import (
     time_of,
 )
 
-_PAGE = 4096
-"""Bytes of a page of SQLite's."""
-
-CHECKPOINT_PAGES = 1_000
-"""Pages in the WAL from which on they are copied into the database, without waiting for anyone."""
-
-TRUNCATE_PAGES = WAL_LIMIT // _PAGE
-"""Pages in the WAL from which on a checkpoint waits for readers, to start it afresh."""
-
 
 class Writer:
-    """The connection for writing, and what can be done in its transactions."""
+    """The connection for writing, and what can be done in its transactions.
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    ``committed`` is told after each of them how many pages are in the WAL.
+    """
+
+    def __init__(self, connection: apsw.Connection, committed: Callable[[int], None]) -> None:
         self._connection = connection
+        self._committed = committed
         self._room: int | None = None
         """Bytes that this transaction may still store in the index, once that was looked at."""
-        self._wal_pages = 0
-        self._truncate_at = TRUNCATE_PAGES
-        connection.wal_autocheckpoint(0)  # `checkpoint` does it, when nobody waits for an answer.
-        connection.set_wal_hook(self._committed)
+        connection.wal_autocheckpoint(0)  # `checkpoints` does it, where nobody waits for it.
+        connection.set_wal_hook(self._tell)
 
     @property
     def system_errno(self) -> int:
@@ -63,7 +53,7 @@ class Writer:
         After an `apsw.Error` it has not happened as far as any process can see, but may turn out
         to have happened if all of them crash before the next transaction is committed.
         """
-        with self._distrusting_cache():
+        with distrusted_after_errors(self._connection.filename):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._room = None
@@ -79,7 +69,7 @@ class Writer:
         What was deleted from the index leaves room in it, and gives none to the file system.
         """
         if self._room is None:
-            unused = self._connection.pragma("freelist_count") * _PAGE
+            unused = self._connection.pragma("freelist_count") * PAGE
             self._room = room(self._connection.filename) + unused
         if self._room < size:
             raise StorageFull("No space is left to store this.")
@@ -245,44 +235,9 @@ class Writer:
                 garbage += self._waste(str(blob))
         return len(ended), garbage
 
-    def checkpoint(self) -> None:
-        """Copy the WAL into the database if it is long enough to be worth it.
-
-        Without waiting for readers the WAL grows on for as long as there is always one; past
-        `TRUNCATE_PAGES` it is worth a short wait.
-        """
-        if self._wal_pages < CHECKPOINT_PAGES:
-            return
-        with self._distrusting_cache():
-            with suppress(apsw.BusyError):  # Another process is doing it.
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if self._wal_pages >= self._truncate_at:
-                self._truncate()
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
-
-    def _truncate(self) -> None:
-        self._connection.set_busy_timeout(100)
-        try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._truncate_at = TRUNCATE_PAGES
-        except apsw.BusyError:
-            # A backup is being made, perhaps: do not stop all writers for it time and again.
-            self._truncate_at = 2 * self._wal_pages
-        finally:
-            self._connection.set_busy_timeout(BUSY_TIMEOUT)
-
-    @contextmanager
-    def _distrusting_cache(self) -> Iterator[None]:
-        """After an error of the disk nothing may be built on what it has not written."""
-        try:
-            yield
-        except apsw.IOError:
-            forget_cached(Path(self._connection.filename_wal))
-            forget_cached(Path(self._connection.filename))
-            raise
 
     def _existing_upload(self, container: Container, upload_id: str) -> Upload:
         upload = find_upload(self._connection, container, upload_id)
@@ -300,6 +255,6 @@ class Writer:
         self._connection.execute("REPLACE INTO garbage VALUES (?)", (blob,))
         return [blob]
 
-    def _committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._wal_pages = pages
+    def _tell(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._committed(pages)
         return apsw.SQLITE_OK

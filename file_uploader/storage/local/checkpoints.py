@@ -1,0 +1,134 @@
+"""Checkpoints: what the WAL holds gets into the database, in a thread, while commits go on.
+
+Commits append to the WAL, and a checkpoint copies it into the database. The WAL starts afresh, over
+what it held, once all of it is there and nobody reads from it any more. With commits and readers
+all the time that moment never comes by itself: so when the WAL is long, everything is copied and
+synced that there is, and only for the little that has come meanwhile, writers and then readers are
+waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+import apsw
+
+from .alarm import Alarm
+from .cache import distrusted_after_errors
+from .locks import FileLock, Turnstile
+from .rows import PAGE, WAL_LIMIT, connect
+
+CHECKPOINT_PAGES = 1_000
+"""Pages in the WAL from which on they are copied into the database, without waiting for anyone."""
+
+RESTART_PAGES = WAL_LIMIT // 2 // PAGE
+"""Pages in the WAL from which on readers are waited for, so that it can start afresh."""
+
+READERS = 100
+"""Milliseconds for which they are, with all writers waiting as well: some pages of lists."""
+
+PATIENCE = 64.0
+"""Seconds, at most, until they are waited for again after that was in vain, time and again."""
+
+PAUSE = 0.1
+"""Seconds between two checkpoints, in which pages that are written often gather."""
+
+RETRY = 1.0
+"""Seconds until the next, whether or not anybody writes, while the WAL is too long."""
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """Keeps the WAL short, in a thread of its own; `committed` says when there is something to do.
+
+    One process does it at a time, and the others pass.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = connect(path)
+        self._connection.set_busy_timeout(READERS)
+        self._lock = FileLock(path.parent / "checkpoint.lock")
+        self._turnstile = Turnstile(path.parent)
+        self._alarm = Alarm(FileLock(path.parent / "alarm.lock"))
+        self._wal = path.with_name(f"{path.name}-wal")
+        # To be closed after all connections of this process: that drops SQLite's locks on the file.
+        self._database = path.open("rb", buffering=0)
+        self._patience = RETRY
+        self._patient_until = 0.0
+        self._due = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="index-checkpoints", daemon=True)
+        self._thread.start()
+
+    def committed(self, pages: int) -> None:
+        """Note that so many pages are in the WAL now. May be called in any thread."""
+        if pages >= CHECKPOINT_PAGES:
+            self._due.set()
+
+    def close(self) -> None:
+        """End the thread, and close the last connection of this process to the database.
+
+        A second call does nothing.
+        """
+        self._closing.set()
+        self._due.set()
+        self._thread.join()
+        self._connection.close()
+        self._database.close()
+        self._lock.close()
+        self._turnstile.close()
+        self._alarm.close()
+
+    def _serve(self) -> None:
+        long = True  # Perhaps: who knows what a crash has left.
+        while True:
+            self._due.wait(RETRY if long else None)
+            self._due.clear()
+            if self._closing.is_set():
+                return
+            try:
+                if self._lock.try_acquire():
+                    try:
+                        with distrusted_after_errors(self._path):
+                            self._checkpoint()
+                    finally:
+                        self._lock.release()
+                size = self._wal.stat().st_size
+                self._alarm.look(self._wal, size)
+                long = size > WAL_LIMIT
+            except (apsw.Error, OSError) as error:  # The WAL has everything that was not copied.
+                _log.warning("a checkpoint of the index failed: %s", error)
+                long = True
+                self._closing.wait(RETRY)
+            self._closing.wait(PAUSE)
+
+    def _checkpoint(self) -> None:
+        try:
+            pages, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:  # Another program is doing it.
+            return
+        # Where a reader has kept it from copying all, waiting for that one may be in vain.
+        if pages >= RESTART_PAGES and (copied == pages or time.monotonic() >= self._patient_until):
+            self._restart()
+
+    def _restart(self) -> None:
+        """Let the next commit begin at the WAL's start; cut it where it is too long."""
+        # SQLite syncs after the last page has been copied. Most of that is done here, before others
+        # have to wait for it.
+        os.fdatasync(self._database.fileno())
+        too_long = self._wal.stat().st_size > WAL_LIMIT
+        # Commits are quicker where the WAL need not grow: it is kept as it is if it can be.
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if too_long else apsw.SQLITE_CHECKPOINT_RESTART
+        try:
+            with self._turnstile.held():
+                self._connection.wal_checkpoint(mode=mode)
+            self._patience = RETRY
+        except apsw.BusyError:
+            self._patient_until = time.monotonic() + self._patience
+            self._patience = min(2 * self._patience, PATIENCE)
