@@ -23,22 +23,26 @@ def distrusted_after_errors(database: str | Path) -> Iterator[None]:
     try:
         yield
     except (apsw.IOError, OSError):
-        forget_cached(Path(f"{database}-wal"))
-        forget_cached(Path(database))
+        forget_cached(database)
         raise
 
 
-def forget_cached(path: Path) -> None:
-    """Have a file that is open be read from the disk again, but for what is still to be written.
+def forget_cached(database: str | Path) -> None:
+    """Have a database and its WAL be read from the disk again, but for what is to be written."""
+    for path in (Path(f"{database}-wal"), Path(database)):
+        if (fd := descriptor_of(path)) is not None:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
-    Any descriptor of this process will do. To open the file once more will not: closing it would
-    drop the locks that SQLite has on it.
+
+def descriptor_of(path: Path) -> int | None:
+    """Any descriptor of this process for a file that SQLite has open; None if there is none.
+
+    To open the file once more will not do: closing it would drop SQLite's locks on it.
     """
     with suppress(FileNotFoundError):
         wanted = path.stat()
         for entry in Path("/proc/self/fd").iterdir():
-            fd = int(entry.name)
             with suppress(OSError):  # It is closed by now, such as the one that lists them.
-                if os.path.samestat(os.fstat(fd), wanted):
-                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-                    return
+                if os.path.samestat(os.fstat(int(entry.name)), wanted):
+                    return int(entry.name)
+    return None

@@ -18,7 +18,7 @@ from pathlib import Path
 import apsw
 
 from .alarm import Alarm
-from .cache import distrusted_after_errors
+from .cache import descriptor_of, forget_cached
 from .locks import FileLock, Turnstile
 from .rows import PAGE, WAL_LIMIT, connect
 
@@ -39,6 +39,10 @@ PAUSE = 0.1
 
 RETRY = 1.0
 """Seconds until the next, whether or not anybody writes, while the WAL is too long."""
+
+_NOTES_HEAD = 96
+"""Bytes of the head of SQLite's WAL index, both copies of it
+(https://www.sqlite.org/walformat.html, 2.1)."""
 
 _log = logging.getLogger(__name__)
 
@@ -95,8 +99,10 @@ class Checkpoints:
             try:
                 if self._lock.try_acquire():
                     try:
-                        with distrusted_after_errors(self._path):
-                            self._checkpoint()
+                        self._checkpoint()
+                    except (apsw.IOError, OSError):
+                        self._start_over()
+                        raise
                     finally:
                         self._lock.release()
                 size = self._wal.stat().st_size
@@ -116,6 +122,20 @@ class Checkpoints:
         # Where a reader has kept it from copying all, waiting for that one may be in vain.
         if pages >= RESTART_PAGES and (copied == pages or time.monotonic() >= self._patient_until):
             self._restart()
+
+    def _start_over(self) -> None:
+        """Have all of the WAL copied again, by whoever comes next, after an error of the disk.
+
+        SQLite notes how far it has copied before that is synced, and after a sync that failed, the
+        next one may succeed without what was lost. With its notes made invalid it reads the whole
+        WAL again and notes that nothing was copied, as after a crash.
+        """
+        with self._turnstile.held():
+            notes = descriptor_of(self._path.with_name(f"{self._path.name}-shm"))
+            if notes is not None:
+                os.pwrite(notes, bytes(_NOTES_HEAD), 0)
+            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            forget_cached(self._path)
 
     def _restart(self) -> None:
         """Let the next commit begin at the WAL's start; cut it where it is too long."""
