@@ -6,6 +6,7 @@ that is whole from one that is not, and a connection that was closed from one th
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import socket
@@ -155,6 +156,14 @@ class Connection:
     def read_body(self, size: int) -> bytes:
         """Read so many bytes, after `read_interim` has taken the head of an answer."""
         return self._read_exactly(size)
+
+    def read_what_comes(self, size: int) -> bytes:
+        """Read so many bytes of a body, or those that came before the connection ended."""
+        with contextlib.suppress(BrokenAnswerError):
+            while len(self._unread) < size:
+                self._read_more()
+        found, self._unread = self._unread[:size], self._unread[size:]
+        return found
 
     def end(self, patience: float | None = None) -> End:
         """Wait for the end of the connection; what still arrives is thrown away."""

@@ -19,6 +19,7 @@ from typing import Protocol
 from tests.support.s3_servers import Leftovers, S3Server
 
 ROOT = Path(__file__).parents[2]
+APP = "app:app"
 _START_PATIENCE = 20.0
 _STOP_PATIENCE = 60.0
 
@@ -183,9 +184,12 @@ def service(
     settings: Mapping[str, str] | None = None,
     port: int | None = None,
     under: Sequence[str] = (),
+    app: str = APP,
 ) -> Iterator[Service]:
     """Start the service and wait until it answers; stop it at the end if it still runs."""
-    running = start(backend, log, workers=workers, settings=settings, port=port, under=under)
+    running = start(
+        backend, log, workers=workers, settings=settings, port=port, under=under, app=app
+    )
     try:
         wait_ready(running)
         yield running
@@ -207,11 +211,12 @@ def start(
     port: int | None = None,
     tree: Path = ROOT,
     under: Sequence[str] = (),
+    app: str = APP,
 ) -> Service:
     """Start the service that is in ``tree`` without waiting for it.
 
     Its output is appended to ``log``. ``under`` is a command that becomes it, such as one that sets
-    limits.
+    limits; ``app`` is what gunicorn serves.
     """
     port = port or free_port()
     environment = {
@@ -225,7 +230,7 @@ def start(
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
-                *(*under, sys.executable, "-m", "gunicorn", "app:app"),
+                *(*under, sys.executable, "-m", "gunicorn", app),
                 *("-c", str(tree / "gunicorn.conf.py")),
                 *("-b", f"127.0.0.1:{port}", "-w", str(workers)),
             ],

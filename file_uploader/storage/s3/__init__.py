@@ -23,6 +23,7 @@
     room.py        the memory budget and the spool: slots, admission
     part.py        one part, held so that it can be sent again
     sizes.py       how large the parts are
+    pulse.py       whether the store shows a sign of life
     client.py      one call: retried, timed, its errors translated
     errors.py      the one translator of errors
 """

@@ -27,20 +27,32 @@ from botocore.exceptions import (
 )
 from botocore.handlers import add_expect_header
 
-from file_uploader.errors import ConfigurationError
+from file_uploader.errors import ConfigurationError, StorageUnavailable
 
 from .config import S3Config
-from .errors import ANY_ERROR, error_status, retryable, translated
+from .errors import ANY_ERROR, error_status, retryable, says_nothing, translated
 from .part import Part, PartPayload
+from .pulse import Pulse
 
 T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 60.0
+READ_TIMEOUT = 30.0
 """Seconds without a byte, in either direction, until an attempt is given up."""
 
-PATIENCE = 60.0
+_LABOURS = ("UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "ListObjectsV2")
+LABOUR_TIMEOUT = 60.0
+"""That of what the store itself has to work for before it can answer."""
+
+PATIENCE = 30.0
 """Seconds after its first failure in which a request is tried again."""
+
+SILENCE = 20.0
+"""Seconds without an answer to anybody after which the store may be gone (`pulse`). Less than an
+attempt takes that gets none, so that the first ones of these say so."""
+
+LOOK = 5.0
+"""Seconds for a look at whether the store answers."""
 
 MAX_ATTEMPTS = 8
 _FIRST_PAUSE = 0.1
@@ -56,6 +68,14 @@ _INLINE_BODY = 64 * 1024
 _CONNECTIONS = 4096
 """No limit in practice: a download holds its connection for as long as its reader likes."""
 
+_SAID = {
+    **dict.fromkeys(["get_object", "head_object", "put_object", "upload_part"], "ETag"),
+    "create_multipart_upload": "UploadId",
+    "upload_part_copy": "CopyPartResult",
+    "complete_multipart_upload": "ETag",
+}
+"""What an answer to these always says. Something on the way may answer "200 OK", too."""
+
 _BUCKET_PROBLEMS = {
     301: "AWS_REGION: BUCKET is in another region.",
     400: "AWS_REGION, or the credentials: the object store refuses them for BUCKET.",
@@ -67,10 +87,11 @@ _BUCKET_PROBLEMS = {
 class Client:
     """An S3 client. Belongs to one event loop; `open` makes it, `aclose` ends it."""
 
-    def __init__(self, client: Any, resources: AsyncExitStack) -> None:
+    def __init__(self, client: Any, resources: AsyncExitStack, bucket: str) -> None:
         self._client = client
         self._resources = resources
         self._sending = asyncio.Semaphore(_SENDING)
+        self._pulse = Pulse(lambda: client.head_bucket(Bucket=bucket), limit=LOOK, patience=SILENCE)
 
     @classmethod
     async def open(cls, config: S3Config) -> Client:
@@ -105,7 +126,9 @@ class Client:
         client.meta.events.unregister("before-call.s3", add_expect_header)
         # With the star it comes before botocore's own handler, which makes an error of bad XML.
         client.meta.events.register_first("before-parse.*.ListObjectsV2", _make_readable)
-        return cls(client, resources)
+        for operation in _LABOURS:
+            client.meta.events.register(f"before-call.s3.{operation}", _wait_longer)
+        return cls(client, resources, config.bucket)
 
     @property
     def region(self) -> str | None:
@@ -115,6 +138,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        await self._pulse.aclose()
         await self._resources.aclose()
 
     async def check_bucket(self, bucket: str) -> None:
@@ -123,9 +147,12 @@ class Client:
         Raises `StorageError` if that cannot be found out now.
         """
         try:
-            await self._client.head_bucket(Bucket=bucket)
+            async with asyncio.timeout(LOOK):
+                await self._client.head_bucket(Bucket=bucket)
         except ClientError as error:
             problem = _BUCKET_PROBLEMS.get(error_status(error))
+            if problem is None and retryable(error):
+                raise StorageUnavailable("The object store fails right now.") from None
             if problem is None:
                 raise translated("head_bucket", error) from None
             raise ConfigurationError(problem) from None
@@ -147,8 +174,10 @@ class Client:
         )
 
     async def call_once(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        """`call` without another try: what asks wants to know how it is now."""
-        return await self._retrying(operation, 1, lambda: self._request(operation, parameters))
+        """`call` without another try or much waiting: what asks wants to know how it is now."""
+        return await self._retrying(
+            operation, 1, lambda: self._request(operation, parameters, LOOK)
+        )
 
     async def send(self, operation: str, part: Part, **parameters: Any) -> dict[str, Any]:
         """`call` with a part as its body, and its MD5 beside it."""
@@ -177,21 +206,35 @@ class Client:
         self, operation: str, attempts: int, attempt_once: Callable[[], Awaitable[T]]
     ) -> T:
         deadline: float | None = None
+        doubtful = False
         for attempt in range(1, attempts + 1):
             try:
                 return await attempt_once()
             except ANY_ERROR as error:
                 now = time.monotonic()
                 deadline = deadline or now + PATIENCE
+                doubtful = doubtful or says_nothing(error)
                 pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311
                 if attempt == attempts or now + pause > deadline or not retryable(error):
-                    raise translated(operation, error) from None
+                    raise translated(operation, error, doubtful=doubtful) from None
             await asyncio.sleep(pause)
         raise AssertionError("at least one attempt is made")
 
-    async def _request(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    async def _request(
+        self, operation: str, parameters: dict[str, Any], limit: float | None = None
+    ) -> dict[str, Any]:
         method: Callable[..., Awaitable[dict[str, Any]]] = getattr(self._client, operation)
-        return await method(**parameters)
+
+        async def ask() -> dict[str, Any]:
+            async with asyncio.timeout(limit):
+                return await method(**parameters)
+
+        answer = await self._pulse.ask(ask)
+        if _SAID.get(operation, "ResponseMetadata") not in answer:
+            if "Body" in answer:
+                answer["Body"].close()
+            raise ConnectionError("an answer that is none of S3's")
+        return answer
 
     async def _send(self, operation: str, parameters: dict[str, Any], part: Part) -> dict[str, Any]:
         payload = PartPayload(part, write_timeout=READ_TIMEOUT)
@@ -217,6 +260,10 @@ def _make_readable(response_dict: dict[str, Any], **_: object) -> None:
     """
     body: bytes = response_dict["body"]
     response_dict["body"] = body.replace(b"\xef\xbf\xbe", b"").replace(b"\xef\xbf\xbf", b"")
+
+
+def _wait_longer(context: dict[str, Any], **_: object) -> None:
+    context["read_timeout"] = LABOUR_TIMEOUT
 
 
 def _botocore_config(config: S3Config) -> AioConfig:

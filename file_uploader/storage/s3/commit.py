@@ -18,6 +18,8 @@ from file_uploader.errors import (
     NoSuchFile,
     PreconditionFailed,
     StorageError,
+    StorageFailed,
+    StorageTimeout,
     StorageUnavailable,
 )
 from file_uploader.model import FileInfo, FileName, Precondition
@@ -27,7 +29,7 @@ from .client import Client
 from .conditions import Probe, Support
 from .errors import Conflict
 from .keys import Place, file_info, write_id
-from .multipart import Address, listed
+from .multipart import Address, check_there, listed
 
 T = TypeVar("T")
 
@@ -81,13 +83,13 @@ class Target:
         """Commit with PutObject (``put``) or CompleteMultipartUpload (``complete``).
 
         Returns S3's answer, or the file as it is where the answer was lost. Raises
-        `PreconditionFailed`, and `StorageError` when the write did not happen as far as can be
-        known.
+        `PreconditionFailed` and `StorageError` when the write did not happen, and
+        `StorageUnavailable` or `StorageTimeout` when nobody can tell.
         """
         try:
             return await self._write(operation, write, precondition, own_id)
         except (PreconditionFailed, StorageError, NoSuchFile) as error:
-            done = await self.found(own_id)
+            done = await self.done_after(error, own_id)
             if done is not None:
                 logger.info("S3 %s had been done although it seemed to fail", operation)
                 return done
@@ -112,14 +114,23 @@ class Target:
         precondition: Precondition,
         own_id: str,
     ) -> dict[str, Any] | FileInfo:
-        """`put` with a multipart upload of which these are the parts."""
+        """`put` with a multipart upload of which these are the parts.
+
+        Raises `errors.NoSuchUpload` where S3 does not have it, or not any more.
+        """
 
         async def write(condition: dict[str, Any]) -> dict[str, Any]:
             return await self.client.call(
                 "complete_multipart_upload", **address, MultipartUpload=listed(etags), **condition
             )
 
-        return await self.put("complete", write, precondition, own_id)
+        try:
+            return await self.put("complete", write, precondition, own_id)
+        except (PreconditionFailed, StorageFailed):
+            # Whoever judges here may not be the first: if it is complete, or gone, this says so.
+            # (Ceph 16 itself says InternalError.)
+            await check_there(self.client, address)
+            raise
 
     async def delete(self, precondition: Precondition) -> None:
         """Remove the file. Raises `NoSuchFile` and `PreconditionFailed`.
@@ -137,12 +148,29 @@ class Target:
             await write({})
 
     async def found(self, own_id: str) -> FileInfo | None:
-        """The file, if it can be seen and is the one that this write made."""
-        try:
-            info, found_id = await self.current()
-        except FileUploaderError:
-            return None
+        """The file, if it is the one that this write made. Raises `StorageError`."""
+        info, found_id = await self.current()
         return info if found_id == own_id else None
+
+    async def done_after(self, failure: FileUploaderError, own_id: str) -> FileInfo | None:
+        """`found`, for a write that seems to have failed.
+
+        Where that cannot be seen it raises `StorageUnavailable` or `StorageTimeout`, whatever the
+        failure: who has to say "not done" has to have looked.
+        """
+        try:
+            return await self.found(own_id)
+        except StorageError:
+            if isinstance(failure, StorageUnavailable | StorageTimeout):
+                raise failure from None
+            raise StorageUnavailable("The store does not show what was written.") from None
+
+    async def found_if_seen(self, own_id: str) -> FileInfo | None:
+        """`found`, or None where it cannot be seen."""
+        try:
+            return await self.found(own_id)
+        except StorageError:
+            return None
 
     async def _write(
         self, operation: str, write: Write, precondition: Precondition, own_id: str | None

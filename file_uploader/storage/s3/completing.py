@@ -96,8 +96,8 @@ class Completing:
                     await self._commit(container, current, target)
                 else:
                     current = await self._copy(container, current, target)
-            except (StorageError, NoSuchFile, NoSuchUpload):
-                result = await target.found(current.id)
+            except (StorageError, NoSuchFile, NoSuchUpload) as error:
+                result = await target.done_after(error, current.id)
                 if result is None:
                     raise
                 # Somebody else has done it, and may have replaced the record since.
@@ -105,7 +105,7 @@ class Completing:
                 if current.state is not UploadState.COMPLETING:
                     return current
             else:
-                result = await target.found(current.id)
+                result = await target.found_if_seen(current.id)
         complete = replace(
             current,
             state=UploadState.COMPLETE,

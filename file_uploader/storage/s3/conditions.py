@@ -11,20 +11,21 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed, StorageError
 
 from .client import Client
-from .errors import Unsupported
+from .errors import Unsettled, Unsupported
 from .keys import PROBES, etag_of
 
 logger = logging.getLogger(__name__)
 
 Try = Callable[[dict[str, Any]], Awaitable[object]]
 _WRONG = "0" * 32
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +54,51 @@ class Conditions:
 
 
 class Probe:
-    """Finds `Conditions` out once, when they are first needed; a failure is tried again."""
+    """Finds `Conditions` out once, when they are first needed.
+
+    A failure is that of everybody who waited for it; whoever comes later tries again.
+    """
 
     def __init__(self, client: Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._lock = asyncio.Lock()
         self._found: Conditions | None = None
+        self._probing: asyncio.Task[Conditions] | None = None
 
     async def conditions(self) -> Conditions:
         """What the provider decides natively. Raises `StorageError` if it cannot be found out."""
-        async with self._lock:
-            if self._found is None:
-                self._found = Conditions(*await self._probe_all())
-                logger.info("conditions decided by the object store: %s", self._found)
+        if self._found is not None:
             return self._found
+        if self._probing is None:
+            self._probing = asyncio.create_task(self._probe())
+            self._probing.add_done_callback(self._probed)
+        return await asyncio.shield(self._probing)
 
-    async def _probe_all(self) -> Sequence[Support]:
+    def _probed(self, probing: asyncio.Task[Conditions]) -> None:
+        self._probing = None
+        if not probing.cancelled() and probing.exception() is None:
+            self._found = probing.result()
+            logger.info("conditions decided by the object store: %s", self._found)
+
+    async def _probe(self) -> Conditions:
         """Probe all operations at once, and return when nothing of it is under way."""
         probes = (
-            self._probing().put_support(),
-            self._probing().complete_support(),
-            self._probing().delete_support(),
+            self._attempts().put_support(),
+            self._attempts().complete_support(),
+            self._attempts().delete_support(),
         )
         found = await asyncio.gather(*probes, return_exceptions=True)
         for each in found:
             if isinstance(each, BaseException):
                 raise each
-        return [each for each in found if isinstance(each, Support)]
+        return Conditions(*(each for each in found if isinstance(each, Support)))
 
-    def _probing(self) -> _Probing:
+    def _attempts(self) -> _Attempts:
         key = PROBES + secrets.token_hex(16)
-        return _Probing(self._client, {"Bucket": self._bucket, "Key": key})
+        return _Attempts(self._client, {"Bucket": self._bucket, "Key": key})
 
 
-class _Probing:
+class _Attempts:
     """What one operation does, tried on an object of its own."""
 
     def __init__(self, client: Client, address: dict[str, str]) -> None:
@@ -104,7 +115,16 @@ class _Probing:
         return await self._support(self._delete, writes=False)
 
     async def _support(self, attempt: Try, *, writes: bool = True) -> Support:
-        """Try an operation on an object that is there, with conditions that hold or do not."""
+        """Try an operation on an object that is there, with conditions that hold or do not.
+
+        An answer that does not tell which of two tries it is for says nothing about conditions.
+        """
+        for _ in range(_ROUNDS):
+            with contextlib.suppress(Unsettled):
+                return await self._find(attempt, writes=writes)
+        return await self._find(attempt, writes=writes)
+
+    async def _find(self, attempt: Try, *, writes: bool) -> Support:
         try:
             await self._put({})
             none_match = writes and await self._refused(attempt, {"IfNoneMatch": "*"})

@@ -55,6 +55,14 @@ class Conflict(StorageUnavailable):
     """Another write to the same key is under way (409)."""
 
 
+class Unsettled(StorageUnavailable):
+    """It failed, but had been sent before, and may have been done then."""
+
+
+class NotAsked(ConnectionError):
+    """No request was made: the store has been silent for too long, to everybody."""
+
+
 class Unsupported(StorageFailed):
     """The provider does not know this operation or condition."""
 
@@ -117,6 +125,11 @@ _BY_STATUS: dict[int, tuple[type[FileUploaderError], str]] = {
     507: (StorageFull, _FULL),
 }
 
+_COMMITS = ("put_object", "complete_multipart_upload")
+_REFUSALS = (NoSuchFile, PreconditionFailed, NoSuchUpload)
+"""What a commit may be answered that is made a second time, if the first one was done; Ceph 16
+answers InternalError, too."""
+
 _EVERYDAY = (NoSuchFile, PreconditionFailed, NoSuchBucket, NoSuchUpload, Unsupported)
 """Answers that belong to normal work and are not worth a line in the log."""
 
@@ -125,6 +138,9 @@ RETRYABLE_STATUSES = frozenset({429, 500, 502, 503, 504})
 
 TRANSPORT_ERRORS = (HTTPClientError, BotoConnectionError, aiohttp.ClientError, OSError)
 """What the way to S3 raises; `TimeoutError` is an OSError."""
+
+TIMEOUTS = (ReadTimeoutError, ConnectTimeoutError, TimeoutError)
+"""Those of them that are over only after a wait."""
 
 ANY_ERROR = (ClientError, BotoCoreError, *TRANSPORT_ERRORS)
 """Everything that `translated` translates."""
@@ -144,19 +160,32 @@ def retryable(error: Exception) -> bool:
     """Whether the same request may succeed a little later."""
     if isinstance(error, ClientError):
         return error_code(error) in RETRYABLE_CODES or error_status(error) in RETRYABLE_STATUSES
-    return isinstance(error, TRANSPORT_ERRORS)
+    return isinstance(error, TRANSPORT_ERRORS) and not isinstance(error, NotAsked)
 
 
-def translated(operation: str, error: Exception) -> FileUploaderError:
-    """The error to raise for what botocore, aiohttp or the socket raised; logs what matters."""
+def says_nothing(error: Exception) -> bool:
+    """Whether the request may have been done: no answer came, or none of S3's own."""
+    if isinstance(error, ClientError):
+        return error_status(error) >= 500 and not error_code(error).isalpha()
+    return not isinstance(error, NotAsked)
+
+
+def translated(operation: str, error: Exception, *, doubtful: bool = False) -> FileUploaderError:
+    """The error to raise for what botocore, aiohttp or the socket raised; logs what matters.
+
+    ``doubtful``: the request was sent more than once, and what became of one is not known.
+    """
     if isinstance(error, ClientError):
         kind, message = _answer(error)
+        if doubtful and operation in _COMMITS and (kind is StorageFailed or kind in _REFUSALS):
+            kind, message = Unsettled, _LATER
         if not issubclass(kind, _EVERYDAY):
             request = _metadata(error).get("RequestId", "-")
             code, status = error_code(error), error_status(error)
             logger.warning("S3 %s failed: %s (%s), request %s", operation, code, status, request)
         return kind(message)
-    logger.warning("S3 %s failed: %s", operation, type(error).__name__)
+    if not isinstance(error, NotAsked):
+        logger.warning("S3 %s failed: %s", operation, type(error).__name__)
     if isinstance(error, ConnectTimeoutError):
         return StorageUnavailable(_LATER)
     if isinstance(error, (ReadTimeoutError, TimeoutError)):

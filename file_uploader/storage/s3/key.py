@@ -15,7 +15,7 @@ from file_uploader.errors import (
 
 from .client import Client
 from .conditions import Probe
-from .errors import Conflict
+from .errors import Conflict, Unsettled
 
 KEY_SIZE = 32
 """Bytes of the key."""
@@ -47,7 +47,7 @@ async def _make(client: Client, probe: Probe, address: Mapping[str, str]) -> Non
         await client.call(
             "put_object", **address, Body=secrets.token_bytes(KEY_SIZE), **(condition or {})
         )
-    except (PreconditionFailed, Conflict):
+    except (PreconditionFailed, Conflict, Unsettled):
         return
     if condition is None:
         # Others that saw none may be writing theirs: the last one stays, for all to read.

@@ -25,7 +25,7 @@ from file_uploader.storage import records
 
 from .client import Client
 from .conditions import Probe
-from .errors import Conflict
+from .errors import Conflict, Unsettled
 from .keys import RECORD, Layout, etag_of
 
 _ROUNDS = 8
@@ -73,7 +73,7 @@ class Records:
             current, found = await self._read(container, upload.id)
             if found == mark:  # It was done, and only the reply was lost.
                 return replace(upload, version=current.version)
-            if isinstance(error, StorageError):
+            if isinstance(error, StorageError) and not isinstance(error, Unsettled):
                 raise
             raise Superseded("Another request has taken this upload over.") from None
         return replace(upload, version=etag_of(answer))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from file_uploader.errors import FileUploaderError
+from file_uploader.errors import FileUploaderError, NoSuchFile
 
 from .client import Client
+from .errors import NoSuchUpload
 from .part import Part
 
 _ABORT_ROUNDS = 3
@@ -26,6 +27,14 @@ async def send_part(client: Client, address: Address, number: int, part: Part) -
     """Send one part of a multipart upload; return its ETag word for word."""
     answer = await client.send("upload_part", part, **address, PartNumber=number)
     return str(answer["ETag"])
+
+
+async def check_there(client: Client, address: Address) -> None:
+    """Raise `errors.NoSuchUpload` if S3 does not have it, or not any more."""
+    try:
+        await client.call("list_parts", **address, MaxParts=1)
+    except NoSuchFile:  # Ceph 16 calls it so
+        raise NoSuchUpload("The object store does not have this upload.") from None
 
 
 async def abort(client: Client, address: Address) -> None:

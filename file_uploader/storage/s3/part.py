@@ -101,6 +101,11 @@ class PartPayload(Payload):
     def __len__(self) -> int:
         return self._part.size
 
+    @property
+    def consumed(self) -> bool:
+        """True, so that aiohttp never sends it a second time by itself: who repeats has to know."""
+        return True
+
     def read(self, size: int = -1) -> bytes:
         """Never called; botocore looks whether it exists."""
         raise NotImplementedError

@@ -63,12 +63,12 @@ class Multipart:
                 self._address, self._sender.etags, precondition, own_id
             )
             # The answer's ETag is not always the object's (Ceph 16 gives another one).
-            return await self._target.found(own_id) or done
+            return await self._target.found_if_seen(own_id) or done
         except BaseException as error:
             await self.discard()
             # A commit that timed out may have come through until the abort ended it.
             if isinstance(error, StorageError):
-                found = await self._target.found(own_id)
+                found = await self._target.done_after(error, own_id)
                 if found is not None:
                     return found
             raise
