@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support import nginx
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.s3_servers import S3Server, moto_server
 from tests.support.service import Backend, LocalBackend, S3Backend
@@ -84,6 +85,18 @@ def shared_backend(
 ) -> Backend:
     """Each store, one for all tests of a module."""
     return _backend(request, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
+def nginx_program() -> str:
+    """nginx itself. Skips where it is not installed, but fails if ``CI`` is set."""
+    found = nginx.nginx_program()
+    if found is None:
+        reason = "needs nginx: apt-get install nginx-light"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """One connection: gunicorn's, with what it leaves to us.
 
+* A connection too many is closed at once.
 * A request head that does not arrive in time ends its connection (slowloris): an unfinished head
   never reaches an application, so only the server can do it.
 * What the server itself refuses is answered with problem details, like everything else, never in
@@ -66,6 +67,10 @@ class HasConnections(Protocol):
     idle_timeout: float
     copiers: Executor
 
+    def has_room(self) -> bool:
+        """Whether the connection that was made last may stay."""
+        ...
+
 
 class Connection(ASGIProtocol):  # type: ignore[misc]
     """One connection."""
@@ -78,6 +83,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._closed: bool
         self.app: ASGIApp
         self._response_buffer: bytes | None
+        self._callback_parser: Any
+        self._body_receiver: Any
         worker.connections.add(self)
         self._application = self.app
         self.app = self._call
@@ -108,17 +115,17 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock of the first request head."""
         super().connection_made(transport)
-        self._head_clock.start()
+        if self.worker.has_room():
+            self._head_clock.start()
+        else:
+            self.transport.abort()
 
     def data_received(self, data: memoryview) -> None:
         """Throw away what follows a refusal; ``data`` is overwritten after this."""
         if self._closed:
             return
+        # There is no parser behind an upgrade to something else.
         super().data_received(data if self._callback_parser is not None else bytes(data))
-        parser = self._callback_parser  # None behind an upgrade to something else
-        if parser is not None and self._request_is_whole and parser.remaining():
-            # The parser keeps the next request until its turn comes, but not any size of it.
-            self._pause_reading()
 
     @property
     def _request_is_whole(self) -> bool:
@@ -138,6 +145,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         try:
             going_on: bool = super()._feed_callback_parser(data)
         except ValueError:
+            # The parser in Python reads any digits; Python, numbers of at most 4,300 (see headers).
             self._send_error_response(400, "Content-Length has more digits than any length.")
             self._close_transport()
             return False
@@ -146,6 +154,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             self._send_error_response(status, f"More than {SYNTAX_LIMIT} bytes of mere syntax.")
             self._close_transport()
             return False
+        if going_on and self._request_is_whole and self._callback_parser.remaining():
+            # The parser keeps the next request until its turn comes, but not any size of it.
+            self._pause_reading()
         return going_on
 
     def _on_headers_complete(self) -> Any:
@@ -186,6 +197,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if self._copying is not None:
             self._copying.cancel()
         super().connection_lost(exc)
+        self._task.add_done_callback(self._let_go)
+
+    def _let_go(self, _task: asyncio.Task[None]) -> None:
+        """Drop what refers back to this: it would stay in memory until Python looks for cycles."""
+        self._callback_parser = self._body_receiver = None
+        del self.app, self._head_clock, self._stall_clock
 
     def pause_writing(self) -> None:
         """Start the clock of a client that takes less than there is for it."""
@@ -208,7 +225,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         return scope
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application, and know what it says in the extension."""
+        """Call the application, and know what it says in the extension.
+
+        Not before the client takes what was answered before: of answers without a body nobody
+        waits for that.
+        """
+        await self._flow_control.drain()
 
         async def send_or_copy(message: Message) -> None:
             if message["type"] == zerocopy.EXTENSION:

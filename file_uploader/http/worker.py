@@ -2,6 +2,9 @@
 
 * Connections are those of `file_uploader.http.connection`.
 * Every status has its reason phrase.
+* It may open as many files as the system lets it, and takes no more connections than leave each of
+  them the files that it may need. As many may wait for it as gunicorn is told (``backlog``), not
+  the event loop's own 100.
 * A stop closes idle connections at once, gives transfers most of ``graceful_timeout``, cancels
   the rest and waits until they have cleaned up, and only then shuts the application down: also
   at SIGINT, which skips the waiting for transfers only. A stop during the start is not lost.
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +42,12 @@ COPIERS = 8
 COLLECT_AFTER = 10_000
 """New containers in memory after which Python looks for cycles among them; some MiB of them."""
 
+FILES_EACH = 4
+"""Descriptors that a connection may need: its own, a file's, and two while the file is copied."""
+
+OTHER_FILES = 128
+"""Descriptors that a worker needs besides: the index, once for each thread, and those to S3."""
+
 PHRASES = {
     **{status.value: status.phrase for status in HTTPStatus},
     104: "Upload Resumption Supported",
@@ -57,10 +67,12 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         self.reads = Reads()
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self.copiers = ThreadPoolExecutor(COPIERS, thread_name_prefix="copier")
+        self._is_full = False
 
     def init_process(self) -> None:
         """Make the worker build our connections: it looks the classes up in its own modules."""
         self.init_signals()
+        _open_as_many_files_as_allowed()
         gasgi.ASGIProtocol = self._connect
         protocol.BodyReceiver = Receiver
         # It notes what it finds in the class that it is called on, and looks for it in its own.
@@ -68,6 +80,18 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         for status, phrase in PHRASES.items():
             protocol._REASON_PHRASES.setdefault(status, phrase)  # noqa: SLF001
         super().init_process()
+
+    def has_room(self) -> bool:
+        """Whether the connection that was made last may stay.
+
+        A loop that can accept none, for want of descriptors, tries it again and again.
+        """
+        may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = max((may_open - OTHER_FILES) // FILES_EACH, may_open // (2 * FILES_EACH))
+        was_full, self._is_full = self._is_full, self.nr_conns > most
+        if self._is_full and not was_full:
+            self.log.warning("No more connections are taken: %d are open", most)
+        return not self._is_full
 
     def _connect(self, _worker: Worker) -> BufferedReads:
         return BufferedReads(Connection(self), self.reads)
@@ -90,7 +114,16 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         gc.collect()
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+        listening = asyncio.create_task(self._listen())
         await super()._serve()
+        listening.cancel()
+
+    async def _listen(self) -> None:
+        # gunicorn sets no event when it listens.
+        while len(self.servers) < len(self.sockets):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        for each in self.sockets:
+            each.sock.listen(self.cfg.backlog)
 
     async def _shutdown(self) -> None:
         for server in self.servers:
@@ -121,3 +154,9 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         if tasks:
             self.log.warning("Cancelled %d requests that did not end in time", len(tasks))
             await asyncio.wait(tasks, timeout=CLEANUP_TIMEOUT / 2)
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """Raise the limit to the one that may not be raised; by itself it is 1,024 on most systems."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.nginx import Cache, Nginx, nginx, nginx_program
+from tests.support.nginx import Cache, Nginx, nginx
 from tests.support.raw import Answer, Connection, head
 from tests.support.service import Backend, LocalBackend, Service, service
 
@@ -63,18 +62,6 @@ def people() -> tuple[Person, Person]:
 
 
 @pytest.fixture(scope="module")
-def program() -> str:
-    """nginx itself. Skips where it is not installed, but fails if ``CI`` is set."""
-    found = nginx_program()
-    if found is None:
-        reason = "needs nginx: apt-get install nginx-light"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
-
-
-@pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("apart")
 
@@ -87,8 +74,8 @@ def running(directory: Path) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def proxy(program: str, running: Service, directory: Path) -> Iterator[Nginx]:
-    with nginx(program, directory / "nginx", running.port, CACHES) as started:
+def proxy(nginx_program: str, running: Service, directory: Path) -> Iterator[Nginx]:
+    with nginx(nginx_program, directory / "nginx", running.port, CACHES) as started:
         yield started
 
 
@@ -240,13 +227,13 @@ BAD_REQUESTS: list[tuple[str, str, Fields, bytes | None]] = [
 
 
 def test_no_token_is_left_anywhere(
-    backend: Backend, log: Path, program: str, tmp_path: Path, people: tuple[Person, Person]
+    backend: Backend, log: Path, nginx_program: str, tmp_path: Path, people: tuple[Person, Person]
 ) -> None:
     """Neither in the store nor in a log, whatever went well or wrong."""
     caches = {"deaf": CACHES["deaf"]}
     with (
         service(backend, log) as running,
-        nginx(program, tmp_path / "nginx", running.port, caches) as proxy,
+        nginx(nginx_program, tmp_path / "nginx", running.port, caches) as proxy,
     ):
         for person in people:
             fill(running, person)

@@ -7,7 +7,6 @@ parser could be built where the service was installed.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import re
 import threading
 import uuid
@@ -17,20 +16,19 @@ import pytest
 
 from tests.support import raw
 from tests.support.bodies import content
+from tests.support.parsers import PARSERS, settings_for
 from tests.support.raw import Connection, End
 from tests.support.service import LocalBackend, Service, service
 
 LARGE = 512 * 1024
 
 
-@pytest.fixture(scope="module", params=["fast", "python"])
+@pytest.fixture(scope="module", params=PARSERS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    if request.param == "fast" and importlib.util.find_spec("gunicorn_h1c") is None:
-        pytest.skip("needs gunicorn_h1c: pip install file-uploader[fast]")
+    settings = settings_for(request.param)
     directory = tmp_path_factory.mktemp("server")
-    settings = {"GUNICORN_CMD_ARGS": f"--http-parser {request.param}"}
     with service(
         LocalBackend(directory / "data"), directory / "service.log", settings=settings
     ) as running:

@@ -42,6 +42,20 @@ def one_to_each(server: Service, patience: float = 15.0) -> Iterator[dict[int, C
         yield found
 
 
+def open_connections(server: Service) -> int:
+    """How many connections the workers have open, also those whose client is gone."""
+    own = f"0100007F:{server.port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    # A set, because a row is there twice when the table changes while it is read.
+    ends = {row[2] for row in rows if row[1] == own and row[9] != "0"}
+    return len(ends - {"00000000:0000"})
+
+
+def descriptors(process: int) -> int:
+    """How many descriptors a process has open."""
+    return sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
+
+
 def open_blobs(server: Service) -> list[str]:
     """The blobs that the workers have open, once for each descriptor."""
     found = []

@@ -1,4 +1,7 @@
-"""Debian's nginx as a caching proxy, with everything it writes in one directory."""
+"""Debian's nginx as a caching proxy, with everything it writes in one directory.
+
+It keeps its connections to the service, as the documentation advises.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,12 @@ http {{
     scgi_temp_path {directory}/scgi;
     client_max_body_size 0;
     proxy_http_version 1.1;
+    proxy_set_header Connection "";
     proxy_set_header Host $http_host;
+    upstream service {{
+        server 127.0.0.1:{upstream};
+        keepalive 4;
+    }}
     proxy_cache_path {directory}/cache keys_zone=all:1m inactive=1h;
     proxy_cache all;
     proxy_cache_valid any 1h;
@@ -55,7 +63,7 @@ _SERVER = """
         listen 127.0.0.1:{port};
         proxy_cache_key {key};
         {further}
-        location / {{ proxy_pass http://127.0.0.1:{upstream}; }}
+        location / {{ proxy_pass http://service; }}
         location = /control {{ proxy_pass http://127.0.0.1:{control}; }}
     }}
 """
@@ -106,7 +114,6 @@ def nginx(
             port=ports[name],
             key=cache.key,
             further=cache.further,
-            upstream=upstream,
             control=control,
         )
         for name, cache in caches.items()
@@ -115,7 +122,9 @@ def nginx(
     user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
     config = directory / "nginx.conf"
     config.write_text(
-        _CONFIG.format(user=user, directory=directory, control=control, servers=servers)
+        _CONFIG.format(
+            user=user, directory=directory, control=control, upstream=upstream, servers=servers
+        )
     )
     with (directory / "output.log").open("wb") as output:
         process = subprocess.Popen(

@@ -83,10 +83,22 @@ def chunk(data: bytes) -> bytes:
 
 
 class Connection:
-    """One connection to a port of this machine; every wait ends after ``patience`` seconds."""
+    """One connection to a port of this machine; every wait ends after ``patience`` seconds.
 
-    def __init__(self, port: int, patience: float = 15.0) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
+    ``window`` is about how many bytes the kernel takes of answers that nobody reads; by default it
+    is some MiB.
+    """
+
+    def __init__(self, port: int, patience: float = 15.0, window: int | None = None) -> None:
+        self._socket = socket.socket()
+        if window is not None:  # Heeded only before the connection is made.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        self._socket.settimeout(patience)
+        try:
+            self._socket.connect(("127.0.0.1", port))
+        except OSError:
+            self._socket.close()
+            raise
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._patience = patience
         self._unread = b""
@@ -142,6 +154,16 @@ class Connection:
         body = b"" if method == "HEAD" or status in (204, 304) else self._read_body(headers)
         return Answer(status, reason, version, headers, body, interim)
 
+    def read_answers(self, method: str = "GET") -> list[Answer]:
+        """Read every answer until the connection is closed; ``method`` is that of the first.
+
+        Raises `BrokenAnswerError` if that is in the middle of one, not in order, or never.
+        """
+        answers: list[Answer] = []
+        while self._has_more():
+            answers.append(self.read_answer("GET" if answers else method))
+        return answers
+
     def read_interim(self) -> int:
         """Read a head alone and give its status: for a `100` whose answer is not there yet."""
         return self._read_head()[0]
@@ -165,6 +187,15 @@ class Connection:
         found, self._unread = self._unread[:size], self._unread[size:]
         return found
 
+    def read_rest(self) -> bytes:
+        """Read until the connection is closed, in order."""
+        try:
+            while True:
+                self._read_more()
+        except ConnectionEndedError:
+            body, self._unread = self._unread, b""
+            return body
+
     def end(self, patience: float | None = None) -> End:
         """Wait for the end of the connection; what still arrives is thrown away."""
         deadline = time.monotonic() + (self._patience if patience is None else patience)
@@ -180,6 +211,14 @@ class Connection:
             finally:
                 self._socket.settimeout(self._patience)
         return End.OPEN
+
+    def _has_more(self) -> bool:
+        try:
+            if not self._unread:
+                self._read_more()
+        except ConnectionEndedError:
+            return False
+        return True
 
     def _read_head(self) -> tuple[int, str, str, list[tuple[str, str]]]:
         first, *lines = self.read_head().decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
@@ -197,7 +236,7 @@ class Connection:
             return self._read_chunks()
         if "content-length" in fields:
             return self._read_exactly(int(fields["content-length"]))
-        return self._read_rest()
+        return self.read_rest()
 
     def _read_chunks(self) -> bytes:
         body = b""
@@ -222,14 +261,6 @@ class Connection:
         found = b"".join(parts)
         self._unread = found[size:]
         return found[:size]
-
-    def _read_rest(self) -> bytes:
-        try:
-            while True:
-                self._read_more()
-        except ConnectionEndedError:
-            body, self._unread = self._unread, b""
-            return body
 
     def _read_more(self) -> None:
         try:
