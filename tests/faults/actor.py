@@ -224,7 +224,8 @@ class Actor:
             size = max(1, self._chance.choice(self._manners.sizes))
             upload = Piecemeal(self._ledger, name, size, self._chance, self._manners)
             upload.create(client)
-            self.uploads.append(upload)
+            if not upload.over:
+                self.uploads.append(upload)
 
     def _go_on(self, client: Connection) -> None:
         if self.uploads:

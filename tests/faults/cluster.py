@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from tests.faults.syscalls import Watch, watched
+from tests.support import raw
+from tests.support.raw import Connection
 from tests.support.service import (
     ROOT,
     Backend,
@@ -15,6 +20,10 @@ from tests.support.service import (
     start,
     wait_ready,
 )
+from tests.support.waiting import until
+
+_RECOVERY = 30.0
+"""Seconds after a fault in which everything is to be well again."""
 
 
 class Cluster:
@@ -49,17 +58,8 @@ class Cluster:
     def start(self, settings: Mapping[str, str] | None = None) -> float:
         """Start all nodes and wait until they answer; return how many seconds that took."""
         began = time.monotonic()
-        self.nodes = [
-            start(
-                self.backend,
-                self._directory / f"node-{port}.log",
-                workers=self._workers,
-                settings={**self._settings, **(settings or {})},
-                port=port,
-                tree=self._tree,
-            )
-            for port in self._ports
-        ]
+        settings = {**self._settings, **(settings or {})}
+        self.nodes = [self._launch(port, settings) for port in self._ports]
         try:
             for node in self.nodes:
                 wait_ready(node)
@@ -67,6 +67,16 @@ class Cluster:
             self.kill()
             raise
         return time.monotonic() - began
+
+    def _launch(self, port: int, settings: Mapping[str, str]) -> Service:
+        return start(
+            self.backend,
+            self._directory / f"node-{port}.log",
+            workers=self._workers,
+            settings=settings,
+            port=port,
+            tree=self._tree,
+        )
 
     def stop(self) -> None:
         """Stop all nodes as a supervisor does, and see that they end well."""
@@ -80,6 +90,10 @@ class Cluster:
         for node in self.nodes:
             node.kill()
 
+    def wait_ready(self) -> None:
+        """Wait until each node finds its store well."""
+        until(lambda: all(map(_is_ready, self.nodes)), "every node is ready", _RECOVERY)
+
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """It runs in this block, and nothing of it after that."""
@@ -88,3 +102,37 @@ class Cluster:
             yield
         finally:
             self.kill()
+
+
+class WatchedCluster(Cluster):
+    """One node whose system calls below ``watched`` can be made to fail, while it runs."""
+
+    def __init__(self, *args: Any, watched: Path, **options: Any) -> None:
+        super().__init__(*args, nodes=1, **options)
+        self._watched = watched
+        self._watching = contextlib.ExitStack()
+        self.watch: Watch
+
+    def kill(self) -> None:
+        """Kill it, and end the watch."""
+        super().kill()
+        self._watching.close()
+
+    def stop(self) -> None:
+        """Stop it, and end the watch."""
+        super().stop()
+        self._watching.close()
+
+    def _launch(self, port: int, settings: Mapping[str, str]) -> Service:
+        starting = partial(super()._launch, port, settings)
+        node, self.watch = self._watching.enter_context(watched(self._watched, starting))
+        return node
+
+
+def _is_ready(node: Service) -> bool:
+    try:
+        with Connection(node.port) as client:
+            client.send(raw.head("GET", "/ready"))
+            return client.read_answer().status == 200
+    except (OSError, raw.BrokenAnswerError):
+        return False

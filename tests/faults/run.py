@@ -7,6 +7,7 @@ import random
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults import checker
 from tests.faults.actor import Actor, Reader
@@ -60,22 +61,20 @@ class Run:
         """Everybody asks for the whole of this block; at its end each ends its last request."""
         stop = threading.Event()
         everybody = [actor for client in self.clients for actor in client.actors] + self._readers
-        threads = [
-            threading.Thread(target=each.run, args=(self.cluster.ports, stop)) for each in everybody
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with ThreadPoolExecutor(len(everybody)) as threads:
+            running = [threads.submit(each.run, self.cluster.ports, stop) for each in everybody]
+            try:
+                yield
+            finally:
+                stop.set()
+        for each in running:
+            each.result()
 
     def check(self) -> None:
         """Look at everything, in quiet; fail with the first of all broken promises."""
-        if not self.wrong:
-            checker.check(self.cluster, self.clients)
+        self.fail_if_wrong()
+        self.cluster.wait_ready()
+        checker.check(self.cluster, self.clients)
         self.fail_if_wrong()
 
     def check_nothing_left(self, patience: float = checker.CLEANING) -> None:

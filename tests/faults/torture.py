@@ -13,30 +13,17 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.faults import process
-from tests.faults.cluster import Cluster
+from tests.faults import theatres
 from tests.faults.fault import Fault
 from tests.faults.run import Run, ViolationError
+from tests.faults.theatres import Theatre
 from tests.support.ceph import ceph_rgw
-from tests.support.s3_servers import S3Server
-from tests.support.service import LocalBackend, S3Backend
 
 ROUNDS = 20
 """In one campaign: on one store, from empty to swept."""
-
-_SETTINGS = {"UPLOAD_EXPIRY": "1h"}
-
-
-@dataclass(frozen=True)
-class Theatre:
-    """Where a campaign takes place, and the faults that can come there."""
-
-    cluster: Cluster
-    faults: Sequence[Fault]
 
 
 def campaign(theatre: Theatre, seed: str, rounds: int) -> str:
@@ -74,52 +61,33 @@ def _named(faults: Sequence[Fault]) -> str:
     return " and ".join(fault.name for fault in faults)
 
 
-@contextlib.contextmanager
-def _embedded() -> Iterator[Theatre]:
-    with tempfile.TemporaryDirectory(prefix="torture-") as name:
-        directory = Path(name)
-        backend = LocalBackend(directory / "data")
-        cluster = Cluster(backend, directory, nodes=1, workers=2, settings=_SETTINGS)
-        yield Theatre(cluster, process.FAULTS)
-
-
-@contextlib.contextmanager
-def _on_s3(server: S3Server) -> Iterator[Theatre]:
-    with tempfile.TemporaryDirectory(prefix="torture-") as name:
-        bucket = server.fresh_bucket()
-        backend = S3Backend(server, bucket)
-        cluster = Cluster(backend, Path(name), nodes=2, workers=1, settings=_SETTINGS)
-        yield Theatre(cluster, process.FAULTS)
-        server.remove_bucket(bucket)
-
-
 def main() -> None:
-    """Campaigns on both stores in turns, until the time is over; exits with 1 after a violation."""
+    """Campaigns in all theatres in turns, until the time is over; a violation exits with 1."""
     seconds = float(os.environ.get("TORTURE_SECONDS", "1800"))
     seed = int(os.environ.get("TORTURE_SEED", random.randrange(2**32)))
     print(f"TORTURE_SEED={seed}", flush=True)
     deadline = time.monotonic() + seconds
     with ceph_rgw() as ceph:
         server = ceph.new_user()
-        theatres: list[Callable[[], contextlib.AbstractContextManager[Theatre]]] = [
-            _embedded,
-            lambda: _on_s3(server),
-        ]
+        rota: dict[str, Callable[[Path], contextlib.AbstractContextManager[Theatre]]] = {
+            "a small disk": theatres.embedded,
+            "S3": lambda room: theatres.on_s3(room, server),
+            "a volatile disk": theatres.volatile,
+            "failing calls": theatres.failing_calls,
+        }
         number = 0
         while time.monotonic() < deadline:
-            began = time.monotonic()
-            name = f"{seed}/{number}"
-            with theatres[number % len(theatres)]() as theatre:
-                try:
-                    done = campaign(theatre, name, ROUNDS)
-                except ViolationError as error:
-                    print(f"violation in campaign {name}: {error}", flush=True)
-                    sys.exit(1)
-                print(
-                    f"campaign {name} on {theatre.cluster.backend.name}: {done},"
-                    f" {time.monotonic() - began:.0f} s, no violation",
-                    flush=True,
-                )
+            name, began = f"{seed}/{number}", time.monotonic()
+            with tempfile.TemporaryDirectory(prefix="torture-") as room:
+                where = list(rota)[number % len(rota)]
+                with rota[where](Path(room)) as theatre:
+                    try:
+                        done = campaign(theatre, name, ROUNDS)
+                    except ViolationError as error:
+                        print(f"violation in campaign {name}: {error}", flush=True)
+                        sys.exit(1)
+            took = time.monotonic() - began
+            print(f"campaign {name}, {where}: {done}, {took:.0f} s, no violation", flush=True)
             number += 1
 
 
