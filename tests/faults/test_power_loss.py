@@ -66,7 +66,7 @@ def test_losses_of_power_lose_nothing(disk: Disk, clients: Clients, log: Path) -
     losses, lost = rounds(10, 200), 0
     chance = random.Random(clients.seed)
     for number, survivors in enumerate(itertools.islice(itertools.cycle(SURVIVORS), losses)):
-        with _running_on(disk, log, clients) as (running, directory):
+        with _running_on(disk, log, clients, workers=rounds(1, 2)) as (running, directory):
             assert clients.violations(running, directory, finish=chance.random() < 0.5) == []
             with clients.at_work(running) as stop:
                 if number % 5 == 4:
@@ -163,7 +163,7 @@ def test_a_moment_of_errors_loses_nothing(disk: Disk, clients: Clients, log: Pat
     """Whatever the file system makes of it: what is acknowledged after an error counts as well."""
     chance = random.Random(clients.seed)
     for survivors in itertools.islice(itertools.cycle(SURVIVORS), rounds(1, 20)):
-        with _running_on(disk, log, clients) as (running, _):
+        with _running_on(disk, log, clients, workers=rounds(1, 2)) as (running, _):
             for times in (1, 4):
                 with clients.at_work(running):
                     clients.go_on(10)
@@ -210,14 +210,17 @@ def _assert_refused(clients: Clients) -> None:
 
 @contextlib.contextmanager
 def _running_on(
-    disk: Disk, log: Path, clients: Clients, settings: Mapping[str, str] | None = None
+    disk: Disk,
+    log: Path,
+    clients: Clients,
+    settings: Mapping[str, str] | None = None,
+    workers: int = 1,
 ) -> Iterator[tuple[Service, Path]]:
     """A service on the disk, and where it keeps its files."""
     with disk.mounted() as mounted:
         backend = LocalBackend(mounted / "data")
         # Nothing may be left that uses the disk, also if this process is killed.
         tied = ("setpriv", "--pdeathsig", "KILL")
-        workers = rounds(1, 2)
         running = start(backend, log, workers=workers, settings=settings, under=tied)
         running.token = clients.token
         try:
