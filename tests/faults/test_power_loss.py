@@ -146,9 +146,10 @@ def test_what_follows_a_failed_commit_is_durable(disk: Disk, clients: Clients, l
     with _running_on(disk, log, clients) as (running, _):
         store(running, "before", data)
         disk.settle()
-        disk.fail("write", 1)
+        disk.fail("write")
         with pytest.raises(AssertionError, match="status=502"):
             store(running, "refused", data)
+        disk.fail("write", 0)
         store(running, "after", data)
         disk.lose_power("nothing", 0)
         running.kill()
