@@ -7,6 +7,7 @@ with what is left: every acknowledged write is there, whole, and every acknowled
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import random
@@ -15,8 +16,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import apsw
 import pytest
 
+from file_uploader.model import UNCONDITIONAL, Container, FileName, Metadata
+from file_uploader.storage.local.directory import DataDirectory
+from file_uploader.storage.local.rows import Draft
 from file_uploader.storage.local.writer import CHECKPOINT_PAGES
 from tests.faults.disk import EXT4, XFS, Disk, volatile_disk
 from tests.faults.ledger import Clients
@@ -160,6 +165,38 @@ def test_what_follows_a_failed_commit_is_durable(disk: Disk, clients: Clients, l
         assert faults_in(directory) == []
 
 
+# XFS shuts itself down then.
+@pytest.mark.parametrize("disk", [EXT4], indirect=True, ids=str)
+def test_what_a_failed_checkpoint_left_is_durable(disk: Disk) -> None:
+    """As that, for the database itself, when the log that has it once more is written over."""
+    container = Container("0123456789abcdef" * 2)
+    names = [FileName(f"{number}") for number in range(300)]
+
+    def store(directory: DataDirectory, name: FileName) -> None:
+        data = name.value.encode() * 4000
+        draft = Draft(len(data), hashlib.sha256(data).digest(), Metadata(), data)
+        directory.writer.transact(
+            lambda writer: writer.put(container, name, draft, UNCONDITIONAL) and None
+        )
+
+    with disk.mounted() as mounted, _opened(mounted / "data") as directory:
+        for name in names:
+            store(directory, name)
+        disk.settle()
+        disk.fail("write")
+        with pytest.raises(apsw.IOError):
+            directory.writer.checkpoint()
+        disk.fail("write", 0)
+        directory.writer.checkpoint()
+        store(directory, FileName("after"))
+        disk.lose_power("nothing", 0)
+    with disk.mounted() as mounted, _opened(mounted / "data") as directory:
+        assert faults_in(directory.path) == []
+        for name in [*names, FileName("after")]:
+            data = directory.index.find_with_data(container, name).data
+            assert data == name.value.encode() * 4000
+
+
 def test_a_moment_of_errors_loses_nothing(disk: Disk, clients: Clients, log: Path) -> None:
     """Whatever the file system makes of it: what is acknowledged after an error counts as well."""
     chance = random.Random(clients.seed)
@@ -230,6 +267,18 @@ def _running_on(
         finally:
             if running.process.poll() is None:
                 running.kill()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[DataDirectory]:
+    """A store's directory, as one process has it open."""
+    directory = DataDirectory.open(path)
+    try:
+        yield directory
+    finally:
+        with contextlib.suppress(apsw.Error):  # There may be no power.
+            directory.writer.close()
+        directory.close()
 
 
 def _library(directory: Path, source: str) -> Path:
