@@ -7,24 +7,34 @@ with what is left: every acknowledged write is there, whole, and every acknowled
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import random
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import apsw
 import pytest
 
+from file_uploader.model import UNCONDITIONAL, Container, FileName, Metadata
+from file_uploader.storage.local.checkpoints import CHECKPOINT_PAGES
+from file_uploader.storage.local.directory import DataDirectory
+from file_uploader.storage.local.locks import FileLock
+from file_uploader.storage.local.rows import Draft
 from tests.faults.crew import Clients
 from tests.faults.disk import EXT4, XFS, Disk, volatile_disk
+from tests.faults.index import endless_reader
 from tests.faults.platter import SURVIVORS
 from tests.faults.rounds import LONG, rounds
 from tests.faults.soundness import faults_in
 from tests.support.ceph import MissingProgramsError
 from tests.support.mounts import private_mounts
 from tests.support.service import LocalBackend, Service, start, wait_ready
+from tests.support.waiting import until
 from tests.support.witness import fetch, store
 
 MOST_FLUSHES = 150
@@ -36,7 +46,7 @@ def room(tmp_path: Path) -> Iterator[Path]:
     """Where the disk is: in memory where there is any, and mounted for this test alone."""
     memory = Path("/dev/shm")
     directory = memory if os.access(memory, os.W_OK) else tmp_path
-    with TemporaryDirectory(dir=directory) as name, private_mounts():
+    with TemporaryDirectory(prefix="disk-", dir=directory) as name, private_mounts():
         yield Path(name)
 
 
@@ -63,10 +73,12 @@ def clients() -> Clients:
 def test_losses_of_power_lose_nothing(disk: Disk, clients: Clients, log: Path) -> None:
     losses, lost = rounds(10, 200), 0
     chance = random.Random(clients.seed)
-    for survivors in itertools.islice(itertools.cycle(SURVIVORS), losses):
-        with _running_on(disk, log, clients) as (running, directory):
+    for number, survivors in enumerate(itertools.islice(itertools.cycle(SURVIVORS), losses)):
+        with _running_on(disk, log, clients, workers=rounds(1, 2)) as (running, directory):
             assert clients.violations(running, directory, finish=chance.random() < 0.5) == []
             with clients.at_work(running) as stop:
+                if number % 5 == 4:
+                    _fill_the_log(directory, clients)
                 disk.stand_still(after=chance.randint(1, MOST_FLUSHES))
                 stop.set()
                 lost += disk.lose_power(survivors, chance.randrange(2**32))
@@ -142,9 +154,10 @@ def test_what_follows_a_failed_commit_is_durable(disk: Disk, clients: Clients, l
     with _running_on(disk, log, clients) as (running, _):
         store(running, "before", data)
         disk.settle()
-        disk.fail("write", 1)
+        disk.fail("write")
         with pytest.raises(AssertionError, match="status=502"):
             store(running, "refused", data)
+        disk.fail("write", 0)
         store(running, "after", data)
         disk.lose_power("nothing", 0)
         running.kill()
@@ -155,11 +168,69 @@ def test_what_follows_a_failed_commit_is_durable(disk: Disk, clients: Clients, l
         assert faults_in(directory) == []
 
 
+# XFS shuts itself down then.
+@pytest.mark.parametrize("disk", [EXT4], indirect=True, ids=str)
+def test_what_a_failed_checkpoint_left_is_durable(disk: Disk) -> None:
+    """As that, for the database itself, when the log that has it once more is written over.
+
+    A reader keeps SQLite from copying all, so that it notes what it has copied without a sync, and
+    the disk fails only then.
+    """
+    container = Container("0123456789abcdef" * 2)
+    names = [FileName(f"{number}") for number in range(300)]
+
+    def store(directory: DataDirectory, name: FileName) -> None:
+        data = name.value.encode() * 4000
+        draft = Draft(len(data), hashlib.sha256(data).digest(), Metadata(), data)
+        directory.writer.transact(
+            lambda writer: writer.put(container, name, draft, UNCONDITIONAL) and None
+        )
+
+    with disk.mounted() as mounted, _opened(mounted / "data") as directory:
+        database = directory.path / "index.db"
+        with contextlib.closing(FileLock(directory.path / "checkpoint.lock")) as lock:
+            lock.acquire()
+            for name in names[:200]:
+                store(directory, name)
+            with endless_reader(directory.path):
+                for name in names[200:]:
+                    store(directory, name)
+                disk.settle()
+                directory.checkpoints._checkpoint()
+                disk.fail("write")
+                assert not _synced(database)
+                disk.fail("write", 0)
+        directory.checkpoints.committed(CHECKPOINT_PAGES)
+        until(lambda: len(set(_copied(database))) == 1, "all is copied")
+        store(directory, FileName("after"))
+        disk.lose_power("nothing", 0)
+    with disk.mounted() as mounted, _opened(mounted / "data") as directory:
+        assert faults_in(directory.path) == []
+        for name in [*names, FileName("after")]:
+            data = directory.index.find_with_data(container, name).data
+            assert data == name.value.encode() * 4000
+
+
+def _copied(database: Path) -> tuple[int, int]:
+    """How many pages are in the WAL, and how many of these were copied into the database."""
+    with contextlib.closing(apsw.Connection(str(database))) as connection:
+        connection.set_busy_timeout(5_000)
+        connection.execute("SELECT 1 FROM files LIMIT 1").fetchall()
+        return connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+
+
+def _synced(path: Path) -> bool:
+    """Sync a file in a process of its own: closing it here would drop SQLite's locks on it."""
+    source = "import os, sys; os.fsync(os.open(sys.argv[1], os.O_RDONLY))"
+    done = subprocess.run([sys.executable, "-c", source, path], capture_output=True, check=False)
+    return done.returncode == 0
+
+
 def test_a_moment_of_errors_loses_nothing(disk: Disk, clients: Clients, log: Path) -> None:
     """Whatever the file system makes of it: what is acknowledged after an error counts as well."""
     chance = random.Random(clients.seed)
-    for survivors in itertools.islice(itertools.cycle(SURVIVORS), rounds(2, 20)):
-        with _running_on(disk, log, clients) as (running, _):
+    for survivors in itertools.islice(itertools.cycle(SURVIVORS), rounds(1, 20)):
+        with _running_on(disk, log, clients, workers=rounds(1, 2)) as (running, _):
             for times in (1, 4):
                 with clients.at_work(running):
                     clients.go_on(10)
@@ -170,6 +241,13 @@ def test_a_moment_of_errors_loses_nothing(disk: Disk, clients: Clients, log: Pat
             _assert_refused(clients)
         with _running_on(disk, log, clients) as (running, directory):
             assert clients.violations(running, directory, finish=True) == []
+
+
+def _fill_the_log(directory: Path, clients: Clients) -> None:
+    """Wait until SQLite writes over its log, which after a crash begins anew and grows."""
+    log = directory / "index.db-wal"
+    until(lambda: log.stat().st_size > CHECKPOINT_PAGES * 4096, "the log is full", patience=60)
+    clients.go_on(10)
 
 
 def _lose_all_but(survivors: str, disk: Disk, clients: Clients, running: Service) -> None:
@@ -199,14 +277,17 @@ def _assert_refused(clients: Clients) -> None:
 
 @contextlib.contextmanager
 def _running_on(
-    disk: Disk, log: Path, clients: Clients, settings: Mapping[str, str] | None = None
+    disk: Disk,
+    log: Path,
+    clients: Clients,
+    settings: Mapping[str, str] | None = None,
+    workers: int = 1,
 ) -> Iterator[tuple[Service, Path]]:
     """A service on the disk, and where it keeps its files."""
     with disk.mounted() as mounted:
         backend = LocalBackend(mounted / "data")
         # Nothing may be left that uses the disk, also if this process is killed.
         tied = ("setpriv", "--pdeathsig", "KILL")
-        workers = rounds(1, 2)
         running = start(backend, log, workers=workers, settings=settings, under=tied)
         running.token = clients.token
         try:
@@ -215,6 +296,19 @@ def _running_on(
         finally:
             if running.process.poll() is None:
                 running.kill()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[DataDirectory]:
+    """A store's directory, as one process has it open."""
+    directory = DataDirectory.open(path)
+    try:
+        yield directory
+    finally:
+        with contextlib.suppress(apsw.Error):  # There may be no power.
+            directory.writer.close()
+        with contextlib.suppress(OSError):
+            directory.close()
 
 
 def _library(directory: Path, source: str) -> Path:

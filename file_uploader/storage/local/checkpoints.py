@@ -100,9 +100,6 @@ class Checkpoints:
                 if self._lock.try_acquire():
                     try:
                         self._checkpoint()
-                    except (apsw.IOError, OSError):
-                        self._start_over()
-                        raise
                     finally:
                         self._lock.release()
                 size = self._wal.stat().st_size
@@ -115,6 +112,13 @@ class Checkpoints:
             self._closing.wait(PAUSE)
 
     def _checkpoint(self) -> None:
+        try:
+            self._copy()
+        except (apsw.IOError, OSError):
+            self._start_over()
+            raise
+
+    def _copy(self) -> None:
         try:
             pages, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.BusyError:  # Another program is doing it.
