@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tests.e2e.clients.wire import TUS
-from tests.faults.held import INLINE, Begun, File, Held, finish, forget, location_of, path_of
+from tests.faults.held import INLINE, Begun, File, Held, finish, forget, location_of, path_of, read
 from tests.support import raw
 from tests.support.bodies import KIB, MIB, content, pieces
 from tests.support.raw import Answer, Connection
 from tests.support.service import Service
 
 SMALLEST = 512
-"""Bytes of the files with which a client gives up."""
+"""Bytes of the smallest files of a client that stores small ones only."""
+
+
+_Way = Callable[[Service, str, File], bool]
+"""Stores a file; whether there was room for it."""
 
 
 class Filler:
-    """One client. ``held`` is what it was told is stored; ``wrong`` is what ought not to be."""
+    """One client. ``held`` is what it was told is stored; ``wrong`` is what ought not to be.
 
-    def __init__(self, number: int, seed: int, largest: int = 2 * MIB) -> None:
+    It stores small files, which the index keeps, or with ``large`` those that are files of their
+    own, and a few small ones.
+    """
+
+    def __init__(self, number: int, seed: int, *, large: bool) -> None:
         self.held = Held()
         self.stored = 0
         self.refused = 0
         self.wrong: list[str] = []
         self._number = number
-        self._largest = largest
+        self._large = large
         self._chance = random.Random(f"{seed}/{number}")
         self._count = 0
-        self._ways = [self._announced, self._chunked]
-        if largest > INLINE:  # An upload is in a file of its own, whatever its size.
+        self._ways: list[_Way] = [self._announced, self._chunked]
+        if large:  # An upload is in a file of its own, whatever its size.
             self._ways.append(self._upload)
 
     def fill(self, running: Service) -> None:
-        """Store files, and when one is refused smaller ones, until not even a small one fits."""
-        size = self._largest
-        while size >= SMALLEST and not self.wrong:
-            if self._store(running, self._chance.randint(size // 2, size)):
+        """Store files, and when one is refused smaller ones, until not even a small one fits.
+
+        With each that is refused, one that is there is read.
+        """
+        size, smallest = (2 * MIB, 2 * INLINE) if self._large else (INLINE, SMALLEST)
+        while size >= smallest and not self.wrong:
+            small = self._chance.random() < 0.1
+            if self._store(running, self._chance.randint(1, SMALLEST) if small else size):
                 self.stored += 1
             else:
                 self.refused += 1
+                self._read_one(running)
                 size //= 2
 
     def make_room(self, running: Service, share: float) -> None:
@@ -58,6 +71,13 @@ class Filler:
         """Delete a file, if there is room for that."""
         if self.held.files:
             self._delete(running, self._chance.choice(list(self.held.files)))
+
+    def use_room(self, running: Service) -> None:
+        """Store a few small files in every way: there is room again."""
+        for way in self._ways:
+            for size in (1, INLINE, 4 * INLINE) if self._large else (1, INLINE):
+                if not self._store(running, size, way):
+                    self.wrong.append(f"no room for {size} bytes by {way}")
 
     def finish_uploads(self, running: Service) -> None:
         """Send the rest of what a full disk has interrupted."""
@@ -78,13 +98,22 @@ class Filler:
             self.held = self.held.with_file(name, None)
         return deleted
 
-    def _store(self, running: Service, size: int) -> bool:
-        """Store a file of so many bytes, in one way or another; whether there was room for it."""
+    def _read_one(self, running: Service) -> None:
+        """Read a file back; one that was told to be there."""
+        if self.held.files:
+            name = self._chance.choice(list(self.held.files))
+            with Connection(running.port, patience=60) as client:
+                if read(client, running.token, name) != self.held.files[name]:
+                    self.wrong.append(f"{name} is not what it was")
+
+    def _store(self, running: Service, size: int, way: _Way | None = None) -> bool:
+        """Store a file of about so many bytes; whether there was room for it."""
+        size = self._chance.randint(size // 2 + 1, size)
+        way = way or self._chance.choice(self._ways)
         self._count += 1
         label = f"{self._number}/{self._count}"
         file = File(content(size, label), f"text/x-{self._count}")
         name = f"filler-{label}"
-        way = self._chance.choice(self._ways)
         if way != self._upload and self.held.files and self._chance.random() < 0.3:
             name = self._chance.choice(list(self.held.files))
         return way(running, name, file)
@@ -110,7 +139,7 @@ class Filler:
         if answer is None:
             return False
         upload = Begun(location_of(answer), file, 0)
-        for piece in pieces(file.content, self._chance.randint(SMALLEST // 2, len(file.content))):
+        for piece in pieces(file.content, 1 + self._chance.randrange(len(file.content))):
             self.held = self.held.with_upload(name, upload)
             head = TUS.append(running.token, upload.path, upload.offset, len(piece), last=False)
             if self._send(running, head + piece) is None:

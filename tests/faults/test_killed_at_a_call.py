@@ -53,7 +53,7 @@ def quick_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory in memory where there is one: a kill leaves what is in the page cache."""
     memory = Path("/dev/shm")
     place = memory if os.access(memory, os.W_OK) else tmp_path_factory.mktemp("killed")
-    with TemporaryDirectory(dir=place) as name:
+    with TemporaryDirectory(prefix="killed-", dir=place) as name:
         yield Path(name)
 
 
