@@ -165,14 +165,14 @@ def test_names_of_headers_with_an_underscore_are_names_of_their_own(server: Serv
         assert client.read_answer().status == 401
 
 
-@pytest.mark.parametrize("digits", [19, 300, 4300, 4301, 8000])
+@pytest.mark.parametrize("digits", [4301, 8000])
 def test_a_length_of_too_many_digits_is_a_bad_request(server: Service, digits: int) -> None:
     """Also for Python, which reads no more than 4,300."""
     head = raw.head("PUT", "/api/files/x", server.token, {"Content-Length": "9" * digits})
     with Connection(server.port) as client:
         client.send(head)
         answer = client.read_answer("PUT")
-        assert answer.status in (400, 413, 507)
+        assert answer.status == 400
         assert answer.closes
     assert "Traceback" not in server.log.read_text()
 

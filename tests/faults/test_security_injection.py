@@ -90,13 +90,18 @@ def _base64(payload: bytes) -> bytes:
     return base64.b64encode(payload)
 
 
-TUS = (b"Tus-Resumable", b"1.0.0"), (b"Upload-Length", b"3")
+TUS = (
+    (b"Tus-Resumable", b"1.0.0"),
+    (b"Upload-Length", b"3"),
+    (b"Content-Type", b"application/offset+octet-stream"),
+)
 NAMED = (b"Upload-Metadata", b"filename " + _base64(b"kept"))
 LINKED = (b"Content-Type", b"application/json")
 
 
 def _tus(*fields: tuple[bytes, bytes]) -> bytes:
-    return _request(b"POST", b"/api/uploads", *TUS, *fields)
+    """All of an upload, so that there is a file in the end."""
+    return _request(b"POST", b"/api/uploads", *TUS, *fields, body=b"abc")
 
 
 PLACES: dict[str, Place] = {
@@ -187,6 +192,12 @@ KNOWN = re.compile(
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-5][0-9][0-9] [ -~]+")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t\x20-\x7e\x80-\xff]*)")
 
+_SAVED = re.compile(
+    rb"\r\nContent-Disposition: attachment; filename=\"[ !#$&-\[\]-~]*\";"
+    rb" filename\*=UTF-8''[A-Za-z0-9%._~-]*\r\n",
+    re.IGNORECASE,
+)
+
 
 def _heads_are_ours(head: bytes, body: bytes, *, made_of: bytes) -> None:
     """Complain of every line of an answer's head that is not one of the server's own."""
@@ -243,6 +254,8 @@ def _check(running: Service, place: str, payload: bytes) -> int:
             read = _request(b"GET", target, token)
             head, answer = _conversation(running, read)
             _heads_are_ours(head, b"" if answer is None else answer.body, made_of=sent + read)
+            if target.endswith(b"?download"):
+                assert _SAVED.search(head), (payload, head)
             assert int(head[9:12]) in (200, 404), (place, payload, head)
     return status
 

@@ -335,6 +335,7 @@ REFUSED: dict[str, Callable[[Link], str]] = {
     "of another key": lambda link: LinkKeys([b"k" * 32]).sign(link),
     "of another name": lambda link: KEYS.sign(replace(link, name=FileName("z"))),
     "with another MAC": lambda link: KEYS.sign(link)[:-43] + "A" * 43,
+    "with another letter": lambda link: _exchanged(KEYS.sign(link), -1),
     "with other fields": lambda link: _exchanged(KEYS.sign(link), 30),
     "of another version": lambda link: "2" + KEYS.sign(link)[1:],
     "with more": lambda link: KEYS.sign(link) + "A",
@@ -344,7 +345,9 @@ REFUSED: dict[str, Callable[[Link], str]] = {
 
 
 def _exchanged(text: str, place: int) -> str:
-    return text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
+    letters = list(text)
+    letters[place] = "A" if letters[place] != "A" else "B"
+    return "".join(letters)
 
 
 ADMITTED = {"get": {"GET": 200, "HEAD": 200}, "new": {"PUT": 412}, "put": {"PUT": 204}}

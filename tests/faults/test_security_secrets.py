@@ -289,6 +289,7 @@ def test_of_an_object_store_that_refuses(
         assert 502 in talk.statuses
         talk.secrets |= {f"key{secret[:20]}", ceph_backend.bucket}
         assert shown(talk.secrets, talk.answered) == []
+        assert not re.search(rb"tx[0-9a-f]{15}|AccessKey|HostId", talk.answered)
         talk.secrets -= {f"key{secret[:20]}", ceph_backend.bucket}
         talk.nothing_is_shown()
         assert re.search(r"S3 \w+ failed: \w+ \(403\)", log.read_text())
