@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -37,6 +38,9 @@ def fill(directory: Path, token: str, count: int, size: int) -> None:
         connection.pragma("journal_mode", "off")
         _insert(connection, token, count, size)
         connection.pragma("journal_mode", "wal")
+    # Or the first checkpoint of whoever uses it waits until all of it is on the disk.
+    with path.open("rb") as database:
+        os.fsync(database.fileno())
 
 
 def add(directory: Path, token: str, count: int, size: int) -> None:

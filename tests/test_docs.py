@@ -92,6 +92,15 @@ def test_the_documented_defaults_are_the_defaults(monkeypatch: pytest.MonkeyPatc
     assert rows == example
 
 
+def test_a_worker_that_hangs_is_killed_when_the_docs_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # Not where a developer's .env is.
+    from file_uploader.http import gunicorn_conf  # noqa: PLC0415
+
+    assert f"gives none for {gunicorn_conf.timeout} seconds" in read("docs/operations.md")
+
+
 def test_every_problem_type_has_a_heading_and_every_heading_a_problem_type() -> None:
     documented = re.findall(
         r"^### (.+)$", section(read("docs/api.md"), "Problem types"), re.MULTILINE

@@ -25,7 +25,7 @@ TIMEOUT = 40 if LONG else 3
 SETTINGS: Mapping[str, str] = {} if LONG else {"GUNICORN_CMD_ARGS": f"--timeout {TIMEOUT}"}
 BOUND = TIMEOUT + 5
 """By then the others go on: the arbiter looks once a second, twice, and the machine is busy."""
-AT_ONCE = 1.0
+AT_ONCE = 2.0
 CLIENTS = 8
 
 
@@ -95,6 +95,7 @@ def test_one_hangs_with_the_lock_for_writing(tmp_path: Path, log: Path) -> None:
                 stopped = time.monotonic()
                 answers = [others.submit(put, number) for number in range(CLIENTS)]
                 while victim in running.workers():
+                    assert time.monotonic() - stopped < BOUND, "nobody kills it"
                     began = time.monotonic()
                     assert fetch(running, "there", other) == b"before"  # Reading goes on.
                     assert time.monotonic() - began < AT_ONCE
@@ -104,7 +105,7 @@ def test_one_hangs_with_the_lock_for_writing(tmp_path: Path, log: Path) -> None:
         finally:
             writing.join()
         print(f"killed after {killed:.1f} s; held up for {max(took for _, took in held_up):.1f} s")
-        assert TIMEOUT - 1 < killed < BOUND
+        assert killed > TIMEOUT - 1
         assert all(status == 204 and took < BOUND for status, took in held_up), held_up
         until(lambda: len(running.workers()) == 2, "there is another worker")
         for name in [*acknowledged, *(f"meanwhile/{number}" for number in range(CLIENTS))]:
@@ -122,6 +123,7 @@ def test_one_hangs_with_nothing(tmp_path: Path, log: Path) -> None:
             stopped = time.monotonic()
             client.send(raw.head("GET", "/health"))
             while victim in running.workers():
+                assert time.monotonic() - stopped < BOUND, "nobody kills it"
                 began = time.monotonic()
                 assert _put(running, other, "file") == 204
                 with Connection(running.port) as new:

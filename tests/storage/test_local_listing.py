@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from file_uploader.model import ListedFile, ListQuery
+from file_uploader.model import FileName, ListedFile, ListQuery, Usage
+from file_uploader.storage.local import index
 from file_uploader.storage.local.listing import SKIP, page, start_of
+from tests.storage.local_disk import opened
+from tests.storage.stores import new_container, put
 
 NOW = datetime.now(UTC)
 
@@ -71,3 +75,15 @@ def test_many_small_prefixes_are_stepped_over() -> None:
 )
 def test_where_a_list_starts(query: ListQuery, start: str | None) -> None:
     assert start_of(query) == start
+
+
+async def test_a_count_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "_COUNTED_AT_ONCE", 3)
+    container, other = new_container(), new_container()
+    async with opened(tmp_path) as store:
+        await put(store, other, "z", b"123")
+        for number in range(8):
+            assert await store.usage(container) == Usage(number, 2 * number)
+            await put(store, container, f"{number % 2}/{number}", b"12")
+        await store.delete(container, FileName("1/7"))
+        assert await store.usage(container) == Usage(7, 14)
