@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 import resource
+import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +40,9 @@ RATE_WINDOW = 60
 """Seconds over which ``MIN_RATE`` is averaged."""
 LATE = 10
 """Seconds that a busy machine may take longer than it should."""
+
+BURST = 500
+"""Connections at once: more than an event loop lets wait by itself."""
 
 MEMORY_OF_ONE = 24 * KIB
 """Bytes that a worker may take for a connection that asks for nothing."""
@@ -142,6 +147,31 @@ def test_thousands_of_idle_connections_are_held_and_then_closed(
                 assert fate.statuses == {0: count}
                 assert keep_alive - 1 <= fate.soonest
                 assert fate.latest <= keep_alive + LATE
+
+
+def test_connections_wait_for_workers_that_are_busy(backend: LocalBackend, log: Path) -> None:
+    """Hundreds of them, while nothing is accepted: the system drops none, to be tried again."""
+    with service(backend, log, workers=2) as running, unharmed(running), ExitStack() as clients:
+        with _stopped(running.workers()):
+            waiting = [
+                clients.enter_context(Connection(running.port, patience=5)) for _ in range(BURST)
+            ]
+        for client in waiting:
+            client.send(raw.head("GET", "/health"))
+        for client in waiting:
+            assert client.read_answer().status == 200
+        clients.close()
+
+
+@contextmanager
+def _stopped(pids: Sequence[int]) -> Iterator[None]:
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 @contextmanager
