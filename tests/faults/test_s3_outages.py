@@ -237,6 +237,8 @@ def test_everything_fails_in_good_time_and_works_again(stage: tuple[Attacked, st
     assert attacked_.node.workers() == workers, "a worker was replaced"
     assert above < len(workers) * (BUDGET + BESIDES)
     until(lambda: descriptors(attacked_) <= opened + 4, "descriptors are closed")
+    said = attacked_.node.log.read_text()
+    assert said.count("the object store is gone") == said.count("answers again") > 0
     requests.settle()
     attacked_.leaves_nothing()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import random
 from collections import Counter
@@ -36,8 +37,10 @@ from tests.faults.s3_operations import (
     upload_small,
     upload_with_digest,
 )
+from tests.storage.stores import admin_of
 from tests.support import raw, s3_proxy
-from tests.support.s3_proxy import Break, Matcher, Request
+from tests.support.raw import BrokenAnswerError
+from tests.support.s3_proxy import LOSES_REPLY, Break, Matcher, Request
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import until
 
@@ -167,6 +170,11 @@ def disturbed(
             answer = client.get(f"/api/files/{each}")
             assert (answer.status, answer.body) == (200, content)
             assert stage.stored(each) == content
+        for upload in json.loads(client.get("/api/uploads").body):
+            # Begun, and its client was told that nobody knows.
+            assert client.failed, upload
+            answer = client.ask("DELETE", f"/api/uploads/{upload['id']}")
+            assert answer.status == 204, answer
     finally:
         stage.proxy.heal()
         stage.remove_files()
@@ -202,3 +210,20 @@ def test_a_request_that_fails_for_good_is_told_for_what_it_is(stage: Attacked, p
         told["told" if failed else "done"] += 1
     stage.leaves_nothing()
     print(dict(told))
+
+
+def test_a_list_that_fails_on_the_way_never_looks_complete(stage: Attacked) -> None:
+    """Its first page has gone out by then."""
+    admin = admin_of(stage.server)
+    names = [f"many/{number:03}" for number in range(130)]
+    for name in names:
+        admin.put_object(Bucket=stage.bucket, Key=stage.key(name), Body=b"")
+        stage.live[name] = b""
+    client = Client(stage, stage.node)
+    for how in random.Random(SEED).sample((Break.BUSY, *LOSES_REPLY), rounds(1, 6)):
+        stage.proxy.breaks(s3_proxy.list_objects, how, times=10**6, spared=1)
+        with pytest.raises(BrokenAnswerError):
+            client.ask("GET", "/api/files?prefix=many/")
+        stage.proxy.heal()
+        assert json.loads(client.get("/api/files?prefix=many/").body) == names
+    stage.remove_files()

@@ -65,17 +65,20 @@ class Pulse:
 
     async def aclose(self) -> None:
         """Stop looking."""
-        if (looking := self._looking) is not None:
+        looking, self._looking = self._looking, None
+        if looking is not None:
             looking.cancel()
             await asyncio.wait([looking])
 
     def _answered(self) -> None:
         self._answered_at = time.monotonic()
         self._silent_since = None
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            if self._looked.is_set():
+                logger.warning("the object store answers again")
             self._looked.set()
+            looking.cancel()
 
     def _failed(self, waited: float) -> None:
         now = time.monotonic()
@@ -92,13 +95,9 @@ class Pulse:
                     logger.warning("the object store is gone; requests fail until it answers")
                     self._looked.set()
                 await asyncio.sleep(_PAUSE)
-            if self._looked.is_set():
-                logger.warning("the object store answers again")
         finally:
             if self._looking is asyncio.current_task():
-                self._looking = None
                 self._answered()
-                self._looked.set()
 
     async def _is_there(self) -> bool:
         try:
