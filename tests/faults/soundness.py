@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
@@ -21,7 +21,10 @@ def _faults(directory: Path, index: apsw.Connection) -> Iterator[str]:
         yield f"integrity_check: {said}"
     of_files = dict(index.execute("SELECT blob, size FROM files WHERE blob IS NOT NULL"))
     of_uploads = {blob for (blob,) in index.execute("SELECT blob FROM uploads WHERE blob NOT NULL")}
-    found = {path.name: path.stat().st_size for path in (directory / "blobs").glob("??/*")}
+    found: dict[object, int] = {}
+    for path in (directory / "blobs").glob("??/*"):
+        with suppress(FileNotFoundError):  # The sweep is still at it.
+            found[path.name] = path.stat().st_size
     for blob in found.keys() - of_files.keys() - of_uploads:
         yield f"nothing names the blob {blob}"
     for blob in (of_files.keys() | of_uploads) - found.keys():
