@@ -54,6 +54,8 @@ MOST_PUTS = 1_000
 
 BESIDE = "beside"
 
+INDEX, LOG = Path("index.db"), Path("index.db-wal")
+
 _names = (f"name-{number}" for number in itertools.count())
 
 
@@ -133,7 +135,9 @@ class FailingDisk:
         watch.judge = self._judge
 
     def _judge(self, call: Call) -> int:
-        error = self.fault(call)
+        # A checkpoint, of whichever operation was before, syncs the log although it is synced.
+        of_checkpoint = call.path == LOG and not self.ledger.missing(LOG)
+        error = 0 if of_checkpoint and call.name == "fdatasync" else self.fault(call)
         self.ledger.note(call, error)
         self.calls.append(call)
         return error
@@ -195,8 +199,7 @@ class FailingDisk:
         said = self.site.log.read_text()
         assert {slug: said.count(f"{slug}: ") for slug in self.refused} == self.refused
         assert self.running.stop() == 0
-        for index in ("index.db", "index.db-wal"):
-            assert self.ledger.missing(Path(index)) == 0
+        assert self.ledger.missing(INDEX) == self.ledger.missing(LOG) == 0
         with self.site.running() as (running, _):
             await_sweep(self.site.directory, running, self.site.held)
             with Connection(running.port) as client:
