@@ -72,7 +72,8 @@ def test_a_chunk_of_any_size(running: Service, digits: int) -> None:
         try:
             assert client.read_answer("PUT").status == 400
         except raw.ConnectionEndedError as error:
-            assert str(error).endswith("after b''")
+            if not str(error).endswith("after b''"):
+                raise
     assert _said(running, "HEAD", "/api/files/a", {}).status in (200, 204, 404)
 
 
