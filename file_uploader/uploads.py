@@ -399,14 +399,10 @@ class Uploads:
     async def _cancel(self, container: Container, upload_id: str) -> None:
         await self._turns.end(container, upload_id, HANDOVER)
         for _ in range(MOST_SWAPS):
-            try:
-                upload = await self._load(container, upload_id)
-                await self._forget(container, upload)
-            except Superseded:
-                continue
-            except (PreconditionFailed, DigestMismatch, FileTooLarge):
-                return  # Its completion was refused, and that was its end.
-            return
+            # Not loaded as for others, who would complete it: that is what nobody wants any more.
+            upload = self._visible(await self._storage.load(container, upload_id))
+            with contextlib.suppress(Superseded):
+                return await self._forget(container, upload)
         raise StorageUnavailable("This upload is taken over all the time; try again later.")
 
     async def _forget(self, container: Container, upload: Upload) -> None:

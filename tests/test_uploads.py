@@ -476,6 +476,19 @@ async def test_cancelling_a_finished_upload_leaves_the_file(
     assert store.files[CONTAINER]["a/b"][1] == b"0123"
 
 
+async def test_cancelling_what_could_not_be_completed_completes_nothing(
+    uploads: Uploads, store: StorageDouble
+) -> None:
+    upload_id = await begun(uploads, 4)
+    store.before["upload-complete"] = raise_(StorageFailed("not now"))
+    with pytest.raises(StorageFailed):
+        await uploads.append(CONTAINER, upload_id, piece(b"0123"), offset=0)
+    store.before.clear()
+    await uploads.cancel(CONTAINER, upload_id)
+    assert not store.files
+    assert not store.uploads.records
+
+
 async def test_expiry(uploads: Uploads, clock: Clock) -> None:
     upload_id = await begun(uploads, 4)
     clock.now += EXPIRY - timedelta(seconds=1)

@@ -243,3 +243,23 @@ def test_a_reply_is_lost_and_what_was_made_cannot_be_seen(
         stage.live[name] = content
         stage.remove_files()
     stage.leaves_nothing()
+
+
+@pytest.mark.parametrize("way", ["tus", "ietf", "verified"])
+def test_what_is_forgotten_is_not_completed_any_more(nodes: Nodes, way: str) -> None:
+    """Its last byte was there, S3 failed, and the client has stored something else since."""
+    stage, client = nodes.stage, nodes.here
+    for number in range(rounds(1, 5)):
+        name = f"forgotten/{way}/{number}"
+        write = WAYS[way](client, name, data(LARGE), {})
+        stage.proxy.breaks(completes_file, Break.BUSY, times=10**6)
+        answer = write.finish()
+        assert (answer.status, stage.stored(name)) == (503, None), answer
+        newer = data(1000)
+        nodes.there.put(name, newer)
+        stage.proxy.heal()
+        assert write.upload is not None
+        write.upload.at((nodes.here, nodes.there)[number % 2]).forget()
+        assert stage.stored(name) == newer
+        stage.remove_files()
+    stage.leaves_nothing()

@@ -175,6 +175,7 @@ def disturbed(
             assert client.failed, upload
             answer = client.ask("DELETE", f"/api/uploads/{upload['id']}")
             assert answer.status == 204, answer
+            assert stage.stored(upload["name"]) == stage.live.get(upload["name"])
     finally:
         stage.proxy.heal()
         stage.remove_files()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -100,10 +101,6 @@ class Completing:
                 result = await target.done_after(error, current.id)
                 if result is None:
                     raise
-                # Somebody else has done it, and may have replaced the record since.
-                current = await self._records.load(container, upload.id)
-                if current.state is not UploadState.COMPLETING:
-                    return current
             else:
                 result = await target.found_if_seen(current.id)
         complete = replace(
@@ -113,7 +110,24 @@ class Completing:
             held=current.held if current.plan.name is None else {},
             result=result,
         )
-        return await self._records.swap(container, complete)
+        if complete.plan.name is None:
+            return await self._records.swap(container, complete)
+        return await self._noted(container, complete)
+
+    async def _noted(self, container: Container, complete: Upload) -> Upload:
+        """Note in the record that the file is made; it is, whatever becomes of the note.
+
+        Somebody else may have done both, or the client has forgotten the upload meanwhile. Where
+        the record cannot be written, whoever asks next finds the file made.
+        """
+        try:
+            return await self._records.swap(container, complete)
+        except (StorageError, NoSuchUpload, Superseded):
+            with suppress(StorageError, NoSuchUpload):
+                current = await self._records.load(container, complete.id)
+                if current.state is UploadState.COMPLETE:
+                    return current
+            return complete
 
     async def _commit(self, container: Container, upload: Upload, target: Target) -> None:
         """Complete the multipart upload, which lies under the file's own name."""
