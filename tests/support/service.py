@@ -271,7 +271,10 @@ def pss_of(pid: int) -> int:
 
 
 def _alive(pid: int) -> bool:
+    """Whether it may still have files open: as long as one of its threads has not ended."""
+    process = Path(f"/proc/{pid}")
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        ended = (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return not ended or len(list((process / "task").iterdir())) > 1
     except OSError:
         return False
