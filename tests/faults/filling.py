@@ -139,7 +139,8 @@ class Filler:
         if answer is None:
             return False
         upload = Begun(location_of(answer), file, 0)
-        for piece in pieces(file.content, 1 + self._chance.randrange(len(file.content))):
+        length = len(file.content)
+        for piece in pieces(file.content, self._chance.randint(length // 4 + 1, length)):
             self.held = self.held.with_upload(name, upload)
             head = TUS.append(running.token, upload.path, upload.offset, len(piece), last=False)
             if self._send(running, head + piece) is None:

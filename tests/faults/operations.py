@@ -98,6 +98,12 @@ class Append(Operation):
         complete = held.with_upload(self.target, None).with_file(self.target, upload.file)
         return [held, appended, complete]
 
+    def partly(self, held: Held, offset: int) -> Held:
+        """What is held when it was cut short there, after a pause that the server used."""
+        upload = held.uploads[self.target]
+        assert upload.offset <= offset <= self.end, f"{offset} in {self}"
+        return held.with_upload(self.target, replace(upload, offset=offset))
+
 
 @dataclass(frozen=True)
 class Forget(Operation):

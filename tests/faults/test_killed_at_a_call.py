@@ -109,13 +109,16 @@ def _check(site: Site, running: Service, operation: Operation, strike: Strike) -
     """See that the next service holds what it has to, go on as a client would, and let it sweep."""
     before = site.held
     possible = operation.states(before)
-    if strike.answer is not None:
-        possible = possible[-1:]
     with Connection(running.port, patience=60) as client:
+        offsets = {each["name"]: each["offset"] for each in listed(client, site.token)}
+        if strike.answer is not None:
+            possible = possible[-1:]
+        elif isinstance(operation, Append) and operation.target in offsets:
+            possible.append(operation.partly(before, offsets[operation.target]))
         found = [state for state in possible if state.is_seen_by(client, site.token)]
         assert found, (
             f"{operation}, answered: {strike.answer}, calls: {[*map(str, strike.calls)]}:"
-            f" found {sizes(client, site.token)}, {listed(client, site.token)}"
+            f" found {sizes(client, site.token)}, {offsets}"
         )
         site.held = found[0]
         if strike.answer is not None:

@@ -283,11 +283,10 @@ def pss_of(pid: int) -> int:
 
 
 def _alive(pid: int) -> bool:
+    """Whether it may still have files open: as long as one of its threads has not ended."""
     process = Path(f"/proc/{pid}")
     try:
-        if (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
-            return True
-        # The first thread has ended; others may still be waiting for a disk.
-        return len(list((process / "task").iterdir())) > 1
+        ended = (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return not ended or len(list((process / "task").iterdir())) > 1
     except OSError:
         return False
