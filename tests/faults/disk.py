@@ -26,7 +26,7 @@ _LARGEST = MIB
 """Bytes that FUSE passes on at once."""
 
 INSTALL = "apt-get install --no-install-recommends libfuse3-3 e2fsprogs xfsprogs"
-_PATIENCE = 30.0
+_PATIENCE = 90.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Disk:
 
     def stand_still(self, after: int = 0) -> None:
         """Let it finish so many flushes more; at the next one, everybody waits for it."""
-        self._tell("stand-still", after)
+        assert self._tell("stand-still", after) == "True\n", f"{after} flushes did not come"
 
     def lose_power(self, survivors: str, seed: int, *, after: int = 0) -> int:
         """Let it finish so many flushes more; then everything fails, and its cache is lost.

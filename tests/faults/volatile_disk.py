@@ -9,7 +9,8 @@ It does what it reads from standard input, a line for each command and a line fo
 
 ``stand-still N``
     Serve until N more flushes are done and another one is asked for, and then nothing, whoever
-    waits for it: never is more in the cache than then. With 0 at once. Answered then.
+    waits for it: never is more in the cache than then. With 0 at once. Answered then, with
+    ``True``, or ``False`` if it did not come to that.
 ``lose-power N SURVIVORS SEED``
     Serve as long as that, and then fail everything. Of what is not durable only the ``SURVIVORS``
     become so. Answered at once, with the number of writes that are not durable.
@@ -42,6 +43,9 @@ from tests.faults.platter import SURVIVORS, Platter
 _NAME = "platter"
 _PATIENCE = 20.0
 """Seconds after which a disk that stands still gives up, so that nobody waits for it for ever."""
+
+_SLOWEST = 60.0
+"""Seconds within which the flushes come that it waits for."""
 
 
 class VolatileDisk:
@@ -117,13 +121,13 @@ class VolatileDisk:
             self._changed.notify_all()
         return answer
 
-    def _stand_still(self, after: str) -> None:
+    def _stand_still(self, after: str) -> bool:
         def stand_still() -> None:
             self._stands_still = True
             self._changed.notify_all()
 
         self._plan(int(after), stand_still)
-        self._changed.wait_for(lambda: self._stands_still)
+        return self._changed.wait_for(lambda: self._stands_still, _SLOWEST)
 
     def _lose_power(self, after: str, survivors: str, seed: str) -> int:
         def lose_power() -> None:
