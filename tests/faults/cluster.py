@@ -16,7 +16,7 @@ from tests.support.service import (
     ROOT,
     Backend,
     Service,
-    free_port,
+    reserved_port,
     start,
     wait_ready,
 )
@@ -41,7 +41,8 @@ class Cluster:
     ) -> None:
         self.backend = backend
         self.nodes: list[Service] = []
-        self._ports = [free_port() for _ in range(nodes)]
+        self._reserved = [reserved_port() for _ in range(nodes)]
+        self._ports = [each.getsockname()[1] for each in self._reserved]
         self._directory = directory
         self._workers = workers
         self._settings = dict(settings)
@@ -102,6 +103,8 @@ class Cluster:
             yield
         finally:
             self.kill()
+            for each in self._reserved:
+                each.close()
 
 
 class WatchedCluster(Cluster):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tests.support.loops import LoopThread, in_thread
 from tests.support.s3_servers import S3Server
+from tests.support.service import reserved_port
 
 LATE = 1.3
 """Seconds by which `Break.DELAY` delays an answer: past the second between looks at records."""
@@ -186,7 +187,7 @@ class FaultyProxy:
     broken: list[Request] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
-    _port: int = 0
+    _reserved: socket.socket = field(default_factory=reserved_port)
     _listening: asyncio.Server | None = None
     _silent: bool = False
     _ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -222,11 +223,11 @@ class FaultyProxy:
     async def listen(self) -> None:
         """Take connections, at the same port as before."""
         if self._listening is None:
+            port = self._reserved.getsockname()[1]
             self._listening = await asyncio.start_server(
-                self.handle, "127.0.0.1", self._port, limit=1 << 20
+                self.handle, "127.0.0.1", port, limit=1 << 20, reuse_address=True
             )
-            self._port = self._listening.sockets[0].getsockname()[1]
-            self.endpoint = f"http://127.0.0.1:{self._port}"
+            self.endpoint = f"http://127.0.0.1:{port}"
 
     async def refuse(self) -> None:
         """Reset every connection, and take none until `listen`."""
@@ -268,6 +269,7 @@ class FaultyProxy:
             for writer in self._idle:
                 writer.close()
             await asyncio.wait(set(self._handling))
+        self._reserved.close()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._while_silent()

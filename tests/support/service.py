@@ -264,6 +264,14 @@ def wait_ready(running: Service, patience: float = _START_PATIENCE) -> None:
     raise RuntimeError(f"the service did not start: {running.log.read_text()[-4000:]}")
 
 
+def reserved_port() -> socket.socket:
+    """A port that nobody gets by chance while this is open; who asks for it can listen there."""
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:
