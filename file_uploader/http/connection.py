@@ -29,7 +29,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from gunicorn.asgi.parser import UnsupportedTransferCoding
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.asgi.protocol import HIGH_WATER_LIMIT, ASGIProtocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import problems, target, zerocopy
@@ -89,6 +89,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._application = self.app
         self.app = self._call
         self._copying: asyncio.Task[None] | None = None
+        self._taken = asyncio.Event()
         self._max_buffer_size = READ_AHEAD
         self._close_timer: asyncio.TimerHandle | None = None
         self._head_clock = Clock(worker.loop, HEAD_TIMEOUT, self._head_timed_out)
@@ -212,7 +213,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def resume_writing(self) -> None:
         """Stop that clock."""
         self._stall_clock.stop()
-        super().resume_writing()
+        if self._copying is None:
+            super().resume_writing()
+        else:  # Whoever sends a file waits for the end of its copying.
+            self._taken.set()
 
     def _stalled(self) -> None:
         self.log.info("An answer ended early: its client took nothing of it.")
@@ -255,9 +259,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     async def _copy(self, span: zerocopy.FileSpan) -> None:
         try:
             # Only what answers a pipelined request finds something that was not sent yet.
-            async with asyncio.timeout(self.worker.idle_timeout):
-                while self.transport.get_write_buffer_size():  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            if self.transport.get_write_buffer_size():
+                await self._all_taken()
             head, self._response_buffer = self._response_buffer or b"", None
             peer = self.transport.get_extra_info("socket")
             await zerocopy.Copying(peer, head, span).run(
@@ -272,6 +275,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             self._flow_control.resume_writing()
         finally:
             self._copying = None
+
+    async def _all_taken(self) -> None:
+        self._taken.clear()
+        self.transport.set_write_buffer_limits(high=0)
+        await self._taken.wait()
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_LIMIT)
 
     def _head_timed_out(self) -> None:
         self._send_error_response(408, f"No complete request head in {HEAD_TIMEOUT:g} s.")

@@ -1,4 +1,4 @@
-"""The application with a tenth of its patience with S3: what takes it a minute takes it seconds.
+"""The application with a fifth of its patience with S3: what takes it a minute takes it seconds.
 
 As a program it is what gunicorn serves in place of ``app:app``; everything else is as it is.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from file_uploader.http.asgi import app
 from file_uploader.storage.s3 import client
 
-client.READ_TIMEOUT /= 10
-client.LABOUR_TIMEOUT /= 10
-client.PATIENCE /= 10
-client.SILENCE /= 10
+client.READ_TIMEOUT /= 5
+client.LABOUR_TIMEOUT /= 5
+client.PATIENCE /= 5
+client.SILENCE /= 5
 client.LOOK = 2
 
 __all__ = ["app"]

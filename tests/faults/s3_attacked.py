@@ -20,7 +20,7 @@ from tests.support.s3_servers import S3Server
 from tests.support.service import APP, S3Backend, Service, service
 from tests.support.waiting import until
 
-PATIENCE = 1.0 if LONG else 0.1
+PATIENCE = 1.0 if LONG else 0.2
 """The part that the service has of its usual patience with S3 (`impatient`)."""
 
 PROGRAM = APP if LONG else "tests.faults.impatient:app"

@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +20,7 @@ from tests.support.parsers import PARSERS, settings_for
 from tests.support.raw import Answer, Connection
 from tests.support.service import LocalBackend, Service, service
 from tests.support.unharmed import complaints, unharmed
+from tests.support.waiting import until
 from tests.support.witness import fetch, store
 
 KIB = 1024
@@ -158,22 +160,63 @@ def test_who_expects_a_100_and_does_not_wait_is_answered_in_turn(server: Service
             assert (answer.body, answer.interim) == (b"%05d" % number, [])
 
 
+def test_a_file_comes_behind_all_that_was_asked_for_before(server: Service) -> None:
+    """The kernel copies it, and begins when the client has taken the rest: not in between.
+
+    There is a rest that the kernel has not taken for some numbers of requests before it, of which
+    the highest is found out first.
+    """
+    small, large = content(9 * KIB, "small"), content(3 * MIB, "large")
+    store(server, "large", large)
+    with Connection(server.port, window=4 * KIB) as client:
+        _ask_for_small(server, client, "first", small, 1000)
+        most = _served(server, "first")
+    for number in range(1, rounds(4, 7)):
+        with Connection(server.port, patience=60, window=4 * KIB) as client:
+            _ask_for_small(server, client, f"small-{number}", small, most - number)
+            client.send(raw.head("GET", "/api/files/large", server.token))
+            assert _served(server, f"small-{number}") == most - number
+            for _ in range(most - number):
+                assert client.read_answer().body == small
+            assert client.read_answer().body == large
+
+
+def _ask_for_small(server: Service, client: Connection, name: str, data: bytes, count: int) -> None:
+    store(server, name, data)
+    client.send(raw.head("GET", f"/api/files/{name}", server.token) * count)
+
+
+def _served(server: Service, name: str) -> int:
+    """How many requests for a file have been answered, once there come no more."""
+    counts: list[int] = []
+
+    def settled() -> bool:
+        counts.append(server.log.read_text().count(f"GET /api/files/{name} "))
+        return counts[-1] > 0 and len(counts) > 25 and len(set(counts[-25:])) == 1
+
+    until(settled, "it is known how many answers are not taken", patience=30)
+    return counts[-1]
+
+
 @pytest.mark.alone
 def test_who_asks_for_ever_and_reads_nothing_takes_no_memory(server: Service) -> None:
     """When the kernel takes no more answers, no further request is read; also of empty answers."""
     for number in range(10):
         store(server, f"asked/{number}", b"%d" % number * 3000)
     before = server.pss()
-    with server.peak_memory() as peak, ThreadPoolExecutor() as pool:
-        clients = list(pool.map(partial(_asks_for_ever, server), ("GET", "HEAD", "OPTIONS")))
+    with (
+        server.peak_memory() as peak,
+        ExitStack() as clients,
+        ThreadPoolExecutor() as pool,
+    ):
+        asking = partial(_asks_for_ever, server, clients)
+        list(pool.map(asking, ("GET", "HEAD", "OPTIONS")))
     assert peak.bytes - before < 16 * MIB
-    for client in clients:
-        client.close()
 
 
-def _asks_for_ever(server: Service, method: str) -> Connection:
+def _asks_for_ever(server: Service, clients: ExitStack, method: str) -> None:
     requests = [raw.head(method, f"/api/files/asked/{n}", server.token) for n in range(10)]
-    client = Connection(server.port, patience=3, window=4 * KIB)
+    client = clients.enter_context(Connection(server.port, patience=3, window=4 * KIB))
     with pytest.raises(TimeoutError):
         client.send(b"".join(requests) * 100_000)
     assert client.sent > 1000 * len(requests[0])
@@ -181,4 +224,3 @@ def _asks_for_ever(server: Service, method: str) -> Connection:
         answer = client.read_answer(method)
         assert answer.status == (204 if method == "OPTIONS" else 200)
         assert answer.body == (b"%d" % (number % 10) * 3000 if method == "GET" else b"")
-    return client

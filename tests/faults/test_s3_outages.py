@@ -1,6 +1,6 @@
 """S3 is gone for a while: requests fail in good time, nothing piles up, and all works again after.
 
-In the short form the service has a tenth of its patience (`impatient`), and the outage is shorter.
+In the short form the service has a fifth of its patience (`impatient`), and the outage is shorter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.support.s3_servers import S3Server
 from tests.support.waiting import until
 
 MIB = 2**20
-OUTAGE = rounds(7, 60)
+OUTAGE = rounds(10, 60)
 """Seconds."""
 
 QUICK = 3.0

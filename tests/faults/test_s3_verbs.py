@@ -9,7 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
@@ -127,14 +127,19 @@ UNHURRIED = ("ListMultipartUploads",)
 def stage(ceph: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     with attacked(ceph, tmp_path_factory.mktemp("verbs"), workers=2) as made:
         for worker in made.node.workers():  # each probes S3 now, and not later
-            with connected(made.node, worker) as connection:
-                fields = {"If-None-Match": "*", "Content-Length": "0"}
-                path = f"/api/files/probed-{worker}"
-                connection.send(raw.head("PUT", path, made.node.token, fields))
-                assert connection.read_answer("PUT").status == 204
-                made.live[f"probed-{worker}"] = b""
+            until(partial(_probed, made, worker), "S3 is probed", patience=60)
+            made.live[f"probed-{worker}"] = b""
         made.remove_files()
         yield made
+
+
+def _probed(stage: Attacked, worker: int) -> bool:
+    """Whether this worker knows what S3 can do: a Ceph that has just started may be slow."""
+    fields = {"If-None-Match": "*", "Content-Length": "0"}
+    head = raw.head("PUT", f"/api/files/probed-{worker}", stage.node.token, fields)
+    with connected(stage.node, worker) as connection:
+        connection.send(head)
+        return connection.read_answer("PUT").status in (204, 412)
 
 
 @cache
