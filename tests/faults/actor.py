@@ -117,7 +117,9 @@ class Actor:
     def _put_cut(self, client: Connection) -> None:
         """Send less than all of it, and be gone: that is never to be seen."""
         name, entry = self._pick()
-        version = entry.plan(max(2, self._chance.choice(self._manners.sizes)))
+        sizes = self._manners.sizes
+        size = self._chance.choice((self._chance.choice(sizes), max(sizes)))
+        version = entry.plan(max(2, size))
         data = version.content()
         cut = self._chance.randrange(len(data))
         if self._chance.random() < 0.5:

@@ -86,7 +86,12 @@ ACKNOWLEDGED_FIRST = Bug(
                     if complete:
                         upload = await swapping
                     else:
-                        self._tasks.start(swapping)
+
+                        async def swap_later(swapping: object = swapping) -> None:
+                            await asyncio.sleep(0.1)
+                            await swapping
+
+                        self._tasks.start(swap_later())
                         upload = appended(upload, stored, complete=complete)
 """,
         ),
