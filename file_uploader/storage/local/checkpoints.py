@@ -138,7 +138,7 @@ class Checkpoints:
             notes = descriptor_of(self._path.with_name(f"{self._path.name}-shm"))
             if notes is not None:
                 os.pwrite(notes, bytes(_NOTES_HEAD), 0)
-            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            self._connection.pragma("schema_version")  # any look will do
             forget_cached(self._path)
 
     def _restart(self) -> None:
