@@ -339,12 +339,16 @@ TAKEN: dict[str, Taken] = {
 
 @dataclass(frozen=True)
 class Hiding:
-    """A request with `SMUGGLED` as its body, which the application answers without wanting it."""
+    """A request with `SMUGGLED` as its body, which the application answers without wanting it.
+
+    ``padding`` is in front of that.
+    """
 
     line: str
     statuses: Statuses
     fields: tuple[str, ...] = ()
     token: str | None = "@TOKEN@"
+    padding: bytes = b""
 
     @property
     def method(self) -> str:
@@ -367,6 +371,9 @@ HIDING: Mapping[str, Hiding] = {
         "PUT /api/files/@NAME@ HTTP/1.1", {412}, ('If-Match: "other"',)
     ),
     "with a bad digest": Hiding("PUT /api/files/@NAME@ HTTP/1.1", {400}, ("Content-MD5: x",)),
+    "with more than is taken": Hiding(
+        "PUT /api/files/@NAME@ HTTP/1.1", {408, 413}, padding=b"x" * (MOST + 1)
+    ),
     "with a range": Hiding("PUT /api/files/@NAME@ HTTP/1.1", {400}, ("Content-Range: x",)),
     "with a method that is not here": Hiding("POST /api/files HTTP/1.1", {405}),
     "with an unknown method": Hiding("BREW /api/files/@NAME@-kept HTTP/1.1", {405}),

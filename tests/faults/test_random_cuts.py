@@ -270,6 +270,7 @@ def test_cut_uploads_leave_the_old_version_or_the_whole_new_one(
                 client.send(raw.head("DELETE", f"/api/files/{name}", running.token))
                 assert client.read_answer("DELETE").status == 204
         assert running.stop() == 0
+        assert "Cancelled" not in log.read_text(), "a request was still being served"
     with service(backend, log, settings={"UPLOAD_EXPIRY": "1s"}):
         until(lambda: not _strays(backend), "the sweep leaves nothing", patience=30)
 

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.clients.wire import connected
 from tests.faults.rounds import LONG, rounds
 from tests.faults.s3_attacked import Attacked, attacked
-from tests.faults.s3_clients import Client
+from tests.faults.s3_clients import PATIENCE, Client
 from tests.faults.s3_operations import (
     Operation,
     delete,
@@ -137,7 +137,7 @@ def _probed(stage: Attacked, worker: int) -> bool:
     """Whether this worker knows what S3 can do: a Ceph that has just started may be slow."""
     fields = {"If-None-Match": "*", "Content-Length": "0"}
     head = raw.head("PUT", f"/api/files/probed-{worker}", stage.node.token, fields)
-    with connected(stage.node, worker) as connection:
+    with connected(stage.node, worker, PATIENCE) as connection:
         connection.send(head)
         return connection.read_answer("PUT").status in (204, 412)
 
