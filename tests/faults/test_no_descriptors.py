@@ -19,7 +19,7 @@ import pytest
 from tests.faults.rounds import rounds
 from tests.support import raw
 from tests.support.bodies import content
-from tests.support.connections import open_connections
+from tests.support.connections import open_blobs, open_connections
 from tests.support.raw import Answer, Connection
 from tests.support.service import LocalBackend, Service, service
 from tests.support.unharmed import complaints
@@ -90,7 +90,8 @@ def _limited(limits: Mapping[int, int]) -> Iterator[None]:
 
 
 def _none_left(running: Service) -> Mapping[int, int]:
-    """Limits below which all numbers of descriptors are in use."""
+    """Limits below which all numbers of descriptors are in use, and stay so."""
+    until(lambda: open_blobs(running) == [], "what was read or written is closed")
     found = {}
     for pid in running.workers():
         used = _used(pid)

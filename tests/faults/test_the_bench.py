@@ -17,9 +17,6 @@ from tests.support.service import Backend, LocalBackend, S3Backend
 PATIENCE = 120.0
 """Seconds within which a bug has to be found; as a rule it takes one or two rounds."""
 
-CALM = 80.0
-"""Seconds of these in which nothing is killed yet."""
-
 
 @pytest.mark.parametrize("bug", bugs.EMBEDDED, ids=lambda bug: bug.name)
 def test_a_bug_of_the_embedded_store_is_found(bug: Bug, tmp_path: Path) -> None:
@@ -45,14 +42,17 @@ def _hunt(bug: Bug, backend: Backend, directory: Path) -> None:
 
 
 def _search(run: Run, began: float) -> None:
-    while time.monotonic() < began + CALM:
+    while time.monotonic() < began + PATIENCE:
         with run.traffic():
             time.sleep(2)
         run.check()
         run.check_nothing_left(patience=5)
-    while time.monotonic() < began + PATIENCE:
-        with run.traffic():
-            time.sleep(0.5)
-            run.cluster.kill()
+        for _ in range(3):
+            with run.traffic():
+                time.sleep(0.5)
+                run.cluster.kill()
+            run.cluster.start()
+            run.check()
+        run.check_swept()
+        run.cluster.stop()
         run.cluster.start()
-        run.check()
