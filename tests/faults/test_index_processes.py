@@ -17,7 +17,7 @@ from tests.support.bodies import MIB
 from tests.support.waiting import until
 
 PROCESSES = 4
-SECONDS = rounds(4, 120)
+SECONDS = rounds(8, 120)
 SLOWEST_HUNDREDTH = 2.0
 SLOWEST = 5.0
 """Seconds that a change may take: several commits, each of which the other program can keep waiting

@@ -33,7 +33,7 @@ MIB = 2**20
 OUTAGE = rounds(10, 60)
 """Seconds."""
 
-QUICK = 3.0
+QUICK = 10.0
 """Seconds for what waits for nobody, on a machine that has other things to do."""
 
 LOOK = s3_client.LOOK if LONG else 2
