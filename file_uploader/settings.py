@@ -8,8 +8,9 @@ import os
 import re
 import tempfile
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import (
     AliasChoices,
@@ -32,6 +33,14 @@ _ORIGIN = re.compile(
 )
 _DEFAULT_PORT = re.compile(r"http:.*:80|https:.*:443")
 _LEAST_KEY = 32
+_LEAST_TOKEN = 16
+# RFC 6750, 2.1.
+_BEARER = re.compile(rf"[A-Za-z0-9._~+/-]{{{_LEAST_TOKEN},}}=*", re.ASCII)
+_ADDRESS = re.compile(
+    r"(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\]):(?P<port>[1-9]\d{0,4})", re.IGNORECASE | re.ASCII
+)
+_LAST_PORT = 65_535
+_USER = re.compile(r"(?<=//)[^/@]*@")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -87,8 +96,48 @@ def _origins(value: object) -> object:
     return origins
 
 
+class LogFormat(StrEnum):
+    """How log lines look: for people, or a JSON object each."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As it is written in settings, and for gunicorn."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _metrics_token(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not _BEARER.fullmatch(value):
+        raise ValueError(
+            f"write a secret of at least {_LEAST_TOKEN} letters and digits, for example from"
+            " `openssl rand -hex 32`"
+        )
+    return SecretStr(value)
+
+
+def _address(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = _ADDRESS.fullmatch(value.strip())
+    if match is None or int(match["port"]) > _LAST_PORT:
+        raise ValueError("write an address and a port, as 127.0.0.1:9090 or [::1]:9090")
+    return Address(match["host"].strip("[]"), int(match["port"]))
+
+
 Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+MetricsToken = Annotated[SecretStr, BeforeValidator(_metrics_token)]
+ListenAddress = Annotated[Address, NoDecode, BeforeValidator(_address)]
 LinkSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_link_keys)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
@@ -132,6 +181,9 @@ class Settings(BaseSettings):
     interim_responses: bool = True
     link_keys: LinkSecrets = ()
     direct_downloads: bool = False
+    log_format: LogFormat = LogFormat.CONSOLE
+    metrics_token: MetricsToken | None = None
+    metrics_address: ListenAddress | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -153,6 +205,12 @@ class Settings(BaseSettings):
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together")
         return self
+
+    def shown(self) -> dict[str, str]:
+        """What was set, by name, as a log may show it: secrets are hidden, also those in a URL."""
+        values = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        values.update(dict.fromkeys({"aws_access_key_id"} & values.keys(), "***"))
+        return {name.upper(): _USER.sub("***@", str(value)) for name, value in values.items()}
 
 
 def load_settings() -> Settings:

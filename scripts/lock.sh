@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 
 compile() {
     "$python" -m uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-        --no-header --no-annotate pyproject.toml "$@" >/dev/null
+        --no-header --no-annotate --extra tracing pyproject.toml "$@" >/dev/null
 }
 
 # The tests run against exactly what the server runs on: its pins are constraints of theirs.

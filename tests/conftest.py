@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support import nginx
+from tests.support import logs, nginx
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.s3_servers import S3Server, moto_server
 from tests.support.service import Backend, LocalBackend, S3Backend
@@ -19,6 +19,14 @@ from tests.support.shared import Described, shared
 # Several processes share the machine: how long one example takes says nothing.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_without_secrets() -> Iterator[None]:
+    """No log of any service that these tests have started shows a token or a secret."""
+    yield
+    found = list(logs.shown())
+    assert found == [], "\n".join(found[:20])
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,24 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "file_uploader"
 
-_CORE = {"errors", "model", "body", "hashing", "stage"}
+_CORE = {"errors", "model", "body", "hashing", "stage", "metrics", "tracing"}
 _BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links", "owned"}
-_EVERYTHING = {*_BELOW_HTTP, "settings", "storage.local", "storage.s3", "http", "http.app", ""}
+_EVERYTHING = {
+    *_BELOW_HTTP,
+    "storage.watched",
+    "settings",
+    "storage.local",
+    "storage.s3",
+    "http",
+    "http.app",
+    "",
+}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
+    "metrics": set(),
+    "tracing": {"errors"},
     "model": {"errors"},
     "stage": set(),
     "hashing": {"stage"},
@@ -34,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "storage.base": _CORE,
     "owned": {"errors"},
     "storage.records": _CORE,
+    "storage.watched": {*_CORE, "storage.base"},
     "storage.local": {*_CORE, "storage.base", "storage.records", "owned"},
     "storage.s3": {*_CORE, "storage.base", "storage.records", "owned"},
     "appends": _CORE,
@@ -62,6 +74,8 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "botocore": ("storage.s3",),
     "boto3": (),
     "aiohttp": ("storage.s3",),
+    "prometheus_client": ("metrics", "http"),
+    "opentelemetry": ("tracing",),
     "pydantic": ("settings",),
     "pydantic_settings": ("settings",),
 }

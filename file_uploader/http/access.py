@@ -3,19 +3,93 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from starlette.types import Scope
 
 from . import target
+from .exchange import Exchange
+from .logs import timestamp
 
 GATHER = 0.1
 """Seconds for which lines wait for others, so that many go out in one write."""
 
 MOST_WAITING = 100_000
 """Lines that may wait for whoever reads them; further ones are left out, and their number said."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A request that has ended. ``received`` and ``sent`` are the bytes of the two bodies."""
+
+    scope: Scope
+    exchange: Exchange
+    status: int
+    received: int
+    sent: int
+    seconds: float
+
+    @property
+    def client(self) -> str:
+        """The address that it came from."""
+        client = self.scope["client"]
+        return client[0] if client else "-"
+
+    @property
+    def target(self) -> str:
+        """The request target, without what makes a link valid."""
+        path = self.scope["raw_path"].decode("latin-1")
+        query = self.scope["query_string"].decode("latin-1")
+        return target.without_secrets(f"{path}?{query}" if query else path)
+
+
+Render = Callable[[Served], str]
+
+
+def console(served: Served) -> str:
+    """A line for people."""
+    scope, asked = served.scope, served.target.replace('"', "%22")
+    return (
+        f"{timestamp(time.time())} {served.client}"
+        f' "{scope["method"]} {asked} HTTP/{scope["http_version"]}" {served.status}'
+        f" in={served.received} out={served.sent} {served.seconds * 1000:.0f}ms"
+        f" container={served.exchange.container or '-'} request={served.exchange.id}"
+    )
+
+
+def as_json(served: Served) -> str:
+    """A line for machines. ``duration`` is in seconds."""
+    return json.dumps(
+        {
+            "time": timestamp(time.time()),
+            "level": "info",
+            "logger": "access",
+            "request_id": served.exchange.id,
+            "client": served.client,
+            "method": served.scope["method"],
+            "route": served.exchange.route,
+            "target": served.target,
+            "protocol": f"HTTP/{served.scope['http_version']}",
+            "status": served.status,
+            "received": served.received,
+            "sent": served.sent,
+            "duration": round(served.seconds, 6),
+            "container": served.exchange.container,
+        }
+    )
+
+
+RENDER: dict[str, Render] = {"console": console, "json": as_json}
+"""By `LOG_FORMAT`."""
 
 
 class AccessLog:
@@ -24,25 +98,20 @@ class AccessLog:
     Used from one event loop.
     """
 
-    def __init__(self, file: int | None = None) -> None:
+    def __init__(self, render: Render, file: int | None = None) -> None:
+        self._render = render
         self._file = sys.stdout.fileno() if file is None else file
         self._lines: list[str] = []
         self._left_out = 0
         self._closing = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
-    def note(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
-        """Enter a request that has ended: its answer's status, and the bytes of its body."""
+    def note(self, served: Served) -> None:
+        """Enter a request that has ended."""
         if len(self._lines) >= MOST_WAITING:
             self._left_out += 1
             return
-        client = scope["client"]
-        path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
-        asked = target.without_secrets(f"{path}?{query}" if query else path).replace('"', "%22")
-        self._lines.append(
-            f'{client[0] if client else "-"} "{scope["method"]} {asked}'
-            f' HTTP/{scope["http_version"]}" {status} {sent} {seconds * 1000:.0f}ms\n'
-        )
+        self._lines.append(f"{self._render(served)}\n")
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
 
@@ -59,7 +128,9 @@ class AccessLog:
         while self._lines:
             lines, self._lines = self._lines, []
             if self._left_out:
-                lines.append(f"{self._left_out} requests are left out: this is read too slowly\n")
+                _log.warning(
+                    "%d requests are not in the access log: it is read too slowly", self._left_out
+                )
                 self._left_out = 0
             # Whoever read the log may be gone; that ends no request.
             with suppress(OSError):

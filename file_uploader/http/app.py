@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
+from file_uploader import __version__, metrics, tracing
 from file_uploader.errors import StorageError
 from file_uploader.links import Links
 from file_uploader.model import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
+from file_uploader.storage.watched import WatchedStorage
 from file_uploader.uploads import Uploads
 
-from . import page
+from . import access, figures, health, page
 from .access import AccessLog
 from .application import Application
 from .contents import Contents
@@ -36,16 +38,23 @@ from .middleware import (
     UploadMethod,
     UploadProtocol,
 )
-from .problems import NOSNIFF
 from .resumable import Resumable
-from .routing import LinkRoute, NoRoute, OpenEndpoint, PrivateRoute, PublicRoute, Route, Routes
+from .routing import (
+    Entrances,
+    LinkRoute,
+    NoRoute,
+    OpenEndpoint,
+    PrivateRoute,
+    PublicRoute,
+    Route,
+    Routes,
+)
+from .traces import Traced
 from .tus import Tus, described
 from .uploads import UploadResources
 
 SWEEP_INTERVAL = 3600.0
 """Seconds between sweeps, give or take a tenth so that workers and nodes spread out."""
-
-_OF_HEALTH = {"cache-control": "no-store", **NOSNIFF}
 
 _log = logging.getLogger(__name__)
 
@@ -93,29 +102,40 @@ def create_app(
     The store is opened when the server starts the application up.
     """
     front = page.endpoint(page_file)
-    resources = Routes()
-    log = AccessLog()
+    resources, figures_only = Routes(), Routes()
+    log = AccessLog(access.RENDER[settings.log_format])
+    entrances: ASGIApp = resources
+    if settings.metrics_address is not None:
+        entrances = Entrances({settings.metrics_address.port: figures_only}, others=resources)
 
     @asynccontextmanager
     async def lifespan(_life: object) -> AsyncIterator[None]:
-        storage = await open_storage(settings)
-        limits = transfer_limits(settings)
-        uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
-        resources.table = routes(storage, uploads, settings, front)
-        sweeper = asyncio.create_task(_sweep_for_ever(storage))
-        try:
-            yield
-        finally:
-            sweeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweeper
-            await uploads.aclose()
-            await storage.aclose()
-            await log.aclose()
+        kind = "local" if settings.bucket is None else "s3"
+        metrics.BUILD.labels(__version__, kind).set(1)
+        with tracing.start():
+            storage = WatchedStorage(await open_storage(settings), partial(_watch, kind))
+            limits = transfer_limits(settings)
+            uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
+            resources.table = routes(storage, uploads, settings, front)
+            figures_only.table = [
+                PublicRoute("/metrics", figures.endpoint(storage, None)),
+                NoRoute(),
+            ]
+            sweeper = asyncio.create_task(_sweep_for_ever(storage))
+            try:
+                yield
+            finally:
+                sweeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await sweeper
+                await uploads.aclose()
+                await storage.aclose()
+                await log.aclose()
 
     return Application(
-        resources,
+        entrances,
         layers=[
+            Traced(),
             BodilessHead(),
             UploadMethod(described(transfer_limits(settings))),
             CrossOrigin(settings.cors_origins),
@@ -143,14 +163,6 @@ def routes(
 ) -> list[Route]:
     """Every resource there is, in the order in which they are tried; ``front`` is what `/` is."""
     limits = transfer_limits(settings)
-
-    async def health(_headers: Headers) -> Response:
-        return JSONResponse({"status": "up"}, headers=_OF_HEALTH)
-
-    async def ready(_headers: Headers) -> Response:
-        await storage.ready()
-        return JSONResponse({"status": "ready"}, headers=_OF_HEALTH)
-
     tus = Tus(uploads, limits)
     resumable = Resumable(uploads, limits, interim=settings.interim_responses)
     files = Files(storage, Contents(storage, limits), resumable)
@@ -159,26 +171,39 @@ def routes(
     direct = DirectDownloads(storage) if settings.direct_downloads else None
     shared = LinkResources(links, storage, limits, direct)
     resources = UploadResources(uploads, tus, resumable)
+    token = settings.metrics_token
+    counted = figures.endpoint(storage, token.get_secret_value() if token else None)
     return [
         PrivateRoute("/api/files", Listing(storage).endpoints),
-        PrivateRoute("/api/files/", files.endpoints, resumable.described),
+        PrivateRoute("/api/files/{name}", files.endpoints, resumable.described),
         PrivateRoute("/api/uploads", resources.endpoints),
-        PrivateRoute("/api/uploads/", resources.endpoints_of_one),
+        PrivateRoute("/api/uploads/{id}", resources.endpoints_of_one),
         PrivateRoute("/api/links", shared.endpoints),
         LinkRoute(links, shared.endpoints_of_one),
         PublicRoute("/", front),
-        PublicRoute("/health", health),
-        PublicRoute("/ready", ready),
+        PublicRoute("/health", health.health),
+        PublicRoute("/ready", health.Readiness(storage).endpoint),
+        *([PublicRoute("/metrics", counted)] if token else []),
         NoRoute(),
     ]
 
 
+@contextmanager
+def _watch(store: str, operation: str) -> Iterator[None]:
+    with metrics.store_operation(store, operation), tracing.span(f"store.{operation}"):
+        yield
+
+
 async def _sweep_for_ever(storage: Storage) -> None:
     while True:
+        outcome = "failed"
         try:
             await storage.sweep()
+            metrics.LAST_SWEEP.set_to_current_time()
+            outcome = "ok"
         except StorageError as error:
             _log.warning("the sweep failed and will be tried again: %s", error)
         except Exception:  # noqa: BLE001 - whatever it is, the next one may succeed
             _log.exception("the sweep failed and will be tried again")
+        metrics.SWEEPS.labels(outcome).inc()
         await asyncio.sleep(SWEEP_INTERVAL * random.uniform(0.9, 1.1))  # noqa: S311

@@ -12,11 +12,16 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from . import zerocopy
-from .access import AccessLog
+from file_uploader import metrics
+
+from . import exchange, zerocopy
+from .access import AccessLog, Served
+from .cors import METHODS
 
 CLIENT_GONE = 499
-"""What the access log says of a request whose client left before it was answered."""
+"""What logs and figures say of a request whose client left before it was answered."""
+
+_REQUEST_ID = exchange.HEADER.lower().encode()
 
 
 class Layer(Protocol):
@@ -61,26 +66,49 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
-        status = sent = 0
+        here = exchange.begin(scope["headers"])
+        identified = (_REQUEST_ID, here.id.encode())
+        status = received = sent = 0
 
-        async def send_and_note(message: Message) -> None:
+        async def receive_and_count() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
+        async def send_and_count(message: Message) -> None:
             nonlocal status, sent
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif message["type"] == "http.response.body":
+            if message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             elif message["type"] == zerocopy.EXTENSION:
                 sent += message["count"]
+            elif message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], identified]}
             await send(message)
 
         app = self._endpoint
         for layer in self._layers:
             if layer.concerns(scope):
                 app = partial(layer, app)
+        metrics.IN_PROGRESS.inc()
         try:
-            await app(scope, receive, send_and_note)
+            await app(scope, receive_and_count, send_and_count)
         except asyncio.CancelledError:
             status = status or CLIENT_GONE
             raise
         finally:
-            self._log.note(scope, status or 500, sent, monotonic() - began)
+            metrics.IN_PROGRESS.dec()
+            seconds = monotonic() - began
+            served = Served(scope, here, status or 500, received, sent, seconds)
+            self._log.note(served)
+            _count(served)
+
+
+def _count(served: Served) -> None:
+    method = served.scope["method"] if served.scope["method"] in METHODS else "other"
+    route = served.exchange.route
+    metrics.REQUESTS.labels(method, route, served.status).inc()
+    metrics.REQUEST_DURATION.labels(method, route).observe(served.seconds)
+    metrics.RECEIVED.labels(route).inc(served.received)
+    metrics.SENT.labels(route).inc(served.sent)

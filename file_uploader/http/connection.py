@@ -32,7 +32,9 @@ from gunicorn.asgi.parser import UnsupportedTransferCoding
 from gunicorn.asgi.protocol import HIGH_WATER_LIMIT, ASGIProtocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import problems, target, zerocopy
+from file_uploader import metrics
+
+from . import exchange, problems, target, zerocopy
 from .clock import Clock
 from .reads import Reads
 
@@ -318,13 +320,30 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             return
         problem = problems.of_status(status)
         ours = status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
-        body = problems.body(problem, problem.title if ours else message or problem.title)
+        detail = problem.title if ours else message or problem.title
+        if (here := exchange.current()) is not None:
+            self._answer(here, problem, detail, extra_headers)
+            return
+        with exchange.refused() as here:
+            metrics.REFUSED.labels(problem.status).inc()
+            self.log.info("Refused %s, before it was a request: %s", self._peer(), problem.title)
+            self._answer(here, problem, detail, extra_headers)
+
+    def _answer(
+        self,
+        here: exchange.Exchange,
+        problem: problems.Problem,
+        detail: str,
+        extra_headers: tuple[tuple[str, str], ...],
+    ) -> None:
+        body = problems.body(problem, detail)
         headers = (
             ("Content-Type", problems.MEDIA_TYPE),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
             ("Connection", "close"),
+            (exchange.HEADER, here.id),
             *extra_headers,
         )
         reason = self._get_reason_phrase(problem.status)
@@ -332,6 +351,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             f"{name}: {value}\r\n" for name, value in headers
         )
         self._safe_write(head.encode("latin-1") + b"\r\n" + body)
+
+    def _peer(self) -> str:
+        peer = self.transport.get_extra_info("peername")
+        return str(peer[0]) if peer else "-"
 
     def _build_environ(self, request: Any, sockname: Any, peername: Any) -> dict[str, str]:
         """What the access log is written from."""

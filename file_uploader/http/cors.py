@@ -16,7 +16,7 @@ EXPOSED = (
     *("Upload-Complete", "Upload-Concat", "Upload-Defer-Length", "Upload-Draft-Interop-Version"),
     *("Upload-Expires", "Upload-Incomplete", "Upload-Length", "Upload-Limit", "Upload-Metadata"),
     *("Upload-Offset", "WWW-Authenticate"),
-    *("X-Container-Bytes-Used", "X-Container-Object-Count"),
+    *("X-Container-Bytes-Used", "X-Container-Object-Count", "X-Request-ID"),
     "*",
 )
 """Response headers that a page may read. The last stands for X-Object-Meta-* of any name, and for

@@ -6,12 +6,16 @@ import asyncio
 import logging
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
 
+from file_uploader import __version__
 from file_uploader.errors import ConfigurationError
 from file_uploader.settings import load_settings
+
+from . import worker_figures
 
 try:
     _settings = load_settings()
@@ -20,8 +24,11 @@ except ConfigurationError as error:
 
 _host = f"[{_settings.host}]" if ":" in _settings.host else _settings.host
 
-bind = f"{_host}:{_settings.port}"
+bind = [f"{_host}:{_settings.port}"]
+if _settings.metrics_address is not None:
+    bind.append(str(_settings.metrics_address))
 workers = _settings.web_concurrency
+logger_class = f"file_uploader.http.logs.{_settings.log_format.capitalize()}Log"
 worker_class = "file_uploader.http.worker.Worker"
 asgi_loop = "uvloop"
 asgi_lifespan = "on"
@@ -39,19 +46,45 @@ limit_request_line = 8190
 header_map = "dangerous"
 # No socket in the home directory: read-only root file systems, least privilege.
 control_socket_disable = True
-if Path("/dev/shm").is_dir():  # noqa: S108 (gunicorn's heartbeat must not wait for a disk)
-    worker_tmp_dir = "/dev/shm"  # noqa: S108
+_memory = Path("/dev/shm")  # noqa: S108
+if _memory.is_dir():  # gunicorn's heartbeat must not wait for a disk
+    worker_tmp_dir = str(_memory)
+if _settings.metrics_address is not None or _settings.metrics_token is not None:
+    worker_figures.begin(_memory if _memory.is_dir() else Path(tempfile.gettempdir()))
 
 
-def on_starting(_server: Any) -> None:
-    """Try the store once before any worker does, so that what cannot work is said once, in a line.
+def on_starting(server: Any) -> None:
+    """Say what is going to run, and try the store once before any worker does.
 
-    In a child process: with ``--reload`` the workers have to import the code afresh, so the master
-    must not have imported it.
+    So what cannot work is said once, in a line.
+    """
+    _say_settings(server)
+    address = _settings.metrics_address
+    if address is not None and tuple(address) not in server.cfg.address:
+        sys.exit(f"file-uploader: METRICS_ADDRESS: with -b, say it there as well: -b {address}")
+    _try_storage()
+
+
+def _say_settings(server: Any) -> None:
+    shown = _settings.shown()
+    store = "the embedded store" if _settings.bucket is None else "S3"
+    said = ", ".join(f"{name}={value}" for name, value in shown.items()) or "none"
+    members = {"version": __version__, "store": store, "settings": shown}
+    server.log.info(
+        "file-uploader %s on %s; settings: %s", __version__, store, said, extra={"members": members}
+    )
+
+
+def _try_storage() -> None:
+    """Open and close the store in a child process.
+
+    With ``--reload`` the workers have to import the code afresh, so the master must not have
+    imported it.
     """
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
+        worker_figures.end_worker(worker_figures.MASTER)
         if status:
             sys.exit(os.waitstatus_to_exitcode(status))
         return
@@ -70,6 +103,11 @@ def on_starting(_server: Any) -> None:
         os._exit(status)
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give the worker a number."""
+    worker.number = worker_figures.number_besides(each.number for each in server.WORKERS.values())
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """Send the package's own log where gunicorn's goes; tell the worker its own setting."""
     worker.idle_timeout = _settings.idle_timeout.total_seconds()
@@ -77,3 +115,14 @@ def post_fork(server: Any, worker: Any) -> None:
     log.handlers = server.log.error_log.handlers
     log.setLevel(server.log.error_log.level)
     log.propagate = False
+    worker_figures.begin_worker(worker.number)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """A worker has ended."""
+    worker_figures.end_worker(worker.number)
+
+
+def on_exit(_server: Any) -> None:
+    """Leave nothing behind."""
+    worker_figures.end()

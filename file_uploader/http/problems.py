@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from file_uploader import errors
 
+from . import exchange
 from .documents import DocumentTooLarge
 from .headers import RefusedWithHeaders
 from .negotiation import NothingAcceptable, UnsupportedMediaType
@@ -52,6 +53,7 @@ _DOCUMENTATION = "/docs/api.md"
 
 INTERNAL = Problem("internal", 500, "Internal error")
 NOT_FOUND = Problem("not-found", 404, "No such resource")
+NO_METRICS_TOKEN = Problem("metrics-token", 401, "Metrics token missing or wrong")
 METHOD_NOT_ALLOWED = Problem("method-not-allowed", 405, "Method not allowed")
 
 # What the server refuses before a request exists.
@@ -117,6 +119,7 @@ ALL = (
     INTERNAL,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    NO_METRICS_TOKEN,
 )
 
 
@@ -134,7 +137,11 @@ def of_status(status: int) -> Problem:
 
 
 def body(problem: Problem, detail: str, members: Mapping[str, object] | None = None) -> bytes:
-    """The answer's JSON; ``members`` are extension members (RFC 9457, 3.2)."""
+    """The answer's JSON; ``members`` are extension members (RFC 9457, 3.2).
+
+    One more is ``request-id``, under which the log tells of the request.
+    """
+    here = exchange.current()
     return json.dumps(
         {
             "type": problem.type,
@@ -142,6 +149,7 @@ def body(problem: Problem, detail: str, members: Mapping[str, object] | None = N
             "status": problem.status,
             "detail": detail,
             **(members or {}),
+            **({} if here is None else {"request-id": here.id}),
         }
     ).encode()
 
@@ -162,7 +170,7 @@ def response(
     if problem.retry:
         answer.headers["Retry-After"] = RETRY_AFTER
     if problem.status == HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = "X-Auth-Token"
+        answer.headers.setdefault("WWW-Authenticate", "X-Auth-Token")
     return answer
 
 

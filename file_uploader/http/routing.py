@@ -13,12 +13,12 @@ from typing import Protocol
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from file_uploader.links import Link, LinkMethod, Links
 from file_uploader.model import Container
 
-from . import problems
+from . import exchange, problems
 from .auth import authenticate
 from .headers import Fields
 from .target import LINKS, link_of, raw_path, upload_path
@@ -61,7 +61,9 @@ OpenEndpoint = Callable[[Headers], Awaitable[Response]]
 
 
 class Route(Protocol):
-    """A resource, or several below one path."""
+    """A resource, or several below one path, whose template is ``path``: ``/api/files/{name}``."""
+
+    path: str
 
     def takes(self, path: bytes) -> bool:
         """Whether a raw path is one of its own; its method does not count."""
@@ -83,16 +85,31 @@ class Routes:
         path = raw_path(scope["raw_path"])
         for route in self.table:
             if route.takes(path):
+                if (here := exchange.current()) is not None:
+                    here.route = route.path
                 await route.handle(scope, receive, send)
                 return
+
+
+class Entrances:
+    """What is behind each port: of those that are named, something of their own."""
+
+    def __init__(self, by_port: Mapping[int | None, ASGIApp], others: ASGIApp) -> None:
+        self._by_port = by_port
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, whatever it says of itself: by where it came in."""
+        _, port = scope["server"] or ("", None)
+        await self._by_port.get(port, self._others)(scope, receive, send)
 
 
 class PrivateRoute:
     """A resource, or all below one, that only an authenticated client reaches.
 
-    ``path`` that ends in ``/`` stands for everything that begins with it; the comparison is byte
-    by byte, so that an encoded slash or letter never selects a route. ``described`` are headers
-    that tell whoever asks with OPTIONS what is possible here.
+    ``path`` may end in a variable, which stands for whatever follows; the comparison of the rest is
+    byte by byte, so that an encoded slash or letter never selects a route. ``described`` are
+    headers that tell whoever asks with OPTIONS what is possible here.
     """
 
     def __init__(
@@ -104,8 +121,9 @@ class PrivateRoute:
         self.path = path
         self._described = described
         self.methods = (*endpoints, "OPTIONS")
-        self._raw = path.encode()
-        self._below = path.endswith("/")
+        literal, variable, _ = path.partition("{")
+        self._raw = literal.encode()
+        self._below = bool(variable)
         self._endpoints = endpoints
 
     def takes(self, path: bytes) -> bool:
@@ -129,7 +147,7 @@ class PrivateRoute:
 class LinkRoute:
     """All below ``/api/links/``: what whoever has a link reaches, without a token."""
 
-    path = f"{LINKS.decode()}/"
+    path = f"{LINKS.decode()}/{{link}}/{{name}}"
     methods = ("GET", "HEAD", "PUT", "OPTIONS")
 
     def __init__(self, links: Links, endpoints: Mapping[str, LinkEndpoint]) -> None:
@@ -190,6 +208,8 @@ class PublicRoute:
 class NoRoute:
     """The end of the table: nothing is here, and under ``/api/`` only its clients learn that."""
 
+    path = exchange.NOWHERE
+
     def takes(self, _path: bytes) -> bool:
         """Take whatever is left."""
         return True
@@ -209,6 +229,8 @@ async def _answer(
 ) -> None:
     """Call the endpoint, and send what it answers while it still has its resources."""
     container, fields = who
+    if (here := exchange.current()) is not None:
+        here.container = container.name
     async with AsyncExitStack() as resources:
         call = Call(
             container,

@@ -21,7 +21,7 @@ pulls pass through it unchanged.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -230,7 +230,17 @@ class Storage(Protocol):
         ...
 
     async def ready(self) -> None:
-        """Return if the store answers, raise `StorageError` if not."""
+        """Return if files can be read and written, raise `StorageError` if not.
+
+        A store that is full is ready: there is much that can be done there, and has to be.
+        """
+        ...
+
+    async def vitals(self) -> Mapping[str, float]:
+        """What an operator watches, in bytes: ``disk_free_bytes``, and ``wal_bytes`` of an index.
+
+        The disk is that of the files, or of the spool. Raises `StorageError`.
+        """
         ...
 
     async def sweep(self) -> None:

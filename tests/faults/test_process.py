@@ -16,8 +16,8 @@ from tests.faults.run import Run
 from tests.support.service import LocalBackend, S3Backend
 
 SETTINGS = {"UPLOAD_EXPIRY": "1h"}
-START_LIMIT = 2.0
-"""Seconds from exec to an answer of every worker, whatever the crash left."""
+SLOWER = 1.5
+"""Times as long as a start takes behind a stop may one take behind a crash, whatever that left."""
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def seed() -> str:
 def test_kills_of_everything(tmp_path: Path, seed: str) -> None:
     backend = LocalBackend(tmp_path / "data")
     cluster = Cluster(backend, tmp_path, nodes=1, workers=2, settings=SETTINGS)
-    starts = _kill(cluster, seed, rounds(5, 1000))
-    assert statistics.median(starts) < START_LIMIT
+    starts, usual = _kill(cluster, seed, rounds(5, 1000))
+    assert statistics.median(starts) < SLOWER * statistics.median(usual), (starts, usual)
 
 
 def test_kills_of_everything_on_s3(ceph_backend: S3Backend, tmp_path: Path, seed: str) -> None:
@@ -52,15 +52,20 @@ def test_all_that_happens_to_processes_on_s3(
     _happen(cluster, seed, rounds(1, 5))
 
 
-def _kill(cluster: Cluster, seed: str, count: int, patience: float = 1) -> list[float]:
-    """Kill it so often, and return the seconds that each start took.
+def _kill(
+    cluster: Cluster, seed: str, count: int, patience: float = 1
+) -> tuple[list[float], list[float]]:
+    """Kill it so often; return the seconds that each start took, and some behind a stop.
 
     Traffic goes on for ``patience`` times half a second in between.
     """
     run = Run(cluster, seed)
-    starts = []
+    starts, usual = [], []
     with cluster.running():
-        for _ in range(count):
+        for number in range(count):
+            if number % max(1, count // 5) == 0:
+                cluster.stop()
+                usual.append(cluster.start())
             with run.traffic():
                 # Nothing to wait for: the moment has to be a random one.
                 time.sleep(run.chance.uniform(0.2, 0.6) * patience)
@@ -70,7 +75,7 @@ def _kill(cluster: Cluster, seed: str, count: int, patience: float = 1) -> list[
         run.check_swept()
     print(f"{count} kills, {run.acknowledged} acknowledged writes, slowest start {max(starts):.2f}")
     assert run.acknowledged > 5 * count
-    return starts
+    return starts, usual
 
 
 def _happen(cluster: Cluster, seed: str, count: int) -> None:

@@ -43,8 +43,9 @@ LABOUR_BOUND = PATIENCE * s3_client.LABOUR_TIMEOUT + LOOK + QUICK
 
 LABOURS = ("list", "list to count", "list of uploads", "PUT under way")
 
-BACK = 5.0
-"""Seconds after which a process stores files again."""
+BACK = LOOK + 3
+"""Seconds after which a process stores files again: a look that hangs ends first, then one is made
+that is answered."""
 
 BUDGET, SPOOL = 32 * MIB, 64 * MIB
 BESIDES = 64 * MIB

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from file_uploader.http import access, target
-from file_uploader.http.access import AccessLog
+from file_uploader.http.access import AccessLog, Served
 from file_uploader.http.application import Application
 from file_uploader.http.connection import Connection
+from file_uploader.http.exchange import Exchange
 
 FIELDS = "1." + "f" * 46
 MAC = "m" * 43
@@ -66,44 +69,106 @@ def _scope(**values: Any) -> dict[str, Any]:
     }
 
 
+def _served(
+    status: int = 200,
+    *,
+    received: int = 0,
+    sent: int = 0,
+    seconds: float = 0.0,
+    here: Exchange | None = None,
+    **values: Any,
+) -> Served:
+    return Served(_scope(**values), here or Exchange("some-id"), status, received, sent, seconds)
+
+
 async def _logged(log: AccessLog, pipe: tuple[int, int]) -> list[str]:
     await log.aclose()
     return os.read(pipe[0], 100_000).decode().splitlines()
 
 
-async def test_a_line_has_all_of_a_request(pipe: tuple[int, int]) -> None:
-    log = AccessLog(pipe[1])
-    log.note(_scope(), 200, 4096, 0.0124)
-    log.note(_scope(method="PUT", query_string=b"x=%0a", client=None), 400, 0, 1.5)
-    log.note(_scope(raw_path=f"{LINK}/a".encode()), 200, 1, 0)
-    log.note(_scope(raw_path=b'/a"b'), 404, 1, 0)
-    assert await _logged(log, pipe) == [
-        '192.0.2.1 "GET /api/files/a HTTP/1.1" 200 4096 12ms',
-        '- "PUT /api/files/a?x=%0a HTTP/1.1" 400 0 1500ms',
-        f'192.0.2.1 "GET /api/links/{FIELDS}.***/a HTTP/1.1" 200 1 0ms',
-        '192.0.2.1 "GET /a%22b HTTP/1.1" 404 1 0ms',
+WAYS = [
+    _served(200, sent=4096, seconds=0.0124),
+    _served(
+        400,
+        received=12,
+        seconds=1.5,
+        method="PUT",
+        query_string=b"x=%0a",
+        client=None,
+        here=Exchange("0a", "/api/files/{name}", "c" * 32),
+    ),
+    _served(sent=1, raw_path=f"{LINK}/a".encode()),
+    _served(404, sent=1, raw_path=b'/a"b\xe9'),
+]
+
+
+async def test_a_line_for_people_has_all_of_a_request(pipe: tuple[int, int]) -> None:
+    log = AccessLog(access.console, pipe[1])
+    for served in WAYS:
+        log.note(served)
+    await log.aclose()
+    lines = os.read(pipe[0], 100_000).decode("latin-1").splitlines()
+    nobody = "container=- request=some-id"
+    assert [line.split(" ", 1)[1] for line in lines] == [
+        f'192.0.2.1 "GET /api/files/a HTTP/1.1" 200 in=0 out=4096 12ms {nobody}',
+        (
+            '- "PUT /api/files/a?x=%0a HTTP/1.1" 400 in=12 out=0 1500ms'
+            f" container={'c' * 32} request=0a"
+        ),
+        f'192.0.2.1 "GET /api/links/{FIELDS}.***/a HTTP/1.1" 200 in=0 out=1 0ms {nobody}',
+        f'192.0.2.1 "GET /a%22b\xe9 HTTP/1.1" 404 in=0 out=1 0ms {nobody}',
     ]
+    for line in lines:
+        moment = datetime.fromisoformat(line.split(" ", 1)[0])
+        assert abs(datetime.now(UTC) - moment) < timedelta(minutes=1)
+
+
+async def test_a_line_for_machines_has_all_of_a_request(pipe: tuple[int, int]) -> None:
+    log = AccessLog(access.as_json, pipe[1])
+    for served in WAYS:
+        log.note(served)
+    lines = [json.loads(line) for line in await _logged(log, pipe)]
+    moments = [datetime.fromisoformat(line.pop("time")) for line in lines]
+    assert all(abs(datetime.now(UTC) - each) < timedelta(minutes=1) for each in moments)
+    assert lines[1] == {
+        "level": "info",
+        "logger": "access",
+        "request_id": "0a",
+        "client": "-",
+        "method": "PUT",
+        "route": "/api/files/{name}",
+        "target": "/api/files/a?x=%0a",
+        "protocol": "HTTP/1.1",
+        "status": 400,
+        "received": 12,
+        "sent": 0,
+        "duration": 1.5,
+        "container": "c" * 32,
+    }
+    assert lines[2]["target"] == f"/api/links/{FIELDS}.***/a"
+    assert lines[3]["target"] == '/a"b\xe9'
+    assert {(line["container"], line["route"]) for line in lines[2:]} == {(None, "-")}
 
 
 async def test_who_does_not_read_it_stops_nobody(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(access, "MOST_WAITING", 3)
-    log = AccessLog(pipe[1])
+    log = AccessLog(access.console, pipe[1])
     for status in range(200, 205):
-        log.note(_scope(), status, 0, 0)
+        log.note(_served(status))
     lines = await _logged(log, pipe)
-    assert [line.split()[4] for line in lines[:3]] == ["200", "201", "202"]
-    assert lines[3].startswith("2 requests are left out")
-    log.note(_scope(), 205, 0, 0)
+    assert [line.split()[5] for line in lines] == ["200", "201", "202"]
+    assert caplog.messages == ["2 requests are not in the access log: it is read too slowly"]
+    log.note(_served(205))
     assert len(await _logged(log, pipe)) == 1
 
 
 async def test_a_log_that_cannot_be_written_fails_no_request(pipe: tuple[int, int]) -> None:
-    read_only = AccessLog(pipe[0])
-    read_only.note(_scope(), 200, 0, 0)
+    read_only = AccessLog(access.console, pipe[0])
+    read_only.note(_served())
     await read_only.aclose()
-    read_only.note(_scope(), 200, 0, 0)
+    read_only.note(_served())
     await read_only.aclose()
 
 
@@ -122,7 +187,7 @@ async def test_a_client_that_left_is_told_from_one_that_was_answered(
     async def nothing(_message: Any = None) -> Any:
         return None
 
-    log = AccessLog(pipe[1])
+    log = AccessLog(access.as_json, pipe[1])
     application = Application(endpoint, layers=[], lifespan=nothing, log=log)  # type: ignore[arg-type]
     for _ in range(2):
         serving = asyncio.create_task(application(_scope(), nothing, nothing))
@@ -131,8 +196,8 @@ async def test_a_client_that_left_is_told_from_one_that_was_answered(
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
-    lines = await _logged(log, pipe)
-    assert [line.split()[4:6] for line in lines] == [["499", "0"], ["200", "5"]]
+    lines = [json.loads(line) for line in await _logged(log, pipe)]
+    assert [(line["status"], line["sent"]) for line in lines] == [(499, 0), (200, 5)]
 
 
 def test_gunicorns_own_log_shows_no_secret_either() -> None:

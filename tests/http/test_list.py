@@ -34,6 +34,7 @@ async def test_names_in_utf8_order(client: Client, double: StorageDouble, page_s
         ("content-type", JSON),
         ("vary", "X-Auth-Token, Accept"),
         ("x-content-type-options", "nosniff"),
+        ("x-request-id", "a-test"),
     ]
 
 

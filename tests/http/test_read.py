@@ -40,6 +40,7 @@ async def test_every_header(client: Client, method: str) -> None:
             "connection-allowlist": "(response-origin)",
             "cache-control": "private, no-cache",
             "vary": "X-Auth-Token",
+            "x-request-id": "a-test",
         }.items()
     )
 

@@ -182,6 +182,10 @@ class StorageDouble:
         await self._step("kept_key")
         return self.key
 
+    async def vitals(self) -> dict[str, float]:
+        await self._step("vitals")
+        return {"disk_free_bytes": 1.0}
+
     async def ready(self) -> None:
         await self._step("ready")
 

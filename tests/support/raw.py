@@ -64,7 +64,8 @@ class Answer:
         assert self.header("content-type") == "application/problem+json", self
         problem: dict[str, Any] = json.loads(self.body)
         assert problem["status"] == self.status, self
-        assert set(problem) == {"type", "title", "status", "detail"}, self
+        assert set(problem) == {"type", "title", "status", "detail", "request-id"}, self
+        assert problem["request-id"] == self.header("x-request-id"), self
         return problem
 
 

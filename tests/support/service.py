@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tests.support import logs
 from tests.support.s3_servers import Leftovers, S3Server
 
 ROOT = Path(__file__).parents[2]
@@ -185,10 +186,18 @@ def service(
     port: int | None = None,
     under: Sequence[str] = (),
     app: str = APP,
+    besides: Sequence[int] = (),
 ) -> Iterator[Service]:
     """Start the service and wait until it answers; stop it at the end if it still runs."""
     running = start(
-        backend, log, workers=workers, settings=settings, port=port, under=under, app=app
+        backend,
+        log,
+        workers=workers,
+        settings=settings,
+        port=port,
+        under=under,
+        app=app,
+        besides=besides,
     )
     try:
         wait_ready(running)
@@ -212,11 +221,12 @@ def start(
     tree: Path = ROOT,
     under: Sequence[str] = (),
     app: str = APP,
+    besides: Sequence[int] = (),
 ) -> Service:
     """Start the service that is in ``tree`` without waiting for it.
 
     Its output is appended to ``log``. ``under`` is a command that becomes it, such as one that sets
-    limits; ``app`` is what gunicorn serves.
+    limits; ``app`` is what gunicorn serves, also at the ports ``besides``.
     """
     port = port or free_port()
     environment = {
@@ -227,12 +237,14 @@ def start(
         **backend.settings,
         **(settings or {}),
     }
+    logs.watch(log, environment)
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
                 *(*under, sys.executable, "-m", "gunicorn", app),
                 *("-c", str(tree / "gunicorn.conf.py")),
                 *("-b", f"127.0.0.1:{port}", "-w", str(workers)),
+                *(each for other in besides for each in ("-b", f"127.0.0.1:{other}")),
             ],
             # Not the checkout: a developer's .env is none of the tests' business.
             cwd=log.parent,

@@ -12,9 +12,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 from typing import Self
 
 import apsw
@@ -105,6 +107,14 @@ class DataDirectory:
         """Read and write a little. Raises `OSError` and `apsw.Error`."""
         self.index.check()
         self.session.touch()
+
+    def vitals(self) -> Mapping[str, float]:
+        """See `Storage.vitals`. Raises `OSError`."""
+        wal = self.path / "index.db-wal"
+        return {
+            "wal_bytes": wal.stat().st_size if wal.exists() else 0,
+            "disk_free_bytes": disk_usage(self.path).free,
+        }
 
     def close(self) -> None:
         """Let go of everything but the writer, which whoever writes closes."""

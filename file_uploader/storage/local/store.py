@@ -9,7 +9,7 @@ afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -206,6 +206,10 @@ class LocalStorage:
     async def ready(self) -> None:
         """See `Storage.ready`."""
         await self._reading.run(self._directory.check)
+
+    async def vitals(self) -> Mapping[str, float]:
+        """See `Storage.vitals`."""
+        return await self._reading.run(self._directory.vitals)
 
     async def sweep(self) -> None:
         """See `Storage.sweep`; does nothing while another process sweeps."""

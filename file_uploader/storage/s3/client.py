@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from botocore.exceptions import (
 )
 from botocore.handlers import add_expect_header
 
+from file_uploader import metrics, tracing
 from file_uploader.errors import ConfigurationError, StorageUnavailable
 
 from .config import S3Config
@@ -209,7 +210,8 @@ class Client:
         doubtful = False
         for attempt in range(1, attempts + 1):
             try:
-                return await attempt_once()
+                with _counted(operation):
+                    return await attempt_once()
             except ANY_ERROR as error:
                 now = time.monotonic()
                 deadline = deadline or now + PATIENCE
@@ -217,6 +219,7 @@ class Client:
                 pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311
                 if attempt == attempts or now + pause > deadline or not retryable(error):
                     raise translated(operation, error, doubtful=doubtful) from None
+            metrics.STORE_RETRIES.labels(operation).inc()
             await asyncio.sleep(pause)
         raise AssertionError("at least one attempt is made")
 
@@ -250,6 +253,23 @@ class Client:
         if len(data) != answer["ContentLength"]:
             raise ConnectionError("an answer of the wrong length")
         return answer, data
+
+
+@contextmanager
+def _counted(operation: str) -> Iterator[None]:
+    """Count and trace an attempt: its outcome is ``ok``, a status, or that there was no answer."""
+    outcome = "ok"
+    try:
+        with tracing.span(f"s3.{operation}"):
+            yield
+    except ClientError as error:
+        outcome = str(error_status(error))
+        raise
+    except BaseException:
+        outcome = "none"
+        raise
+    finally:
+        metrics.S3_REQUESTS.labels(operation, outcome).inc()
 
 
 def _make_readable(response_dict: dict[str, Any], **_: object) -> None:

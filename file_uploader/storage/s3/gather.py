@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from file_uploader import metrics
 from file_uploader.body import ClientBody
 
 from .part import Part
@@ -49,6 +50,7 @@ class Gatherer:
                     sender.check()
                 # Room for the first part is guaranteed: only later ones come to wait.
                 while not part.has_space() and sender is not None:
+                    metrics.MEMORY_WAITS.inc()
                     await sender.wait_for_one()
                 written = await part.write(self._rest[: size - part.size])
                 self._rest = self._rest[written:]

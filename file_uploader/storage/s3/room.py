@@ -35,6 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
+from file_uploader import metrics
 from file_uploader.errors import ConfigurationError, Overloaded
 from file_uploader.owned import ended
 
@@ -69,6 +70,7 @@ class Room:
         self._free_memory = _FreeSlots(self._memory_slots)
         self._free_spool = _FreeSlots(self._spool_slots)
         self._reserved = 0
+        metrics.MEMORY_BUDGET.set(memory)
 
     @property
     def reserved(self) -> int:
@@ -91,6 +93,7 @@ class Room:
         share = Share(self)
         fits = (self._uploads + 1) * self._overhead <= self._memory_slots
         if not fits or not share.grow(size, self._overhead):
+            metrics.MEMORY_REFUSALS.inc()
             raise Overloaded(
                 "Too many uploads are under way on this server; try again in a few seconds."
             )
@@ -162,17 +165,21 @@ class Room:
         if self._reserved + slots > limit:
             return False
         self._reserved += slots
+        metrics.MEMORY_USED.set(self.reserved)
         return True
 
     def unreserve(self, slots: int) -> None:
         """Undo `reserve`."""
         self._reserved -= slots
+        metrics.MEMORY_USED.set(self.reserved)
 
     def take(self) -> int:
         """A free slot, in memory as long as there is one; the caller has reserved it."""
         if self._free_memory.used + self._uploads * self._overhead < self._memory_slots:
             return self._free_memory.take()
-        return self._memory_slots + self._free_spool.take()
+        slot = self._memory_slots + self._free_spool.take()
+        metrics.SPOOL_USED.set(self.spooled)
+        return slot
 
     def give_back(self, slots: Iterable[int]) -> None:
         """Return slots, and what nothing uses any more to the system."""
@@ -187,6 +194,7 @@ class Room:
         if self._free_spool.idle and self._free_spool.touched:
             os.truncate(self._spool, 0)
             self._free_spool = _FreeSlots(self._spool_slots)
+            metrics.SPOOL_USED.set(0)
 
 
 class Share:

@@ -6,9 +6,11 @@ A put: admitted to the `Room` -> `Gatherer` pulls the body into a `Part` -> one 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,7 +41,7 @@ from .conditions import Probe
 from .config import S3Config
 from .gather import Gatherer
 from .key import kept_key
-from .keys import Layout, date_of, etag_of, upload_headers
+from .keys import PROBES, Layout, date_of, etag_of, upload_headers
 from .ledger import Records
 from .part import Part
 from .room import Room
@@ -197,7 +199,17 @@ class S3Storage:
 
     async def ready(self) -> None:
         """See `Storage.ready`."""
-        await self._client.call_once("head_bucket", Bucket=self._config.bucket)
+        # What no bucket with versions keeps: beginning an upload, and giving it up.
+        address = {"Bucket": self._config.bucket, "Key": f"{PROBES}ready"}
+        begun = await self._client.call_once("create_multipart_upload", **address)
+        await self._client.call_once(
+            "abort_multipart_upload", **address, UploadId=begun["UploadId"]
+        )
+
+    async def vitals(self) -> Mapping[str, float]:
+        """See `Storage.vitals`."""
+        free = await asyncio.to_thread(shutil.disk_usage, self._config.spool_dir)
+        return {"disk_free_bytes": free.free}
 
     async def sweep(self) -> None:
         """See `Storage.sweep`."""

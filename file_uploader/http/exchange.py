@@ -1,0 +1,75 @@
+"""What is known of a request while it is served: for its log lines, its figures and its answers.
+
+It is found wherever the request is worked on, also in what works on after its answer.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from . import auth
+
+HEADER = "X-Request-ID"
+
+NOWHERE = "-"
+"""The route of a request that leads to none."""
+
+# What is found in use: UUIDs, ULIDs, hexadecimal and base64 numbers, also with a name before them.
+_ID = re.compile(rb"[A-Za-z0-9+/=@_.:-]{1,128}")
+_HEADER, _TOKEN = HEADER.lower().encode(), auth.HEADER.lower().encode()
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and its answer. ``route`` is a template of paths, ``container`` a name."""
+
+    id: str = field(default_factory=_new_id)
+    route: str = NOWHERE
+    container: str | None = None
+
+
+_current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+def begin(headers: Iterable[tuple[bytes, bytes]] = ()) -> Exchange:
+    """Begin one, under the id that the client or a proxy has given it, or a new one."""
+    given = _given_id(headers)
+    exchange = Exchange() if given is None else Exchange(given)
+    _current.set(exchange)
+    return exchange
+
+
+def current() -> Exchange | None:
+    """The one that is being served here; None outside of any."""
+    return _current.get()
+
+
+@contextmanager
+def refused() -> Iterator[Exchange]:
+    """One that never becomes a request: the current one, in this block."""
+    exchange = Exchange()
+    before = _current.set(exchange)
+    try:
+        yield exchange
+    finally:
+        _current.reset(before)
+
+
+def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    ids = [value for name, value in headers if name == _HEADER]
+    if len(ids) != 1 or not _ID.fullmatch(ids[0]):
+        return None
+    # It is logged, which a token never is.
+    tokens = [value.strip(b" \t") for name, value in headers if name == _TOKEN]
+    if any(token and token.lower() in ids[0].lower() for token in tokens):
+        return None
+    return ids[0].decode("ascii")

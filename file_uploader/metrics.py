@@ -1,0 +1,133 @@
+"""What the service counts, in Prometheus' terms: sizes in bytes, times in seconds.
+
+Where ``PROMETHEUS_MULTIPROC_DIR`` was set when this was imported, the figures of a process are in
+files there, and `exposition` adds those of all processes up; else they are those of this process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable, Prometheus' own, that names the directory of the figures of several processes."""
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# From what a small file takes to what a large one does over a slow line.
+_REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
+_STORE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+_TAKES_A_BODY = ("put", "append")
+
+_registry = CollectorRegistry()
+
+
+def _counter(name: str, help_: str, *labels: str) -> Counter:
+    return Counter(f"file_uploader_{name}", help_, labels, registry=_registry)
+
+
+def _gauge(name: str, help_: str, *labels: str, mode: str = "livesum") -> Gauge:
+    return Gauge(
+        f"file_uploader_{name}",
+        help_,
+        labels,
+        registry=_registry,
+        multiprocess_mode=mode,  # type: ignore[arg-type]
+    )
+
+
+REQUESTS = _counter("requests", "Requests that have ended", "method", "route", "status")
+REQUEST_DURATION = Histogram(
+    "file_uploader_request_duration_seconds",
+    "From a request's head to the end of its answer; the client's own time is in it",
+    ("method", "route"),
+    registry=_registry,
+    buckets=_REQUEST_BUCKETS,
+)
+RECEIVED = _counter("received_bytes", "Bytes of requests' bodies", "route")
+SENT = _counter("sent_bytes", "Bytes of answers' bodies", "route")
+IN_PROGRESS = _gauge("requests_in_progress", "Requests that are being served")
+REFUSED = _counter("refused_requests", "What was refused before it was a request", "status")
+UPLOADS_IN_PROGRESS = _gauge("uploads_in_progress", "Bodies that are being stored")
+
+MEMORY_BUDGET = _gauge("memory_budget_bytes", "MEMORY_BUDGET of all workers")
+MEMORY_USED = _gauge("memory_used_bytes", "What uploads hold, or are guaranteed")
+SPOOL_USED = _gauge("spool_used_bytes", "What uploads hold beyond the budget, in files")
+MEMORY_WAITS = _counter("memory_waits", "Times that an upload waited for its own earlier parts")
+MEMORY_REFUSALS = _counter("memory_refusals", "Uploads that were refused for want of memory")
+
+STORE_OPERATIONS = _counter(
+    "store_operations", "Calls of the store that have ended", "store", "operation", "outcome"
+)
+STORE_DURATION = Histogram(
+    "file_uploader_store_operation_duration_seconds",
+    "From such a call to its end; waiting for a body is in it",
+    ("store", "operation"),
+    registry=_registry,
+    buckets=_STORE_BUCKETS,
+)
+S3_REQUESTS = _counter("s3_requests", "Attempts at requests to S3", "operation", "outcome")
+STORE_RETRIES = _counter("store_retries", "Requests to S3 that were made again", "operation")
+
+SWEEPS = _counter("sweeps", "Sweeps that have ended", "outcome")
+LAST_SWEEP = _gauge(
+    "sweep_last_success_timestamp_seconds", "When a sweep last went through", mode="max"
+)
+BUILD = _gauge("build_info", "1, for what runs here", "version", "store", mode="max")
+
+_SHOWN: Mapping[str, str] = {
+    "wal_bytes": "Length of the index's log",
+    "disk_free_bytes": "Room where files are stored, or spooled",
+}
+
+
+@contextmanager
+def store_operation(store: str, operation: str) -> Iterator[None]:
+    """Count and time a call of the store. Its outcome is ``ok`` or the name of the error."""
+    began = monotonic()
+    outcome = "cancelled"
+    under_way = UPLOADS_IN_PROGRESS if operation in _TAKES_A_BODY else None
+    if under_way:
+        under_way.inc()
+    try:
+        yield
+        outcome = "ok"
+    except Exception as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        if under_way:
+            under_way.dec()
+        STORE_OPERATIONS.labels(store, operation, outcome).inc()
+        STORE_DURATION.labels(store, operation).observe(monotonic() - began)
+
+
+def exposition(seen: Mapping[str, float]) -> bytes:
+    """All figures as text of `CONTENT_TYPE`; ``seen`` are those that are looked at just now.
+
+    Reads files: for a thread.
+    """
+    registry = _registry
+    if directory := os.environ.get(DIRECTORY):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+    return generate_latest(registry) + generate_latest(_Seen(seen))
+
+
+class _Seen(Collector):
+    """Figures that nobody keeps."""
+
+    def __init__(self, figures: Mapping[str, float]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        for name, value in self._figures.items():
+            yield GaugeMetricFamily(f"file_uploader_{name}", _SHOWN[name], value)
