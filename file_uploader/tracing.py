@@ -5,9 +5,10 @@ Without them nothing of it is even imported.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from .errors import ConfigurationError
@@ -28,16 +29,15 @@ def wanted() -> bool:
     return any(map(os.environ.get, _ENDPOINTS)) and exporter == "otlp" and not disabled
 
 
-def start() -> AbstractContextManager[None]:
+@asynccontextmanager
+async def started() -> AsyncIterator[None]:
     """Trace while this is entered, if that is `wanted`.
 
     Raises `ConfigurationError` where the packages for it are missing.
     """
-    return _tracing() if wanted() else nullcontext()
-
-
-@contextmanager
-def _tracing() -> Iterator[None]:
+    if not wanted():
+        yield
+        return
     global _tracer  # noqa: PLW0603 (one for a process, as OpenTelemetry has it)
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
@@ -58,7 +58,8 @@ def _tracing() -> Iterator[None]:
         yield
     finally:
         _tracer = None
-        provider.shutdown()
+        # It waits for the collector.
+        await asyncio.to_thread(provider.shutdown)
 
 
 def active() -> bool:

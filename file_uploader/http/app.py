@@ -112,7 +112,7 @@ def create_app(
     async def lifespan(_life: object) -> AsyncIterator[None]:
         kind = "local" if settings.bucket is None else "s3"
         metrics.BUILD.labels(__version__, kind).set(1)
-        with tracing.start():
+        async with tracing.started():
             storage = WatchedStorage(await open_storage(settings), partial(_watch, kind))
             limits = transfer_limits(settings)
             uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
