@@ -47,7 +47,7 @@ EVERYTHING = "every call"
 
 STATUS = {errno.EIO: (502, "storage-failed"), errno.ENOSPC: (507, "storage-full")}
 
-ROUNDS = {errno.EIO: rounds(3, 50), errno.ENOSPC: rounds(1, 50)}
+ROUNDS = {errno.EIO: rounds(1, 50), errno.ENOSPC: rounds(1, 50)}
 
 MOST_PUTS = 1_000
 """Many more than a checkpoint waits for."""

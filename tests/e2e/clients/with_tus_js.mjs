@@ -15,7 +15,7 @@ new Upload(createReadStream(path), {
   headers: { 'X-Auth-Token': token },
   chunkSize: Number(piece) || Infinity,
   uploadDataDuringCreation: creation === 'with-data',
-  retryDelays: Array(100).fill(100),
+  retryDelays: Array.from({ length: 100 }, (_, number) => Math.min(100 * (number + 1), 1000)),
   onError: (error) => {
     console.error(error)
     process.exit(1)
