@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -188,9 +188,14 @@ def routes(
     ]
 
 
+def _watch(store: str, operation: str) -> AbstractContextManager[object]:
+    counting = metrics.StoreOperation(store, operation)
+    return _traced(counting, operation) if tracing.active() else counting
+
+
 @contextmanager
-def _watch(store: str, operation: str) -> Iterator[None]:
-    with metrics.store_operation(store, operation), tracing.span(f"store.{operation}"):
+def _traced(counting: AbstractContextManager[object], operation: str) -> Iterator[None]:
+    with counting, tracing.span(f"store.{operation}"):
         yield
 
 

@@ -106,9 +106,12 @@ class Application:
 
 
 def _count(served: Served) -> None:
-    method = served.scope["method"] if served.scope["method"] in METHODS else "other"
-    route = served.exchange.route
-    metrics.REQUESTS.labels(method, route, served.status).inc()
-    metrics.REQUEST_DURATION.labels(method, route).observe(served.seconds)
-    metrics.RECEIVED.labels(route).inc(served.received)
-    metrics.SENT.labels(route).inc(served.sent)
+    method = served.scope["method"]
+    metrics.request_ended(
+        method if method in METHODS else "other",
+        served.exchange.route,
+        served.status,
+        received=served.received,
+        sent=served.sent,
+        seconds=served.seconds,
+    )

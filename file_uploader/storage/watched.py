@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
 from datetime import timedelta
+from types import TracebackType
 
 from file_uploader.body import ClientBody
 from file_uploader.model import (
@@ -24,7 +25,7 @@ from file_uploader.model import (
 
 from .base import Content, Storage, UploadStorage
 
-Watch = Callable[[str], AbstractContextManager[None]]
+Watch = Callable[[str], AbstractContextManager[object]]
 """What is entered at the beginning of an operation, and left at its end or with its error."""
 
 
@@ -78,6 +79,26 @@ class WatchedUploads:
             await self._uploads.remove(container, upload)
 
 
+class _Opening:
+    """The opening of a file is watched, and the reading is not."""
+
+    def __init__(self, opening: AbstractAsyncContextManager[Content], watch: Watch) -> None:
+        self._opening = opening
+        self._watch = watch
+
+    async def __aenter__(self) -> Content:
+        with self._watch("open"):
+            return await self._opening.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self._opening.__aexit__(kind, error, trace)
+
+
 class WatchedStorage:
     """See `Storage`. What does not belong to a request is not watched."""
 
@@ -111,22 +132,17 @@ class WatchedStorage:
         with self._watch("head"):
             return await self._storage.head(container, name)
 
-    @asynccontextmanager
-    async def open(
+    def open(
         self,
         container: Container,
         name: FileName,
         *,
         etag: str | None = None,
         byte_range: ByteRange | None = None,
-    ) -> AsyncIterator[Content]:
-        """See `Storage.open`; what is watched is the opening, not the reading."""
-        async with AsyncExitStack() as stack:
-            with self._watch("open"):
-                content = await stack.enter_async_context(
-                    self._storage.open(container, name, etag=etag, byte_range=byte_range)
-                )
-            yield content
+    ) -> AbstractAsyncContextManager[Content]:
+        """See `Storage.open`."""
+        opening = self._storage.open(container, name, etag=etag, byte_range=byte_range)
+        return _Opening(opening, self._watch)
 
     async def direct_url(
         self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
