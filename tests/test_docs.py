@@ -13,9 +13,8 @@ from typing import Any, cast
 import pytest
 
 import file_uploader
-from file_uploader.http import page as front_page
 from file_uploader.http import problems
-from file_uploader.http.app import routes
+from file_uploader.http.app import fixed, routes
 from file_uploader.http.routing import NoRoute
 from file_uploader.settings import Settings
 from file_uploader.uploads import Uploads
@@ -137,8 +136,7 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
     storage = StorageDouble()
     uploads = Uploads(storage, expiry=timedelta(days=1))
     everything = _settings(tmp_path / "everything", "METRICS_TOKEN=0123456789abcdef")
-    front = front_page.endpoint(tmp_path / "index.html")
-    for route in cast("list[Any]", routes(storage, uploads, everything, front)):
+    for route in cast("list[Any]", routes(storage, uploads, everything, fixed(tmp_path))):
         if not isinstance(route, NoRoute):
             existing |= {(method, route.path) for method in route.methods}
     with_options = {path for method, path in existing if method == "OPTIONS"}

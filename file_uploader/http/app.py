@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from file_uploader.storage.base import Storage
 from file_uploader.storage.watched import WatchedStorage
 from file_uploader.uploads import Uploads
 
-from . import access, figures, health, page
+from . import access, contract, figures, health, page
 from .access import AccessLog
 from .application import Application
 from .contents import Contents
@@ -95,13 +95,13 @@ async def try_storage(settings: Settings) -> None:
 
 
 def create_app(
-    settings: Settings, open_storage: OpenStorage = open_storage, page_file: Path = page.BUILT
+    settings: Settings, open_storage: OpenStorage = open_storage, pages: Path = page.BUILT
 ) -> Application:
-    """Build the ASGI application, with the page as it is in its file now.
+    """Build the ASGI application, with the pages as they are in their directory now.
 
     The store is opened when the server starts the application up.
     """
-    front = page.endpoint(page_file)
+    unchanging = fixed(pages)
     resources, figures_only = Routes(), Routes()
     log = AccessLog(access.RENDER[settings.log_format])
     entrances: ASGIApp = resources
@@ -116,7 +116,7 @@ def create_app(
             storage = WatchedStorage(await open_storage(settings), partial(_watch, kind))
             limits = transfer_limits(settings)
             uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
-            resources.table = routes(storage, uploads, settings, front)
+            resources.table = routes(storage, uploads, settings, unchanging)
             figures_only.table = [
                 PublicRoute("/metrics", figures.endpoint(storage, None)),
                 NoRoute(),
@@ -149,6 +149,15 @@ def create_app(
     )
 
 
+def fixed(pages: Path) -> dict[str, OpenEndpoint]:
+    """What answers with the pages of a directory, and with the contract, by path."""
+    return {
+        "/": page.endpoint(pages / page.FRONT),
+        "/api/docs": page.endpoint(pages / page.DOCUMENTATION),
+        "/api/openapi.json": contract.sent().endpoint,
+    }
+
+
 def transfer_limits(settings: Settings) -> TransferLimits:
     """What every incoming body has to keep to."""
     return TransferLimits(
@@ -159,9 +168,15 @@ def transfer_limits(settings: Settings) -> TransferLimits:
 
 
 def routes(
-    storage: Storage, uploads: Uploads, settings: Settings, front: OpenEndpoint
+    storage: Storage,
+    uploads: Uploads,
+    settings: Settings,
+    unchanging: Mapping[str, OpenEndpoint],
 ) -> list[Route]:
-    """Every resource there is, in the order in which they are tried; ``front`` is what `/` is."""
+    """Every resource there is, in the order in which they are tried.
+
+    ``unchanging`` are those that are the same for everybody, by path.
+    """
     limits = transfer_limits(settings)
     tus = Tus(uploads, limits)
     resumable = Resumable(uploads, limits, interim=settings.interim_responses)
@@ -180,7 +195,7 @@ def routes(
         PrivateRoute("/api/uploads/{id}", resources.endpoints_of_one),
         PrivateRoute("/api/links", shared.endpoints),
         LinkRoute(links, shared.endpoints_of_one),
-        PublicRoute("/", front),
+        *(PublicRoute(path, endpoint) for path, endpoint in unchanging.items()),
         PublicRoute("/health", health.health),
         PublicRoute("/ready", health.Readiness(storage).endpoint),
         *([PublicRoute("/metrics", counted)] if token else []),

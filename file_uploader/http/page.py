@@ -1,11 +1,9 @@
-"""The page at ``/``: one file, in which the policy allows what it holds, by hash, and no more."""
+"""The pages: each one file, in which the policy allows what it holds, by hash, and no more."""
 
 from __future__ import annotations
 
-import gzip
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,12 +11,11 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
-from .conditions import tag_not_modified
-from .headers import combined
-from .negotiation import admits
+from .fixed import Fixed
 
-BUILT = Path(__file__).parent / "static" / "index.html"
-"""Where the build in ``web/`` puts the page."""
+BUILT = Path(__file__).parent / "static"
+"""Where the build in ``web/`` puts the pages: `FRONT` and `DOCUMENTATION`."""
+FRONT, DOCUMENTATION = "index.html", "docs.html"
 
 _HOW_TO_GET_IT = (
     "The page is not built: `make page` does that, with npm; then start the server again.\n"
@@ -28,58 +25,26 @@ _NEVER_NEEDED = (
     *("magnetometer", "microphone", "midi", "payment", "serial", "usb", "xr-spatial-tracking"),
 )
 _ALWAYS = {
-    "cache-control": "no-cache",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": ", ".join(f"{feature}=()" for feature in _NEVER_NEEDED),
     "referrer-policy": "no-referrer",
-    "vary": "Accept-Encoding",
-    "x-content-type-options": "nosniff",
 }
 
 
 def endpoint(path: Path) -> Callable[[Headers], Awaitable[Response]]:
-    """Read the page and return what answers with it; without a page, with how to get one."""
+    """Read a page and return what answers with it; without one, with how to get it."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return _missing
-    return Page(content).endpoint
+    headers = {**_ALWAYS, "content-security-policy": policy(content)}
+    return Fixed(content, "text/html", headers).endpoint
 
 
 async def _missing(_headers: Headers) -> Response:
     headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
     return PlainTextResponse(_HOW_TO_GET_IT, 404, headers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    """The page in one content coding. Its tag is of the bytes that are sent, and so strong."""
-
-    content: bytes
-    etag: str
-    headers: dict[str, str]
-
-
-class Page:
-    """The page, as it was when the application was made."""
-
-    def __init__(self, content: bytes) -> None:
-        self._headers = {**_ALWAYS, "content-security-policy": policy(content)}
-        self._plain = _Encoded(content, sha256(content).hexdigest(), {})
-        # Without a time in it, all processes make the same bytes, and so the same tag.
-        compressed = gzip.compress(content, compresslevel=9, mtime=0)
-        coding = {"content-encoding": "gzip"}
-        self._gzip = _Encoded(compressed, sha256(compressed).hexdigest(), coding)
-
-    async def endpoint(self, headers: Headers) -> Response:
-        """Send the page, or `304` to who has it. Raises `InvalidHeader`."""
-        accepted = combined(headers, "Accept-Encoding")
-        chosen = self._gzip if admits(accepted, "gzip") else self._plain
-        about = {**self._headers, "etag": f'"{chosen.etag}"'}
-        if tag_not_modified(headers, chosen.etag):
-            return Response(status_code=304, headers=about)
-        return Response(chosen.content, headers={**about, **chosen.headers}, media_type="text/html")
 
 
 def policy(content: bytes) -> str:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.checkout import ROOT, curl, shell, user_environment
 from tests.support.image import CannotReplayError, Image, Instruction, in_context, parse, replayed
-from tests.support.served_page import assert_serves_the_page
+from tests.support.served_page import assert_serves_the_pages
 from tests.support.service import free_port
 
 INSTRUCTIONS = parse((ROOT / "docker/Dockerfile").read_text())
@@ -51,6 +51,7 @@ def test_the_build_does_not_get(name: str) -> None:
     [
         *("app.py", "gunicorn.conf.py", "requirements-runtime.txt", "file_uploader/__init__.py"),
         *("file_uploader/http/app.py", "file_uploader/http/static/index.html"),
+        *("file_uploader/http/openapi.yaml", "web/docs.html"),
         *("web/package-lock.json", "web/.npmrc", "web/src/main.tsx"),
     ],
 )
@@ -209,7 +210,9 @@ def test_the_image_holds_the_service_and_no_more(image: Image) -> None:
     installed = {path.name.lower() for path in image.stage.written.glob("opt/venv/lib/*/*/*-info")}
     assert any(name.startswith("gunicorn-") for name in installed)
     assert not any(name.startswith(("pytest-", "moto-", "mypy-")) for name in installed)
-    assert [path.name for path in (app / "file_uploader/http/static").iterdir()] == ["index.html"]
+    pages = {path.name for path in (app / "file_uploader/http/static").iterdir()}
+    assert pages == {"index.html", "docs.html"}
+    assert (app / "file_uploader/http/openapi.yaml").is_file()
     assert not (image.stage.written / "sources").exists()
     of_the_page = {"web", "node_modules", "package.json", ".npmrc", "main.tsx"}
     assert not [path for path in image.stage.written.rglob("*") if path.name in of_the_page]
@@ -227,7 +230,7 @@ def test_the_image_serves_as_a_normal_user_and_keeps_its_data(
     with running(image, mounts, log) as container:
         files = f"{container.url}/api/files"
         assert curl(*auth, files).body == b"[]"
-        assert_serves_the_page(container.url)
+        assert_serves_the_pages(container.url)
         for name in ("kept", "deleted"):
             assert curl(*auth, "--upload-file", str(upload), f"{files}/{name}").status == 204
         assert curl(*auth, "-X", "DELETE", f"{files}/deleted").status == 204

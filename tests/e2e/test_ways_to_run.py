@@ -90,7 +90,7 @@ def test_make_serves(checkout: Path, dot_env: str, target: str, tmp_path: Path) 
     with serving(f"make {target}", checkout, user_environment()):
         make_the_three_calls(tmp_path)
         if served_page.is_expected():
-            served_page.assert_serves_the_page("http://localhost:8080")
+            served_page.assert_serves_the_pages("http://localhost:8080")
 
 
 def test_make_run_serves_where_it_is_told(checkout: Path, tmp_path: Path) -> None:

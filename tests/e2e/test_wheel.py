@@ -26,7 +26,7 @@ from tests.support.service import free_port
 
 pytestmark = pytest.mark.heavy
 
-PAGE = "file_uploader/http/static/index.html"
+PAGES = {f"file_uploader/http/static/{name}.html" for name in ("index", "docs")}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,9 @@ def test_it_holds_the_package_and_its_licence_alone(wheel: Path) -> None:
         *("file_uploader", f"file_uploader-{version}.dist-info")
     }
     in_sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("file_uploader/**/*.py")}
-    others = {"file_uploader/py.typed", *([PAGE] if served_page.is_expected() else [])}
+    others = {"file_uploader/py.typed", "file_uploader/http/openapi.yaml"}
+    if served_page.is_expected():
+        others |= PAGES
     assert {name for name in names if name.startswith("file_uploader/")} == in_sources | others
     assert f"file_uploader-{version}.dist-info/licenses/LICENSE" in names
     assert "License-Expression: Apache-2.0" in metadata
@@ -86,16 +88,16 @@ def test_it_serves(programs: Path, tmp_path: Path) -> None:
         assert curl(*auth, "--upload-file", str(ROOT / "LICENSE"), f"{files}/a").status == 204
         assert curl(*auth, files).body == b'["a"]'
         if served_page.is_expected():
-            served_page.assert_serves_the_page(f"http://localhost:{port}")
+            served_page.assert_serves_the_pages(f"http://localhost:{port}")
     assert (elsewhere / "data").is_dir()
 
 
-def test_without_npm_it_is_built_without_the_page(tmp_path: Path) -> None:
+def test_without_npm_it_is_built_without_the_pages(tmp_path: Path) -> None:
     (tmp_path / "programs").mkdir()
     environment = without(user_environment(), "npm", tmp_path / "programs")
     with zipfile.ZipFile(built(tmp_path, environment)) as archive:
         names = archive.namelist()
-    assert PAGE not in names
+    assert PAGES.isdisjoint(names)
     assert "file_uploader/http/page.py" in names
 
 

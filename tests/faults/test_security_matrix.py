@@ -140,8 +140,9 @@ ROWS: dict[tuple[str, str], list[Ask]] = {
     ],
 }
 """By route and method: requests of which at least one succeeds for whoever has a right to it."""
+PUBLIC = ("/", "/api/docs", "/api/openapi.json", "/health", "/ready")
 OPEN = {
-    *((path, method) for path in ("/", "/health", "/ready") for method in ("GET", "HEAD")),
+    *((path, method) for path in PUBLIC for method in ("GET", "HEAD")),
     *(("/api/links/", method) for method in ("GET", "HEAD", "PUT")),
 }
 """What needs no token: the one for anybody, the other for whoever has a link (below)."""

@@ -22,7 +22,7 @@ from tests.support.tus import Tus
 ALICE = "0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d"
 BOB = "f0e1d2c3-b4a5-4968-8778-695a4b3c2d1e"
 
-NO_PAGE = Path("/nonexistent/index.html")
+NO_PAGES = Path("/nonexistent")
 
 Serve = Callable[..., Awaitable[Client]]
 
@@ -60,8 +60,8 @@ async def serve(double: StorageDouble) -> AsyncIterator[Serve]:
 
     async with AsyncExitStack() as stack:
 
-        async def start(page_file: Path = NO_PAGE, **values: Any) -> Client:
-            app = create_app(settings(**values), open_double, page_file)
+        async def start(pages: Path = NO_PAGES, **values: Any) -> Client:
+            app = create_app(settings(**values), open_double, pages)
             return Client(await stack.enter_async_context(running(app)), ALICE)
 
         yield start

@@ -47,12 +47,12 @@ def write(path: Path, html: str) -> Path:
 @pytest.fixture
 async def nobody(serve: Serve, page_file: Path) -> Client:
     """Somebody without a token, where there is a page."""
-    return Client((await serve(page_file)).app)
+    return Client((await serve(page_file.parent)).app)
 
 
 async def directives(serve: Serve, page_file: Path, html: str) -> dict[str, list[str]]:
     """The policy that this page is sent with."""
-    answer = await (await serve(write(page_file, html)))("GET", "/")
+    answer = await (await serve(write(page_file, html).parent))("GET", "/")
     assert answer.body == html.encode()
     pairs = (one.split() for one in answer["content-security-policy"].split(";"))
     return {name: sources for name, *sources in pairs}
@@ -158,7 +158,7 @@ async def test_it_is_compressed_for_who_takes_that(
 async def test_the_same_page_has_the_same_tags_in_every_process(
     serve: Serve, page_file: Path
 ) -> None:
-    one, another = await serve(page_file), await serve(page_file)
+    one, another = await serve(page_file.parent), await serve(page_file.parent)
     for headers in ([], [GZIP]):
         answers = [await client("GET", "/", headers) for client in (one, another)]
         assert answers[0].body == answers[1].body
@@ -166,7 +166,7 @@ async def test_the_same_page_has_the_same_tags_in_every_process(
 
 
 async def test_tags_tell_pages_and_codings_apart(serve: Serve, page_file: Path) -> None:
-    clients = [await serve(write(page_file, html)) for html in (HTML, HTML + "\n")]
+    clients = [await serve(write(page_file, html).parent) for html in (HTML, HTML + "\n")]
     tags = [(await one("GET", "/", headers))["etag"] for one in clients for headers in ([], [GZIP])]
     assert len(set(tags)) == 4
 

@@ -1,7 +1,8 @@
-"""The page, as whoever opens it gets it."""
+"""The pages, as whoever opens them gets them."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,13 +14,20 @@ _INLINE = re.compile(r"<(script|style)\b([^>]*)>(.*?)</\1>", re.DOTALL)
 
 
 def is_expected() -> bool:
-    """Whether what is built here has the page: without npm it need not, unless ``CI`` is set."""
+    """Whether what is built here has the pages: without npm it need not, unless ``CI`` is set."""
     return shutil.which("npm") is not None or bool(os.environ.get("CI"))
 
 
-def assert_serves_the_page(url: str) -> None:
-    """At `/` is what the build in ``web/`` makes, under a policy that allows just that."""
-    with urlopen(f"{url}/", timeout=30) as answer:
+def assert_serves_the_pages(url: str) -> None:
+    """Both are what the build in ``web/`` makes, under policies that allow just that."""
+    _assert_is_a_page(f"{url}/")
+    _assert_is_a_page(f"{url}/api/docs")
+    with urlopen(f"{url}/api/openapi.json", timeout=30) as answer:
+        assert "/api/docs" in json.load(answer)["paths"]
+
+
+def _assert_is_a_page(url: str) -> None:
+    with urlopen(url, timeout=30) as answer:
         html, headers = answer.read().decode(), answer.headers
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     policy = dict(one.split(maxsplit=1) for one in headers["Content-Security-Policy"].split("; "))
