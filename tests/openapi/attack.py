@@ -10,14 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
-from typing import Any
 
 from file_uploader.http.contract import WRITTEN
 from tests.support.service import ROOT, Service
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-LINKED = "2026/photo.jpg"
+LINKED = "linked.txt"
 UPLOADS = 60
 """Open uploads that are there at the start: some are finished or forgotten on the way."""
 
@@ -53,7 +53,7 @@ class Attack:
 def attack(running: Service, directory: Path, *, examples: int, seed: int) -> Attack:
     """Run all phases with all checks, with so many examples for each operation."""
     directory.mkdir()
-    links = _furnish(running, directory)
+    link = _furnish(running, directory)
     shutil.copy(CONFIG, directory)
     report = directory / "report.ndjson"
     done = subprocess.run(
@@ -67,7 +67,7 @@ def attack(running: Service, directory: Path, *, examples: int, seed: int) -> At
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "TOKEN": running.token,
-            "LINK": links[0],
+            "LINK": link,
             "LINKED": LINKED,
         },
         capture_output=True,
@@ -77,30 +77,38 @@ def attack(running: Service, directory: Path, *, examples: int, seed: int) -> At
     return Attack(done.returncode, done.stdout + done.stderr, report)
 
 
-def _furnish(running: Service, directory: Path) -> list[str]:
-    """Store the file that links are for, make them, and begin uploads; tell where they are."""
-    path = f"/api/files/{LINKED}"
-    assert _ask(running, "PUT", path, {}, b"hello world").status == 204
-    links = []
-    for document in ({"name": LINKED}, {"name": LINKED, "method": "PUT", "overwrite": True}):
-        headers = {"Content-Type": "application/json"}
-        made = _ask(running, "POST", "/api/links", headers, json.dumps(document).encode())
-        links.append(json.loads(made.body)["url"].split("/")[5])
+def _furnish(running: Service, directory: Path) -> str:
+    """Store files, make links and begin uploads, and say where they are; return the first link."""
+    for name in (LINKED, "2026/photo.jpg"):
+        assert _ask(running, "PUT", f"/api/files/{name}", {}, b"hello world").status == 204
+    to_read = _link(running, {"name": LINKED})
+    to_store = _link(running, {"name": LINKED, "method": "PUT", "overwrite": True})
     headers = {"Tus-Resumable": "1.0.0", "Upload-Metadata": "name YQ==", "Upload-Length": "11"}
     ids = [
         _ask(running, "POST", "/api/uploads", headers).headers["location"].rpartition("/")[2]
         for _ in range(UPLOADS)
     ]
-    for name, values in (("links", links), ("uploads", ids)):
+    for name, values in {
+        "links_to_read": [to_read],
+        "links_to_store": [to_store],
+        "uploads": ids,
+    }.items():
         quoted = "".join(f'"{value}"\n' for value in values)
         (directory / f"{name}.txt").write_text(quoted, encoding="utf-8")
-    return links
+    return to_read
+
+
+def _link(running: Service, document: Mapping[str, object]) -> str:
+    headers = {"Content-Type": "application/json"}
+    made = _ask(running, "POST", "/api/links", headers, json.dumps(document).encode())
+    url: str = json.loads(made.body)["url"]
+    return url.split("/")[5]
 
 
 @dataclass(frozen=True)
 class _Answer:
     status: int
-    headers: Mapping[str, Any]
+    headers: Message
     body: bytes
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +38,7 @@ class Operation:
     @property
     def responses(self) -> dict[str, dict[str, Any]]:
         """By status."""
-        return {
-            status: followed(each) for status, each in self.definition["responses"].items()
-        }
+        return {status: followed(each) for status, each in self.definition["responses"].items()}
 
     def headers_of(self, status: str) -> set[str]:
         """The names of the headers of this answer; none if there is no such answer."""
@@ -58,9 +55,11 @@ def followed(node: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def operations() -> Iterator[Operation]:
+def operations() -> list[Operation]:
     """All of them."""
-    for path, item in DOCUMENT["paths"].items():
-        for method in item:
-            if method != "parameters":
-                yield Operation(method.upper(), path, item)
+    return [
+        Operation(method.upper(), path, item)
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+        if method != "parameters"
+    ]

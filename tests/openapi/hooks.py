@@ -48,7 +48,7 @@ def before_load_schema(_context: HookContext, raw_schema: dict[str, Any]) -> Non
 
 
 @schemathesis.hook
-def before_call(_context: HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
+def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
     """Keep a request to the operation that it is a request to."""
     if "X-HTTP-Method-Override" in case.headers:
         case.headers["X-HTTP-Method-Override"] = case.method
