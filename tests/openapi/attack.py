@@ -18,6 +18,7 @@ from tests.support.service import ROOT, Service
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 LINKED = "linked.txt"
+METRICS_TOKEN = "0123456789abcdef"
 UPLOADS = 60
 """Open uploads that are there at the start: some are finished or forgotten on the way."""
 
@@ -67,6 +68,7 @@ def attack(running: Service, directory: Path, *, examples: int, seed: int) -> At
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "TOKEN": running.token,
+            "METRICS_TOKEN": METRICS_TOKEN,
             "LINK": link,
             "LINKED": LINKED,
         },

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import SecretStr
 
 import file_uploader
 from file_uploader.http import problems
@@ -25,13 +26,6 @@ from tests.openapi.document import DOCUMENT, Operation, followed, operations
 from tests.openapi.headers_read import headers_read
 from tests.support.double import StorageDouble
 from tests.support.service import ROOT
-
-BELOW = {
-    "/api/files/": "{name}",
-    "/api/uploads/": "{id}",
-    "/api/links/": "{link}/{name}",
-}
-"""What the contract calls the rest of a path that stands for everything below it."""
 
 OF_HTTP = {
     "accept": "OpenAPI leaves it to the media types of the answers",
@@ -86,11 +80,11 @@ def test_its_operations_are_those_of_the_route_table(tmp_path: Path) -> None:
     storage = StorageDouble()
     uploads = Uploads(storage, expiry=timedelta(days=1))
     existing = set()
-    for route in routes(storage, uploads, settings(), fixed(tmp_path)):
+    everything = settings(metrics_token=SecretStr("0123456789abcdef"))
+    for route in routes(storage, uploads, everything, fixed(tmp_path)):
         if not isinstance(route, NoRoute):
             one: Any = route
-            path = one.path + BELOW.get(one.path, "")
-            existing |= {f"{method} {path}" for method in one.methods}
+            existing |= {f"{method} {one.path}" for method in one.methods}
     assert {operation.label for operation in operations()} == existing
 
 
@@ -121,8 +115,7 @@ def test_every_problem_type_is_in_it_and_no_other() -> None:
     answers = [answer for one in operations() for answer in one.responses.values()]
     answered = {kind for answer in answers for kind in types_of(answer)}
     assert listed == existing
-    # Nothing is at a path that is not in the contract, so no operation can answer that.
-    assert answered == existing - {problems.NOT_FOUND.type}
+    assert answered == existing
 
 
 def test_every_problem_is_answered_with_its_status() -> None:
@@ -139,7 +132,7 @@ def test_every_operation_tells_how_it_is_refused(operation: Operation) -> None:
     assert {"400", "408", "414", "431", "500", "501"} <= operation.responses.keys()
     asks = operation.definition.get("security", DOCUMENT["security"])
     assert bool(asks) == ("401" in operation.responses)
-    private = operation.path.startswith("/api/") and operation.method != "OPTIONS"
+    private = operation.path.startswith(("/api/", "/metrics")) and operation.method != "OPTIONS"
     public = operation.path.startswith(("/api/links/", "/api/docs", "/api/openapi.json"))
     assert bool(asks) == (private and not public)
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.openapi.attack import Attack, attack
+from tests.openapi.attack import METRICS_TOKEN, Attack, attack
 from tests.openapi.document import Operation, operations
 from tests.support.service import Backend, service
 
-# The library that Schemathesis sends with takes 104 for the final answer.
-SETTINGS = {"INTERIM_RESPONSES": "false"}
+SETTINGS = {
+    "METRICS_TOKEN": METRICS_TOKEN,
+    # The library that Schemathesis sends with takes 104 for the final answer.
+    "INTERIM_RESPONSES": "false",
+}
 
 # Of the connection, or made by the server itself for every answer.
 OF_HTTP = {"connection", "content-length", "content-type", "date", "server", "transfer-encoding"}
