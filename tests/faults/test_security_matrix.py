@@ -92,19 +92,19 @@ def _on_uploads(method: str) -> list[Ask]:
 ROWS: dict[tuple[str, str], list[Ask]] = {
     ("/api/files", "GET"): [Ask("GET", f"/api/files{query}") for query in LISTS],
     ("/api/files", "HEAD"): [Ask("HEAD", f"/api/files{query}") for query in ("", "?x")],
-    ("/api/files/", "GET"): [*_on_files("GET"), Ask("GET", "/api/files/a?download")],
-    ("/api/files/", "HEAD"): _on_files("HEAD"),
-    ("/api/files/", "PUT"): [
+    ("/api/files/{name}", "GET"): [*_on_files("GET"), Ask("GET", "/api/files/a?download")],
+    ("/api/files/{name}", "HEAD"): _on_files("HEAD"),
+    ("/api/files/{name}", "PUT"): [
         *_on_files("PUT", b"new"),
         Ask("PUT", "/api/files/a", [MORE], b"new"),
         Ask("PUT", "/api/files/a", [LAST, ("Upload-Draft-Interop-Version", "8")], b"new"),
     ],
-    ("/api/files/", "POST"): [
+    ("/api/files/{name}", "POST"): [
         Ask("POST", "/api/files/a", [LAST], b"new"),
         Ask("POST", "/api/files/a", [], b"new"),
         Ask("POST", "/api/files/a", [_override("DELETE")]),
     ],
-    ("/api/files/", "DELETE"): _on_files("DELETE"),
+    ("/api/files/{name}", "DELETE"): _on_files("DELETE"),
     ("/api/uploads", "GET"): [Ask("GET", "/api/uploads"), Ask("GET", "/api/uploads?id={open}")],
     ("/api/uploads", "HEAD"): [Ask("HEAD", "/api/uploads")],
     ("/api/uploads", "POST"): [
@@ -115,13 +115,13 @@ ROWS: dict[tuple[str, str], list[Ask]] = {
         ),
         Ask("POST", "/api/uploads", [_override("GET")]),
     ],
-    ("/api/uploads/", "GET"): _on_uploads("GET"),
-    ("/api/uploads/", "HEAD"): _on_uploads("HEAD"),
-    ("/api/uploads/", "DELETE"): [
+    ("/api/uploads/{id}", "GET"): _on_uploads("GET"),
+    ("/api/uploads/{id}", "HEAD"): _on_uploads("HEAD"),
+    ("/api/uploads/{id}", "DELETE"): [
         *_on_uploads("DELETE"),
         Ask("POST", "{open}", [_override("DELETE")]),
     ],
-    ("/api/uploads/", "PATCH"): [
+    ("/api/uploads/{id}", "PATCH"): [
         *(
             Ask("PATCH", place, [*TUS, offset(at)], body)
             for place in ("{open}", "{part}", "{done}", "{never}")
@@ -143,15 +143,15 @@ ROWS: dict[tuple[str, str], list[Ask]] = {
 PUBLIC = ("/", "/api/docs", "/api/openapi.json", "/health", "/ready")
 OPEN = {
     *((path, method) for path in PUBLIC for method in ("GET", "HEAD")),
-    *(("/api/links/", method) for method in ("GET", "HEAD", "PUT")),
+    *(("/api/links/{link}/{name}", method) for method in ("GET", "HEAD", "PUT")),
 }
 """What needs no token: the one for anybody, the other for whoever has a link (below)."""
 METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "COPY"]
 TARGETS = {
     "/api/files": "/api/files",
-    "/api/files/": "/api/files/a",
+    "/api/files/{name}": "/api/files/a",
     "/api/uploads": "/api/uploads",
-    "/api/uploads/": "{open}",
+    "/api/uploads/{id}": "{open}",
     "/api/links": "/api/links",
 }
 NOTHING = ["/api/", "/api/none", "/api/links%2Fx", "/api/filesx", "/api/uploadsx/{container}"]
@@ -240,7 +240,7 @@ async def test_options_tells_everybody_the_same_and_reaches_nothing() -> None:
         known = await furnish(Client(nobody.app, ALICE))
         before = dict(double.calls)
         for route in _routes(nobody.app)[:-1]:
-            target = TARGETS.get(route.path, route.path)
+            target = TARGETS.get(route.path, route.path).format(link="x", name="a", **known)
             answers = [
                 await Ask("OPTIONS", target).about(known)(Client(nobody.app, token))
                 for token in (None, ALICE, BOB, "x")
