@@ -54,7 +54,7 @@ class Attack:
 def attack(running: Service, directory: Path, *, examples: int, seed: int) -> Attack:
     """Run all phases with all checks, with so many examples for each operation."""
     directory.mkdir()
-    link = _furnish(running, directory)
+    known = _furnish(running, directory)
     shutil.copy(CONFIG, directory)
     report = directory / "report.ndjson"
     done = subprocess.run(
@@ -69,8 +69,7 @@ def attack(running: Service, directory: Path, *, examples: int, seed: int) -> At
             "PYTHONPATH": str(ROOT),
             "TOKEN": running.token,
             "METRICS_TOKEN": METRICS_TOKEN,
-            "LINK": link,
-            "LINKED": LINKED,
+            **known,
         },
         capture_output=True,
         text=True,
@@ -79,8 +78,8 @@ def attack(running: Service, directory: Path, *, examples: int, seed: int) -> At
     return Attack(done.returncode, done.stdout + done.stderr, report)
 
 
-def _furnish(running: Service, directory: Path) -> str:
-    """Store files, make links and begin uploads, and say where they are; return the first link."""
+def _furnish(running: Service, directory: Path) -> dict[str, str]:
+    """Store files, make links and begin uploads, and return what the hooks have to know of them."""
     for name in (LINKED, "2026/photo.jpg"):
         assert _ask(running, "PUT", f"/api/files/{name}", {}, b"hello world").status == 204
     to_read = _link(running, {"name": LINKED})
@@ -97,7 +96,12 @@ def _furnish(running: Service, directory: Path) -> str:
     }.items():
         quoted = "".join(f'"{value}"\n' for value in values)
         (directory / f"{name}.txt").write_text(quoted, encoding="utf-8")
-    return to_read
+    return {
+        "LINKED": LINKED,
+        "LINK_TO_READ": to_read,
+        "LINK_TO_STORE": to_store,
+        "UPLOADS": " ".join(ids),
+    }
 
 
 def _link(running: Service, document: Mapping[str, object]) -> str:
