@@ -42,7 +42,7 @@ start-gunicorn: $(VENV)/.runtime $(PAGE) ## serve on port 8080 with one worker, 
 	exec $(BIN)/gunicorn app:app -b 0.0.0.0:8080 --reload -w 1
 
 .PHONY: page
-page: $(MODULES)/.installed ## build the page
+page: $(MODULES)/.installed ## build the pages
 	cd web && npm run build
 
 .PHONY: bench
