@@ -15,6 +15,7 @@
     appending.py   one append: parts, and a tail
     completing.py  the end of an upload
     copying.py     bytes that S3 has already, as parts of another object
+    tags.py        what an ETag proves
     reading.py     one GetObject, streamed
     listing.py     pages of a container
     sweeping.py    what failures left behind, and uploads that are over

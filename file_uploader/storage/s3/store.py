@@ -13,7 +13,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from file_uploader.body import ClientBody
@@ -32,6 +32,7 @@ from file_uploader.model import (
 )
 from file_uploader.owned import OwnedTasks
 from file_uploader.storage.base import Content
+from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 
 from . import listing, reading
 from .buckets import Buckets
@@ -46,7 +47,8 @@ from .ledger import Records
 from .part import Part
 from .room import Room
 from .sizes import MIN_PART, PartSizes
-from .sweeping import sweep
+from .sweeping import Upkeep
+from .tags import tag_proof
 from .upload import Multipart
 from .uploads import S3Uploads
 
@@ -80,6 +82,14 @@ class S3Storage:
             target=self._target,
         )
         self._live: set[str] = set()
+        self._upkeep = Upkeep(
+            client,
+            self._buckets,
+            self._layout,
+            self._uploads,
+            expiry=config.upload_expiry,
+            live=self._live,
+        )
         self._closed = False
 
     @classmethod
@@ -128,8 +138,10 @@ class S3Storage:
         *,
         metadata: Metadata,
         precondition: Precondition = UNCONDITIONAL,
+        modified: datetime | None = None,
     ) -> FileInfo:
-        """See `Storage.put`."""
+        """See `Storage.put`; S3 takes no other time than its own."""
+        del modified
         sizes = PartSizes(body.length)
         size = sizes.size if body.length is None else min(sizes.size, body.length)
         target = self._target(container, name)
@@ -189,13 +201,18 @@ class S3Storage:
         """See `Storage.usage`; None above 10,000 files."""
         return await listing.usage(self.list(container, ListQuery()))
 
+    async def containers(self) -> AsyncIterator[Container]:
+        """See `Storage.containers`."""
+        for name in sorted(await self._buckets.containers()):
+            yield Container(name)
+
     async def claim(self, container: Container) -> None:
         """See `Storage.claim`."""
         await self._buckets.claim(self._layout.place(container))
 
-    async def kept_key(self) -> bytes:
+    async def kept_key(self, new: bytes | None = None) -> bytes:
         """See `Storage.kept_key`."""
-        return await kept_key(self._client, self._probe, self._layout.link_key)
+        return await kept_key(self._client, self._probe, self._layout.link_key, new)
 
     async def ready(self) -> None:
         """See `Storage.ready`."""
@@ -211,16 +228,19 @@ class S3Storage:
         free = await asyncio.to_thread(shutil.disk_usage, self._config.spool_dir)
         return {"disk_free_bytes": free.free}
 
-    async def sweep(self) -> None:
-        """See `Storage.sweep`."""
-        await sweep(
-            self._client,
-            self._buckets,
-            self._layout,
-            self._uploads,
-            expiry=self._config.upload_expiry,
-            live=self._live,
-        )
+    def proof(self, info: FileInfo) -> Proof:
+        """See `Storage.proof`."""
+        if info.sha256 is not None:
+            return Sha256Proof(info.sha256)
+        return tag_proof(info.etag, info.size)
+
+    def examine(self) -> AsyncIterator[Flaw]:
+        """See `Storage.examine`."""
+        return self._upkeep.examine()
+
+    async def sweep(self, *, dry: bool = False) -> Swept:
+        """See `Storage.sweep`; any number of processes may do it at once."""
+        return await self._upkeep.sweep(dry=dry)
 
     async def aclose(self) -> None:
         """See `Storage.aclose`; waits half a minute at most, and does nothing the second time."""
