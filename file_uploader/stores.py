@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ConfigurationError
@@ -50,7 +52,44 @@ async def open_s3(settings: Settings) -> S3Storage:
     )
 
 
+def whereabouts(settings: Settings) -> str:
+    """Which store the settings name, for people."""
+    if settings.bucket is None:
+        return str(settings.data_dir.absolute())
+    return f"s3://{settings.bucket}"
+
+
 async def try_storage(settings: Settings) -> None:
     """Open the store and close it again. Raises `ConfigurationError` if it cannot work."""
     storage = await open_storage(settings)
     await storage.aclose()
+
+
+async def open_existing(settings: Settings) -> Storage:
+    """`open_storage` for whoever looks after a store: none is made where there is none."""
+    if settings.bucket is not None:
+        return await open_s3(settings)
+    return await open_existing_local(settings)
+
+
+async def open_existing_local(settings: Settings) -> LocalStorage:
+    """`open_local`, likewise. Raises `ConfigurationError`, also for who is not its owner."""
+    from .storage.local import has_store  # noqa: PLC0415
+
+    check_owner(settings.data_dir)
+    if not has_store(settings.data_dir):
+        raise ConfigurationError(f"DATA_DIR: there is no store in {settings.data_dir.absolute()}.")
+    return await open_local(settings)
+
+
+def check_owner(directory: Path) -> None:
+    """Raise `ConfigurationError` where files that are made here could not be the server's."""
+    try:
+        owner = directory.stat().st_uid
+    except OSError:
+        return
+    if owner != os.geteuid():
+        raise ConfigurationError(
+            f"DATA_DIR: it belongs to the user with id {owner}; run this as that user, or the"
+            " server could not use what is made here."
+        )

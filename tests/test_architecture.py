@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http.app": {*_BELOW_HTTP, "settings", "storage.watched", "stores", "http", ""},
     "http.asgi": _EVERYTHING,
     "http.gunicorn_conf": _EVERYTHING,
-    "cli": _EVERYTHING,
+    "cli": {*_EVERYTHING, "storage.upkeep"},
     "__main__": _EVERYTHING,
 }
 """What each area may import besides itself; an area is everything below its name.
@@ -72,6 +72,8 @@ BELONGS_TO: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("tracing",),
     "pydantic": ("settings",),
     "pydantic_settings": ("settings",),
+    "shtab": ("cli",),
+    "tqdm": ("cli",),
 }
 """The only areas that may import a library."""
 

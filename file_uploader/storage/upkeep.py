@@ -46,13 +46,14 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """Something that is not as it should be: ``what``, and where that is known, whose.
+    """Something that is not as it should be: ``what``, and of which file or upload, if of any.
 
-    ``harmless``: no file lacks anything, and the next sweep or nobody needs to care.
+    ``harmless``: nothing is lost, and it costs no more than room.
     """
 
     what: str
     container: Container | None = None
+    name: str | None = None
     upload_id: str | None = None
     harmless: bool = False
 

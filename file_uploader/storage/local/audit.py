@@ -66,7 +66,7 @@ def damage(connection: apsw.Connection) -> Iterator[Flaw]:
         " WHERE content IS NOT NULL AND content NOT IN (SELECT id FROM contents)"
     )
     for container, name in typed(connection.execute(lost)):
-        yield Flaw(f"{name}: the index has lost its content", Container(container.hex()))
+        yield Flaw("the index has lost its content", Container(container.hex()), name)
     unused = (
         "SELECT count(*) FROM contents WHERE id NOT IN"
         " (SELECT content FROM files WHERE content IS NOT NULL)"

@@ -33,6 +33,11 @@ from .rows import check_library, connect
 from .writer import Writer
 
 
+def has_store(path: Path) -> bool:
+    """Whether there is a store in a directory."""
+    return (path / "index.db").exists()
+
+
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
     """Everything that is open in a data directory. Build it with `open`; it blocks."""

@@ -39,7 +39,7 @@ class Examination:
                 # One that is gone may have been removed since, in order.
                 if kept.sha256 is None and self._is_short(kept) and still_kept(connection, kept):
                     what = "a part of what had arrived is lost"
-                    flaws.append(Flaw(what, kept.container, kept.name))
+                    flaws.append(Flaw(what, kept.container, upload_id=kept.name))
         return flaws
 
     def _is_short(self, kept: Kept) -> bool:

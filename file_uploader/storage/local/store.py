@@ -37,8 +37,10 @@ from file_uploader.storage.base import Content, FilePosition
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 
 from . import listing
+from .backup import back_up
 from .blobs import NewBlob, OpenBlob
 from .changes import Changes
+from .copies import Copied, Watcher
 from .directory import DataDirectory
 from .examine import Examination
 from .key import kept_key
@@ -234,6 +236,12 @@ class LocalStorage:
     async def sweep(self, *, dry: bool = False) -> Swept | None:
         """See `Storage.sweep`."""
         return await self._sweep.run(dry=dry)
+
+    async def back_up(self, target: Path, watcher: Watcher) -> Copied:
+        """Copy the store as it is at one moment; see `backup.back_up`."""
+        copied = await back_up(self._directory.path, target, watcher)
+        await self.sweep()  # what nobody could remove meanwhile
+        return copied
 
     async def aclose(self) -> None:
         """See `Storage.aclose`."""

@@ -86,7 +86,7 @@ class Upkeep:
                 except NoLedger:  # removed meanwhile
                     pass
                 except StorageFailed as error:
-                    yield Flaw(str(error), found.container, found.upload_id)
+                    yield Flaw(str(error), found.container, upload_id=found.upload_id)
 
     async def _end_if_over(self, found: _Ledger, swept: Swept, *, dry: bool) -> set[str | None]:
         """Remove an upload that is over; return the multipart uploads of one that is not."""
