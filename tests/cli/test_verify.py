@@ -54,7 +54,8 @@ async def test_lost_and_cut_contents_are_found(place: LocalPlace, tmp_path: Path
     [owner, _] = await filled(place)
     with closing(apsw.Connection(str(place.directory / "index.db"))) as index:
         sql = "SELECT name, blob FROM files WHERE container = ? AND blob IS NOT NULL ORDER BY name"
-        rows = {name: blob for name, blob in index.execute(sql, (bytes.fromhex(owner.name),))}
+        cursor = index.execute(sql, (bytes.fromhex(owner.name),))
+        rows = {str(name): str(blob) for name, blob in cursor}
         [(upload, its_blob)] = index.execute("SELECT id, blob FROM uploads")
         index.execute("UPDATE files SET content = 1000000 WHERE name = 'b'")
         index.execute("DELETE FROM contents WHERE id = (SELECT min(id) FROM contents)")
