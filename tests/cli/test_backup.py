@@ -48,7 +48,7 @@ def restored(target: Path, to: Path) -> tuple[Done, LocalPlace]:
 
 def assert_private(target: Path) -> None:
     """It holds what a backup holds, for its owner only."""
-    assert {path.name for path in target.iterdir()} == {"index.db", "blobs", "backup.lock"}
+    assert {path.name for path in target.iterdir()} == {"index.db", "blobs", "this-is-a-backup"}
     for path in target.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0
 
@@ -227,14 +227,13 @@ async def test_what_cannot_be_is_refused_in_a_line(
     def refused(done: Done, message: str) -> None:
         assert (done.status, done.out, done.err) == (3, "", f"file-uploader: {message}\n")
 
-    refused(
-        back_up(place, other.directory),
-        f"{other.directory} is a store that is served, and no backup.",
-    )
-    refused(
-        back_up(place, place.directory),
-        f"{place.directory} is a store that is served, and no backup.",
-    )
+    for served in (other.directory, place.directory):
+        refused(back_up(place, served), f"{served} holds a store, and no backup.")
+    await other.close()  # Nobody serves it any more, and still it is one.
+    refused(back_up(place, other.directory), f"{other.directory} holds a store, and no backup.")
+    verified = command("verify", settings={"DATA_DIR": str(target)}, cwd=tmp_path)
+    assert verified.status == 0
+    assert back_up(place, target).status == 0
     done, _ = restored(target, other.directory)
     refused(done, f"DATA_DIR: {other.directory} holds a store already; move it away first.")
     done, _ = restored(tmp_path / "nowhere", tmp_path / "restored")

@@ -13,8 +13,6 @@ from typing import Any
 
 from tests.support.service import ROOT
 
-_MAIN = "import sys; from file_uploader.cli import main; sys.exit(main())"
-
 
 @dataclass(frozen=True)
 class Done:
@@ -54,7 +52,7 @@ def started(
         **settings,
     }
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", _MAIN, *map(str, arguments)],
+        [sys.executable, "-W", "error", "-m", "file_uploader", *map(str, arguments)],
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,

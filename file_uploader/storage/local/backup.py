@@ -21,10 +21,12 @@ from file_uploader.errors import ConfigurationError, StorageUnavailable
 
 from .copies import INDEX, Copied, Copy, Watcher, read_only
 from .failures import translated
-from .locks import FileLock, Turnstile
+from .locks import FileLock, Turnstile, is_dead
 from .rows import SCHEMA_VERSION, connect
 
 _LOCK = "backup.lock"
+_MARK = "this-is-a-backup"
+"""A file that no store has: what is not marked so is not written over. Its lock is the target's."""
 
 
 async def back_up(directory: Path, target: Path, watcher: Watcher) -> Copied:
@@ -60,11 +62,12 @@ async def _ended(copy: Copy, act: Callable[[], None]) -> Copied:
 
 
 def _back_up(copy: Copy, directory: Path, target: Path) -> None:
-    if (target / "sessions").exists() or (target / f"{INDEX}-wal").exists():
-        raise ConfigurationError(f"{target} is a store that is served, and no backup.")
+    if (target / INDEX).exists() and not (target / _MARK).exists():
+        raise ConfigurationError(f"{target} holds a store, and no backup.")
+    _check_unused(target)
     with translated(), ExitStack() as held:
         copy.prepare()
-        mine = held.enter_context(closing(FileLock(target / _LOCK)))
+        mine = held.enter_context(closing(FileLock(target / _MARK)))
         if not mine.try_acquire():
             raise StorageUnavailable(f"Another backup to {target} is being made just now.")
         _copy_index(copy, directory)
@@ -78,6 +81,14 @@ def _back_up(copy: Copy, directory: Path, target: Path) -> None:
         copy.prune()
 
 
+def _check_unused(backup: Path) -> None:
+    """Raise `ConfigurationError` for a backup that is used as a store."""
+    sessions, log = backup / "sessions", backup / f"{INDEX}-wal"
+    alive = any(not is_dead(sessions, path.name, remove=False) for path in sessions.glob("*"))
+    if alive or (log.exists() and log.stat().st_size):
+        raise ConfigurationError(f"{backup} is served as a store, or was and was not closed.")
+
+
 def _copy_index(copy: Copy, directory: Path) -> None:
     with closing(connect(directory / INDEX)) as source:
         copy.copy_index(source)
@@ -86,6 +97,7 @@ def _copy_index(copy: Copy, directory: Path) -> None:
 def _restore(copy: Copy, backup: Path, directory: Path) -> None:
     if not (backup / INDEX).exists():
         raise ConfigurationError(f"{backup} is no backup, or one that was not finished.")
+    _check_unused(backup)
     if any((directory / name).exists() for name in (INDEX, f"{INDEX}-wal")):
         raise ConfigurationError(
             f"DATA_DIR: {directory} holds a store already; move it away first."
