@@ -243,7 +243,9 @@ async def test_what_is_damaged_is_named_and_not_copied(pair: Pair, to: str) -> N
 
 
 @one_bucket
-async def test_a_signal_leaves_nothing_half_done(pair: Pair, tmp_path: Path) -> None:
+async def test_a_signal_in_the_middle_of_files_leaves_nothing_half_done(
+    pair: Pair, tmp_path: Path
+) -> None:
     store, owner = await pair.disk.open(), new_container()
     live = {}
     for number in range(4):
@@ -251,7 +253,7 @@ async def test_a_signal_leaves_nothing_half_done(pair: Pair, tmp_path: Path) -> 
         await put(store, owner, f"{number}", content(40 * MIB, number))
     process = started(("migrate", "to-s3"), settings=pair.settings, cwd=tmp_path)
     admin, bucket = admin_of(pair.s3.server), pair.settings["BUCKET"]
-    while not admin.list_multipart_uploads(Bucket=bucket).get("Uploads"):
+    while not admin.list_multipart_uploads(Bucket=bucket, Prefix="files/").get("Uploads"):
         assert process.poll() is None
         await asyncio.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -262,7 +264,25 @@ async def test_a_signal_leaves_nothing_half_done(pair: Pair, tmp_path: Path) -> 
     await clean(pair.s3, await pair.s3.open(), live)
 
 
-@pytest.mark.parametrize("pair", ["ceph"], indirect=True)
+@one_bucket
+@pytest.mark.parametrize("pause", [0.0, 0.1, 0.3])
+async def test_a_signal_while_it_finds_out_what_s3_can_do(
+    pair: Pair, tmp_path: Path, pause: float
+) -> None:
+    await filled(pair.disk)
+    process = started(("migrate", "to-s3"), settings=pair.settings, cwd=tmp_path)
+    admin, bucket = admin_of(pair.s3.server), pair.settings["BUCKET"]
+    while not admin.list_objects_v2(Bucket=bucket, Prefix="uploads/.probe/").get("Contents"):
+        assert process.poll() is None
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(pause)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (128 + signal.SIGINT, "", "")
+    assert not [each for each in pair.s3.strays({}) if "files/" not in each]
+
+
+@one_bucket
 async def test_without_a_bucket_it_says_so_and_makes_nothing(pair: Pair, tmp_path: Path) -> None:
     settings = {"DATA_DIR": str(pair.disk.directory)}
     done = command("migrate", "to-disk", settings=settings, cwd=tmp_path)

@@ -71,8 +71,8 @@ class S3Storage:
         self._room = room
         self._layout = Layout(config)
         self._buckets = Buckets(client, self._layout, aws=config.endpoint_url is None)
-        self._probe = Probe(client, config.bucket)
         self._tasks = OwnedTasks()
+        self._probe = Probe(client, config.bucket, self._tasks)
         self._uploads = S3Uploads(
             client,
             room=room,
