@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http.asgi": _EVERYTHING,
     "http.gunicorn_conf": _EVERYTHING,
     "cli": {*_EVERYTHING, "storage.upkeep"},
-    "__main__": _EVERYTHING,
+    "__main__": {"cli"},
 }
 """What each area may import besides itself; an area is everything below its name.
 
