@@ -23,9 +23,12 @@ def run(options: argparse.Namespace) -> int:
     """Run any command but ``serve``. Returns its exit status; an error is one line."""
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine())
-    logging.getLogger("file_uploader").addHandler(handler)
+    log = logging.getLogger("file_uploader")
+    log.addHandler(handler)
+    log.setLevel(logging.ERROR)  # What is worth a warning of a server's, a command says in the end.
     try:
-        return _run(options)
+        status = _run(options)
+        sys.stdout.flush()
     except Unauthenticated as error:
         return _failed(error, USAGE)
     except BrokenPipeError:
@@ -34,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return _BY_SIGNAL + signal.SIGPIPE
     except (FileUploaderError, OSError) as error:
         return _failed(error, FAILED)
+    return status
 
 
 def _run(options: argparse.Namespace) -> int:
