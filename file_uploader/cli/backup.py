@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 
 from file_uploader.errors import ConfigurationError
@@ -20,7 +20,7 @@ WRONG = 1
 async def backup(directory: Path, *, as_json: bool, progress: bool) -> int:
     """Bring a backup up to date, or make one. Raises `ConfigurationError` and `StorageError`."""
     settings = _settings()
-    with Progress(wanted=progress) as bar:
+    with closing(Progress(wanted=progress)) as bar:
         async with aclosing(await open_existing_local(settings)) as storage:
             copied = await storage.back_up(directory, bar)
     return _told(copied, as_json=as_json)
@@ -30,7 +30,7 @@ async def restore(directory: Path, *, as_json: bool, progress: bool) -> int:
     """Put a backup in the place of the store. Raises `ConfigurationError` and `StorageError`."""
     settings = _settings()
     check_owner(settings.data_dir)
-    with Progress(wanted=progress) as bar:
+    with closing(Progress(wanted=progress)) as bar:
         copied = await local.restore(directory, settings.data_dir, bar)
     return _told(copied, as_json=as_json)
 

@@ -7,7 +7,7 @@ runs. Nothing is removed, and nothing newer is replaced: a run in the wrong dire
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
 from file_uploader.model import UploadState
 from file_uploader.settings import load_settings
@@ -36,7 +36,7 @@ _EXTRA = "only the target has it"
 async def migrate(*, to_s3: bool, as_json: bool, progress: bool) -> int:
     """Copy what the target does not have yet. Raises `ConfigurationError` and `StorageError`."""
     settings = load_settings()
-    with Progress(wanted=progress) as bar:
+    with closing(Progress(wanted=progress)) as bar:
         open_disk = open_existing_local if to_s3 else open_local
         async with (
             aclosing(await open_s3(settings)) as on_s3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ async def verify(*, rate: int | None, state: Path | None, as_json: bool, progres
     settings = load_settings()
     file = StateFile(state)
     checked = file.load(whereabouts(settings))
-    with Progress(wanted=progress) as bar:
+    with closing(Progress(wanted=progress)) as bar:
         async with aclosing(await open_existing(settings)) as storage:
             if bar.shown:
                 bar.expect(await total_size(storage))

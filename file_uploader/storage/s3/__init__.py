@@ -4,6 +4,7 @@
 
     store.py       S3Storage: every operation of the protocol, put together
     gather.py      a body cut into parts as it is pulled
+    write.py       what one put was asked to do
     upload.py      a body as a multipart upload: sent, completed, or discarded
     sending.py     parts on their way, a few at a time
     multipart.py   calls on a multipart upload that exists

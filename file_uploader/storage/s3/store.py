@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -42,7 +40,7 @@ from .conditions import Probe
 from .config import S3Config
 from .gather import Gatherer
 from .key import kept_key
-from .keys import PROBES, Layout, date_of, etag_of, upload_headers
+from .keys import PROBES, Layout
 from .ledger import Records
 from .part import Part
 from .room import Room
@@ -51,6 +49,7 @@ from .sweeping import Upkeep
 from .tags import tag_proof
 from .upload import Multipart
 from .uploads import S3Uploads
+from .write import Write
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +144,7 @@ class S3Storage:
         sizes = PartSizes(body.length)
         size = sizes.size if body.length is None else min(sizes.size, body.length)
         target = self._target(container, name)
-        write = _Write(target, body, metadata, precondition)
+        write = Write(target, body, metadata, precondition)
         with self._room.admit(size) as share:
             gatherer = Gatherer(body, share, sizes)
             first = await gatherer.next()
@@ -255,7 +254,7 @@ class S3Storage:
         place = self._layout.place(container)
         return Target(self._client, self._probe, self._buckets, place, name)
 
-    async def _put_whole(self, write: _Write, part: Part) -> FileInfo:
+    async def _put_whole(self, write: Write, part: Part) -> FileInfo:
         target, headers = write.target, write.headers(write.body.sha256)
 
         async def put(condition: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +268,7 @@ class S3Storage:
             part.release()
         return write.info(done)
 
-    async def _put_parts(self, write: _Write, first: Part, gatherer: Gatherer) -> FileInfo:
+    async def _put_parts(self, write: Write, first: Part, gatherer: Gatherer) -> FileInfo:
         # S3 takes metadata before the body, so only an announced digest can be in it.
         headers = write.headers(write.body.announced_sha256)
         try:
@@ -288,26 +287,3 @@ class S3Storage:
         finally:
             self._live.discard(multipart.upload_id)
         return write.info(done)
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    """What a put was asked to do; ``id`` is in the metadata of the object that it makes."""
-
-    target: Target
-    body: ClientBody
-    metadata: Metadata
-    precondition: Precondition
-    id: str = field(default_factory=lambda: secrets.token_hex(16))
-
-    def headers(self, sha256: bytes | None) -> dict[str, Any]:
-        return upload_headers(self.metadata, self.id, sha256)
-
-    def info(self, done: dict[str, Any] | FileInfo) -> FileInfo:
-        """What was written; ``modified`` is the store's clock when it answered."""
-        if isinstance(done, FileInfo):
-            etag, modified = done.etag, done.modified
-        else:
-            etag, modified = etag_of(done), date_of(done)
-        name, size = self.target.name, self.body.received
-        return FileInfo(name, size, etag, modified, self.metadata, self.body.sha256)
