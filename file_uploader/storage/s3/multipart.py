@@ -30,7 +30,7 @@ async def send_part(client: Client, address: Address, number: int, part: Part) -
 
 
 async def parts_size(client: Client, address: Address) -> int:
-    """The bytes of all its parts. Raises `errors.NoSuchUpload` or `NoSuchFile` where it is gone."""
+    """The bytes of all its parts."""
     size = 0
     more: dict[str, Any] = {}
     while True:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from file_uploader.errors import NoSuchFile, StorageFailed, Superseded
+from file_uploader.errors import FileUploaderError, NoSuchFile, StorageFailed, Superseded
 from file_uploader.errors import NoSuchUpload as NoLedger
 from file_uploader.model import Container, UploadState, is_upload_id, upload_created
 from file_uploader.storage.upkeep import Flaw, Leftover, Swept
@@ -123,8 +123,10 @@ class Upkeep:
             if upload["UploadId"] in busy or not _expired(upload["Initiated"], now, self._expiry):
                 continue
             address = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
-            with contextlib.suppress(NoSuchUpload, NoSuchFile):
+            size = 0
+            with contextlib.suppress(FileUploaderError):  # It is only to be told.
                 size = await parts_size(self._client, address)
+            with contextlib.suppress(NoSuchUpload, NoSuchFile):
                 if not dry:
                     await self._client.call("abort_multipart_upload", **address)
                     aborted += 1
