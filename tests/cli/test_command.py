@@ -107,16 +107,23 @@ def test_a_shell_takes_the_script(shell: str, tmp_path: Path) -> None:
 def test_bash_completes(tmp_path: Path) -> None:
     script = tmp_path / "completion"
     script.write_text(command("completion", "bash", settings={}, cwd=tmp_path).out)
+    (tmp_path / "backups").mkdir()
     ask = f"""
 source {script}
-COMP_WORDS=(file-uploader mig) COMP_CWORD=1
-$(complete -p file-uploader | sed 's/.*-F \\([^ ]*\\) .*/\\1/') file-uploader mig file-uploader
-echo "${{COMPREPLY[@]}}"
-COMP_WORDS=(file-uploader migrate to-) COMP_CWORD=2 COMPREPLY=()
-$(complete -p file-uploader | sed 's/.*-F \\([^ ]*\\) .*/\\1/') file-uploader to- migrate
-echo "${{COMPREPLY[@]}}"
+completes=$(complete -p file-uploader | sed 's/.*-F \\([^ ]*\\) .*/\\1/')
+ask() {{
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+    $completes file-uploader "${{@: -1}}" "${{@: -2:1}}"
+    echo "${{COMPREPLY[@]}}"
+}}
+ask file-uploader mig
+ask file-uploader migrate to-
+ask file-uploader verify --st
+ask file-uploader backup back
 """
     done = subprocess.run(
-        ["bash", "-c", ask], capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.stdout.split() == ["migrate", "to-s3", "to-disk"], done.stderr
+    expected = ["migrate", "to-s3 to-disk", "--state", "backups/"]
+    found = [line.rstrip("/") for line in done.stdout.splitlines()]
+    assert found == [each.rstrip("/") for each in expected], done.stderr
