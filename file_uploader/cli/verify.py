@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,11 @@ async def verify(*, rate: int | None, state: Path | None, as_json: bool, progres
             verification = _Verification(storage, checked, file, bar, Pace(rate), as_json=as_json)
             try:
                 await verification.run()
+            except StorageFailed as error:
+                if not checked.wrong:
+                    raise
+                print(f"file-uploader: {error}", file=sys.stderr)  # No wonder.
+                return WRONG
             finally:
                 file.keep(checked)
             left = await storage.sweep(dry=True) or Swept()
@@ -85,7 +91,8 @@ class _Verification:
     async def run(self) -> None:
         """Look at everything."""
         if not self._checked.examined:
-            async for flaw in self._storage.examine():
+            # Told once all are known: what is interrupted here is begun again.
+            for flaw in [flaw async for flaw in self._storage.examine()]:
                 self._tell(flaw)
             self._checked.examined = True
         files = every_file(self._storage, self._checked.place)

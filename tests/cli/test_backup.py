@@ -192,7 +192,7 @@ async def test_a_signal_leaves_the_older_one(
     for each in range(3):
         await put(store, owner, f"{each}", content(40 * MIB, each))
     process = started(("backup", target), settings=place.settings, cwd=tmp_path)
-    until(lambda: begun(target), "it is on its way")
+    until(lambda: begun(target), "it is on its way", 60)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (128 + number, "", "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import apsw
+
 from file_uploader.storage.upkeep import Flaw
 
 from .audit import Kept, damage, kept_blobs, still_kept
@@ -29,8 +31,13 @@ class Examination:
                 yield flaw
 
     def _damage(self) -> list[Flaw]:
-        with self._index.reading() as connection:
-            return list(damage(connection))
+        flaws: list[Flaw] = []
+        try:
+            with self._index.reading() as connection:
+                flaws.extend(damage(connection))
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            flaws.append(Flaw(f"the index: {error}"))
+        return flaws
 
     def _lost_uploads(self, shard: str) -> list[Flaw]:
         flaws = []
