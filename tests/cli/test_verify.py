@@ -132,11 +132,12 @@ async def test_it_goes_on_where_it_was_killed(place: Place, tmp_path: Path) -> N
     flip(place, owner, "01")
     flip(place, owner, "38")
     state = tmp_path / "state"
-    arguments = ("verify", "--json", "--rate", "2MiB", "--state", state)
+    arguments = ("verify", "--json", "--rate", "1MiB", "--state", state)
     killed = started(arguments, settings=place.settings, cwd=tmp_path)
     until(
         lambda: state.exists() and json.loads(state.read_text())["files"] > 4,
         "it is on its way",
+        60,
         60,
     )
     killed.kill()
