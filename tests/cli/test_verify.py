@@ -138,7 +138,6 @@ async def test_it_goes_on_where_it_was_killed(place: Place, tmp_path: Path) -> N
         lambda: state.exists() and json.loads(state.read_text())["files"] > 4,
         "it is on its way",
         60,
-        60,
     )
     killed.kill()
     killed.communicate()
