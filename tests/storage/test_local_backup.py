@@ -111,6 +111,12 @@ async def test_while_a_backup_needs_them_no_contents_are_removed(
     await store.sweep()
     await asyncio.sleep(0.1)
     assert blobs_on(tmp_path / "data") == before
+    waiting = asyncio.create_task(store.back_up(tmp_path / "backup", Silent()))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 5)
     lock.close()
     await store.sweep()
     assert blobs_on(tmp_path / "data") == set()

@@ -73,7 +73,7 @@ def _back_up(copy: Copy, directory: Path, target: Path) -> None:
         _copy_index(copy, directory)
         copy.copy_blobs(tolerant=True)
         everybodys = held.enter_context(closing(FileLock(directory / _LOCK)))
-        everybodys.acquire()
+        copy.take(everybodys)
         _copy_index(copy, directory)
         copy.copy_blobs()
         everybodys.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,6 +21,7 @@ from file_uploader.storage.upkeep import Amount, Flaw
 
 from .audit import Kept, kept_blobs
 from .blobs import SHARDS, Blobs, make_directory, sync_directory
+from .locks import FileLock
 
 INDEX = "index.db"
 _NEW = ".new"
@@ -27,6 +29,9 @@ _NEW = ".new"
 
 _PAGES = 4_096
 """Pages of the index that are copied between two looks at whether to stop."""
+
+_LOOK = 0.02
+"""Seconds between two looks at a lock that is taken."""
 
 _READ = 1024 * 1024
 _THREADS = 8
@@ -76,6 +81,12 @@ class Copy:
         """Make the directories."""
         make_directory(self._target)
         self._to.prepare()
+
+    def take(self, lock: FileLock) -> None:
+        """Wait for a lock, unless nobody wants the copy any more."""
+        while not lock.try_acquire():
+            self._check_stop()
+            time.sleep(_LOOK)
 
     def copy_index(self, source: apsw.Connection) -> None:
         """Copy the index as it is now; it is durable then, and has not its name yet."""
