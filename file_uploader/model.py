@@ -34,6 +34,14 @@ class Container:
         return cls(digest.hexdigest())
 
 
+_CONTAINER_NAME = re.compile("[0-9a-f]{32}")
+
+
+def is_container_name(text: str) -> bool:
+    """Whether this could be the name of a container."""
+    return _CONTAINER_NAME.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class FileName:
     """A file's name, kept code point by code point as the client gave it.

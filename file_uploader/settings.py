@@ -44,15 +44,18 @@ _USER = re.compile(r"(?<=//)[^/@]*@")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
-def _size(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = _SIZE.fullmatch(value.strip())
+def parse_size(text: str) -> int:
+    """A size in bytes. Raises `ValueError`, which says how to write one."""
+    match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError("write a size as 5GiB, 500MB or a number of bytes")
     number, unit, binary = match.groups()
     base = 1024 if binary else 1000
     return int(number) * (base ** (" KMGTP".index(unit.upper())) if unit else 1)
+
+
+def _size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
 
 
 def _duration(value: object) -> object:

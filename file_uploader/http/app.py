@@ -19,6 +19,7 @@ from file_uploader.model import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.storage.watched import WatchedStorage
+from file_uploader.stores import open_storage
 from file_uploader.uploads import Uploads
 
 from . import access, contract, figures, health, page
@@ -59,39 +60,6 @@ SWEEP_INTERVAL = 3600.0
 _log = logging.getLogger(__name__)
 
 OpenStorage = Callable[[Settings], Awaitable[Storage]]
-
-
-async def open_storage(settings: Settings) -> Storage:
-    """Open the store that the settings name. Raises `ConfigurationError`."""
-    if settings.bucket is None:
-        from file_uploader.storage.local import LocalStorage  # noqa: PLC0415
-
-        return await LocalStorage.connect(settings.data_dir)
-    from file_uploader.storage.s3 import S3Config, S3Storage  # noqa: PLC0415
-
-    secret, session = settings.aws_secret_access_key, settings.aws_session_token
-    return await S3Storage.connect(
-        S3Config(
-            bucket=settings.bucket,
-            container_bucket=settings.container_bucket,
-            endpoint_url=settings.aws_endpoint_url_s3,
-            region=settings.aws_region,
-            access_key=settings.aws_access_key_id,
-            secret_key=secret.get_secret_value() if secret else None,
-            session_token=session.get_secret_value() if session else None,
-            profile=settings.aws_profile,
-            memory_budget=settings.memory_budget,
-            spool_dir=settings.spool_dir,
-            spool_limit=settings.spool_limit,
-            upload_expiry=settings.upload_expiry,
-        )
-    )
-
-
-async def try_storage(settings: Settings) -> None:
-    """Open the store and close it again. Raises `ConfigurationError` if it cannot work."""
-    storage = await open_storage(settings)
-    await storage.aclose()
 
 
 def create_app(

@@ -90,7 +90,7 @@ def _try_storage() -> None:
         return
     status = 1
     try:
-        from file_uploader.http.app import try_storage  # noqa: PLC0415
+        from file_uploader.stores import try_storage  # noqa: PLC0415
 
         asyncio.run(try_storage(_settings))
         status = 0

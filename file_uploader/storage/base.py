@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from file_uploader.body import ClientBody
@@ -42,6 +42,7 @@ from file_uploader.model import (
     Upload,
     Usage,
 )
+from file_uploader.storage.upkeep import Flaw, Proof, Swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,13 @@ class Storage(Protocol):
         *,
         metadata: Metadata,
         precondition: Precondition = UNCONDITIONAL,
+        modified: datetime | None = None,
     ) -> FileInfo:
         """Store the body under the name, atomically (promises 1, 2, 3, 5 and 7).
 
         Cancelling it once the commit has begun does not undo the commit: either happens, whole.
+        ``modified`` is the time that a file which comes from another store had there; a store
+        that takes only its own clock's ignores it.
 
         Raises `PreconditionFailed`, `FileTooLarge` (over what the store can hold), `Overloaded`
         (before a byte of the body is pulled), and every error of the body.
@@ -213,6 +217,10 @@ class Storage(Protocol):
         """What the container holds; None where counting would cost too much."""
         ...
 
+    def containers(self) -> AsyncIterator[Container]:
+        """Those that hold files or uploads, in the order of their names; perhaps empty ones too."""
+        ...
+
     async def claim(self, container: Container) -> None:
         """See to it that the container's place is ours, before its name gets to others.
 
@@ -221,11 +229,12 @@ class Storage(Protocol):
         """
         ...
 
-    async def kept_key(self) -> bytes:
+    async def kept_key(self, new: bytes | None = None) -> bytes:
         """32 random bytes that the store makes once and keeps, to sign links with.
 
         The same for every instance on the same place, also for those that ask for it first at the
         same time; durable before it is given out (promise 2). It is no file of any container.
+        ``new`` is what it is to be where there is none yet: that of another store.
         """
         ...
 
@@ -243,11 +252,23 @@ class Storage(Protocol):
         """
         ...
 
-    async def sweep(self) -> None:
+    def proof(self, info: FileInfo) -> Proof:
+        """What tells whether bytes that are read are those that were stored as this version."""
+        ...
+
+    def examine(self) -> AsyncIterator[Flaw]:
+        """Look at how everything is kept, without reading contents, and yield what is wrong.
+
+        Safe beside live traffic and other processes.
+        """
+        ...
+
+    async def sweep(self, *, dry: bool = False) -> Swept | None:
         """Remove what failures left behind, and uploads that have expired or were cancelled.
 
         Safe beside live traffic and other processes. An upload has expired when its ``expires``
-        has passed, whatever its state; whoever works on it then is superseded.
+        has passed, whatever its state; whoever works on it then is superseded. Returns what was
+        removed, or with ``dry`` what would be; None where another process sweeps just now.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from file_uploader.body import ClientBody
@@ -22,6 +22,7 @@ from file_uploader.model import (
     Upload,
     Usage,
 )
+from file_uploader.storage.upkeep import Flaw, Proof, Swept
 
 from .base import Content, Storage, UploadStorage
 
@@ -120,11 +121,17 @@ class WatchedStorage:
         *,
         metadata: Metadata,
         precondition: Precondition = UNCONDITIONAL,
+        modified: datetime | None = None,
     ) -> FileInfo:
         """See `Storage.put`."""
         with self._watch("put"):
             return await self._storage.put(
-                container, name, body, metadata=metadata, precondition=precondition
+                container,
+                name,
+                body,
+                metadata=metadata,
+                precondition=precondition,
+                modified=modified,
             )
 
     async def head(self, container: Container, name: FileName) -> FileInfo:
@@ -176,14 +183,18 @@ class WatchedStorage:
         with self._watch("usage"):
             return await self._storage.usage(container)
 
+    def containers(self) -> AsyncIterator[Container]:
+        """See `Storage.containers`."""
+        return self._storage.containers()
+
     async def claim(self, container: Container) -> None:
         """See `Storage.claim`."""
         with self._watch("claim"):
             await self._storage.claim(container)
 
-    async def kept_key(self) -> bytes:
+    async def kept_key(self, new: bytes | None = None) -> bytes:
         """See `Storage.kept_key`."""
-        return await self._storage.kept_key()
+        return await self._storage.kept_key(new)
 
     async def vitals(self) -> Mapping[str, float]:
         """See `Storage.vitals`."""
@@ -194,10 +205,18 @@ class WatchedStorage:
         with self._watch("ready"):
             await self._storage.ready()
 
-    async def sweep(self) -> None:
+    def proof(self, info: FileInfo) -> Proof:
+        """See `Storage.proof`."""
+        return self._storage.proof(info)
+
+    def examine(self) -> AsyncIterator[Flaw]:
+        """See `Storage.examine`."""
+        return self._storage.examine()
+
+    async def sweep(self, *, dry: bool = False) -> Swept | None:
         """See `Storage.sweep`."""
         with self._watch("sweep"):
-            await self._storage.sweep()
+            return await self._storage.sweep(dry=dry)
 
     async def aclose(self) -> None:
         """See `Storage.aclose`."""

@@ -6,7 +6,7 @@ import random
 from urllib.parse import quote
 
 from tests.e2e.clients.wire import DIALECTS
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import Ledger, Version
 from tests.faults.manners import Manners
 from tests.support import raw
 from tests.support.raw import Answer, Connection
@@ -39,6 +39,35 @@ class Piecemeal:
         self._acknowledged = 0
         self._sent = 0
         self._offset: int | None = 0
+
+    @property
+    def acknowledged(self) -> int:
+        """Bytes that are there for good."""
+        return self._acknowledged
+
+    def finish_in_a_copy(self, client: Connection, least: int) -> Version | None:
+        """Go on with it in a copy of the service that knows ``least`` bytes of it, to its end.
+
+        Returns what is its file then, or None where it was over already.
+        """
+        assert self.path is not None
+        token = self._ledger.token
+        client.send(self._dialect.look(token, self.path))
+        answer = client.read_answer("HEAD")
+        if answer.status == 404 and self.over:
+            return None
+        offset = int(answer.header("upload-offset") or -1)
+        if not least <= offset <= self._sent:
+            self._wrong(f"a copy has it at {offset}: acknowledged {least}, sent {self._sent}")
+        if offset in {-1, self._size}:
+            return None
+        size = self._size - offset
+        head = self._dialect.append(token, self.path, offset, size, last=True)
+        client.send(head + self._data[offset:])
+        answer = client.read_answer("PATCH")
+        if not 200 <= answer.status < 300:
+            self._wrong(f"a copy cannot go on at {offset}: {answer.status}, {answer.body[:300]!r}")
+        return self._version
 
     def create(self, client: Connection) -> None:
         """Ask for it. Where no answer comes it is there, perhaps, and nobody knows its path."""

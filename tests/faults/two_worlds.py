@@ -16,11 +16,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from file_uploader.http.app import create_app, open_storage
+from file_uploader.http.app import create_app
 from file_uploader.links import Link, LinkKeys, LinkMethod
 from file_uploader.model import Container, FileName, Upload
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
+from file_uploader.stores import open_storage
 from tests.http.conftest import settings
 from tests.support.asgi import Answer, Client, running
 from tests.support.service import Backend

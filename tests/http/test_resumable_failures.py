@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import NoSuchUpload, StorageFull
-from file_uploader.http.app import create_app, open_storage
+from file_uploader.http.app import create_app
+from file_uploader.stores import open_storage
 from tests.http.conftest import ALICE, Serve, settings
 from tests.http.resumable import EARLY, FILE, PARTIAL, Pairs, append, begun, creation, named
 from tests.support.asgi import Client, running

@@ -73,6 +73,11 @@ class Place(ABC):
     @abstractmethod
     async def _open(self, settings: Mapping[str, Any]) -> Storage: ...
 
+    @property
+    @abstractmethod
+    def settings(self) -> Mapping[str, str]:
+        """The environment that has the service use it."""
+
     @abstractmethod
     def recipe(self, **settings: int) -> Recipe:
         """What `place_from` makes the same place of, in another process."""
@@ -93,6 +98,10 @@ class LocalPlace(Place):
 
     async def _open(self, settings: Mapping[str, Any]) -> Storage:
         return await LocalStorage.connect(self.directory)
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        return {"DATA_DIR": str(self.directory), "BUCKET": ""}
 
     def recipe(self, **settings: int) -> Recipe:
         return {"kind": self.kind, "directory": str(self.directory)}
@@ -145,7 +154,7 @@ class S3Place(Place):
         super().__init__()
         self.kind = f"{server.name}-own-buckets" if own_buckets else server.name
         self.swaps_atomically = server.name != "moto"  # moto looks, and then writes
-        self._server = server
+        self.server = server
         self._bucket = bucket
         self._own_buckets = own_buckets
 
@@ -160,20 +169,37 @@ class S3Place(Place):
         config = S3Config(
             bucket=self._bucket,
             container_bucket=f"{self._bucket}-{{container}}" if self._own_buckets else None,
-            endpoint_url=self._server.endpoint,
-            region=self._server.region,
-            access_key=self._server.access_key,
-            secret_key=self._server.secret_key,
+            endpoint_url=self.server.endpoint,
+            region=self.server.region,
+            access_key=self.server.access_key,
+            secret_key=self.server.secret_key,
         )
         return await S3Storage.connect(replace(config, **settings))
 
     def forget(self) -> None:
-        self._server.forget_all()
+        self.server.forget_all()
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        own = {"CONTAINER_BUCKET": f"{self._bucket}-{{container}}"} if self._own_buckets else {}
+        return {
+            "BUCKET": self._bucket,
+            "AWS_ACCESS_KEY_ID": self.server.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.server.secret_key,
+            "AWS_ENDPOINT_URL_S3": self.server.endpoint,
+            "AWS_REGION": self.server.region,
+            **own,
+        }
+
+    def address(self, container: Container, name: str) -> dict[str, str]:
+        """Where a file's object is, for botocore."""
+        bucket, _, key = self._key(container, name).partition(": ")
+        return {"Bucket": bucket, "Key": key}
 
     def recipe(self, **settings: int) -> Recipe:
         return {
             "kind": "s3",
-            "server": asdict(self._server),
+            "server": asdict(self.server),
             "bucket": self._bucket,
             "own_buckets": self._own_buckets,
             "settings": settings,
@@ -181,7 +207,7 @@ class S3Place(Place):
 
     def strays(self, live: Live) -> list[str]:
         found = set()
-        admin = admin_of(self._server)
+        admin = admin_of(self.server)
         for name in (each["Name"] for each in admin.list_buckets()["Buckets"]):
             if not name.startswith(self._bucket):
                 continue

@@ -148,7 +148,7 @@ def object_of(place: Place) -> dict[str, str]:
 @pytest.mark.parametrize("place", ["moto"], indirect=True)
 async def test_on_s3_a_damaged_one_is_not_used(place: Place, store: Storage) -> None:
     assert isinstance(place, S3Place)
-    admin_of(place._server).put_object(**object_of(place), Body=b"short")
+    admin_of(place.server).put_object(**object_of(place), Body=b"short")
     with pytest.raises(StorageFailed, match="damaged"):
         await store.kept_key()
 

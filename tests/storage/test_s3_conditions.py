@@ -9,6 +9,7 @@ import pytest
 
 from file_uploader.errors import PreconditionFailed
 from file_uploader.model import Container, EntityTags, FileName, Precondition
+from file_uploader.owned import OwnedTasks
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3.client import Client
 from file_uploader.storage.s3.conditions import Conditions, Probe, Support
@@ -31,7 +32,7 @@ async def _probed(server: S3Server) -> Conditions:
             secret_key=server.secret_key,
         )
     )
-    probe = Probe(client, bucket)
+    probe = Probe(client, bucket, OwnedTasks())
     found = await probe.conditions()
     assert await probe.conditions() is found
     await client.aclose()

@@ -26,6 +26,7 @@ from file_uploader.model import (
     Usage,
 )
 from file_uploader.storage.base import Content
+from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 from tests.support.double_uploads import UploadsDouble
 from tests.support.listing import expected_entries
 
@@ -80,7 +81,9 @@ class StorageDouble:
         *,
         metadata: Metadata,
         precondition: Precondition = UNCONDITIONAL,
+        modified: datetime | None = None,
     ) -> FileInfo:
+        del modified
         await self._step("put")
         data = b"".join([chunk async for chunk in body])
         await self._step("commit")
@@ -174,11 +177,16 @@ class StorageDouble:
         files = self.files.get(container, {}).values()
         return Usage(len(files), sum(info.size for info, _ in files))
 
+    async def containers(self) -> AsyncIterator[Container]:
+        for container in sorted(self.files, key=lambda container: container.name):
+            yield container
+
     async def claim(self, container: Container) -> None:
         del container
         await self._step("claim")
 
-    async def kept_key(self) -> bytes:
+    async def kept_key(self, new: bytes | None = None) -> bytes:
+        del new
         await self._step("kept_key")
         return self.key
 
@@ -189,8 +197,18 @@ class StorageDouble:
     async def ready(self) -> None:
         await self._step("ready")
 
-    async def sweep(self) -> None:
+    def proof(self, info: FileInfo) -> Proof:
+        return Sha256Proof(info.sha256 or b"")
+
+    async def examine(self) -> AsyncIterator[Flaw]:
+        nothing: Sequence[Flaw] = ()
+        for flaw in nothing:
+            yield flaw
+
+    async def sweep(self, *, dry: bool = False) -> Swept:
+        del dry
         await self._step("sweep")
+        return Swept()
 
     async def aclose(self) -> None:
         await self._step("aclose")

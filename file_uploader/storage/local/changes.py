@@ -26,6 +26,7 @@ class Changes:
     def __init__(self, directory: DataDirectory, threads: Threads) -> None:
         self._blobs: Blobs = directory.blobs
         self._threads = threads
+        self._backup_lock = directory.backup_lock
         self._tasks = OwnedTasks()
         self._unlinked: deque[str] = deque()
         self.commits = GroupCommit(directory.writer, directory.turnstile, self._forget_unlinked)
@@ -42,14 +43,20 @@ class Changes:
         """
         return await self._tasks.finish(self._make(operation, new_blob))
 
-    async def remove(self, suspects: list[str]) -> None:
-        """Remove those of the blobs that no row names. None of them may be in flight."""
-        await self.unlink(await self.commits.run(lambda writer: writer.condemn(suspects)))
+    async def remove(self, suspects: list[str]) -> Sequence[str]:
+        """Remove those of the blobs that no row names; return them. None may be in flight."""
+        return await self.unlink(await self.commits.run(lambda writer: writer.condemn(suspects)))
 
-    async def unlink(self, garbage: Sequence[str]) -> None:
-        """Remove the files of blobs that a transaction has made garbage, and forget them."""
+    async def unlink(self, garbage: Sequence[str]) -> Sequence[str]:
+        """Remove the files of blobs that a transaction has made garbage, and forget them.
+
+        Returns those that are gone; none are while a backup needs them.
+        """
+        if not self._backup_lock.free:
+            return ()
         gone = await self._threads.run(self._blobs.unlink_each, garbage)
         await self.commits.run(lambda writer: writer.forget(gone))
+        return gone
 
     async def drain(self) -> None:
         """Wait for the commits that are under way."""
@@ -84,8 +91,9 @@ class Changes:
         return result
 
     def _unlink(self, blob_id: str) -> None:
-        self._blobs.unlink(blob_id)
-        self._unlinked.append(blob_id)
+        if self._backup_lock.free:  # Else the sweep after the backup does it.
+            self._blobs.unlink(blob_id)
+            self._unlinked.append(blob_id)
 
     def _forget_unlinked(self, writer: Writer) -> None:
         """Note in the index what `_unlink` has done; part of whichever transaction comes next."""

@@ -7,7 +7,7 @@
     ├── blobs/<2 hex>/         the contents of the others
     ├── sessions/              one locked file for each process that writes
     ├── link.key               what signs links, where the store has to keep it
-    └── *.lock                 the turns for writing, and the one for the sweep
+    └── *.lock                 the turns for writing, and who sweeps or makes a backup
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ from .rows import check_library, connect
 from .writer import Writer
 
 
+def has_store(path: Path) -> bool:
+    """Whether there is a store in a directory."""
+    return (path / "index.db").exists()
+
+
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
     """Everything that is open in a data directory. Build it with `open`; it blocks."""
@@ -43,6 +48,7 @@ class DataDirectory:
     blobs: Blobs
     turnstile: Turnstile
     sweep_lock: FileLock
+    backup_lock: FileLock
     index: Index
     glance: Glance
     writer: Writer
@@ -79,6 +85,8 @@ class DataDirectory:
             undo.callback(turnstile.close)
             sweep_lock = FileLock(path / "sweep.lock")
             undo.callback(sweep_lock.close)
+            backup_lock = FileLock(path / "backup.lock")
+            undo.callback(backup_lock.close)
             database = path / "index.db"
             with turnstile.held():
                 key.remove_unfinished(path)
@@ -97,6 +105,7 @@ class DataDirectory:
             blobs,
             turnstile,
             sweep_lock,
+            backup_lock,
             index,
             glance,
             writer,
@@ -123,4 +132,5 @@ class DataDirectory:
         self.checkpoints.close()
         self.turnstile.close()
         self.sweep_lock.close()
+        self.backup_lock.close()
         self.session.end()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import apsw
 
@@ -37,8 +37,10 @@ from .rows import (
     find,
     find_upload,
     key,
+    now,
     there,
     time_of,
+    typed,
 )
 
 _COUNTED_AT_ONCE = 50_000
@@ -89,19 +91,19 @@ class Index:
 
     def find(self, container: Container, name: FileName) -> Stored:
         """The current version. Raises `NoSuchFile`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return there(find(connection, container, name))
 
     def find_with_data(self, container: Container, name: FileName) -> Stored:
         """The current version, with its content where the index keeps it. Raises `NoSuchFile`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return there(find(connection, container, name, FIND_WITH_DATA))
 
     def page(
         self, container: Container, query: ListQuery, start: str, size: int
     ) -> tuple[list[ListEntry], str | None]:
         """See `listing.page`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
 
             @contextmanager
             def scan(position: str) -> Iterator[Iterator[ListedFile]]:
@@ -113,7 +115,7 @@ class Index:
                 with closing(cursor):  # And with it the read transaction.
                     yield (
                         ListedFile(name, length, sha256.hex(), time_of(modified))
-                        for name, length, sha256, modified in _rows(cursor)
+                        for name, length, sha256, modified in typed(cursor)
                     )
 
             return listing.page(scan, query, start, size)
@@ -127,23 +129,47 @@ class Index:
         files = size = 0
         after: str | None = ""
         while after is not None:
-            with self._reading() as connection:
-                rows = _rows(connection.execute(sql, (key(container), after, _COUNTED_AT_ONCE)))
+            with self.reading() as connection:
+                rows = typed(connection.execute(sql, (key(container), after, _COUNTED_AT_ONCE)))
                 [(more, their_size, after)] = rows
             files += more
             size += their_size
         return Usage(files, size)
 
+    def containers(self, after: str, count: int) -> list[Container]:
+        """The first containers above ``after`` that hold files or uploads."""
+        sql = (
+            "SELECT min(container) FROM (SELECT min(container) AS container FROM files"
+            " WHERE container > ?1 UNION ALL SELECT min(container) FROM uploads"
+            " WHERE container > ?1)"
+        )
+        found: list[Container] = []
+        with self.reading() as connection:
+            while len(found) < count:
+                [(following,)] = typed(connection.execute(sql, (bytes.fromhex(after),)))
+                if following is None:
+                    break
+                after = following.hex()
+                found.append(Container(after))
+        return found
+
     def check(self) -> None:
         """Read something. Raises `apsw.Error` if that fails."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             connection.execute("SELECT 1 FROM files LIMIT 1").fetchall()
 
     def garbage(self, after: str, count: int) -> list[str]:
         """The first blobs above ``after`` that wait to be removed."""
         sql = "SELECT blob FROM garbage WHERE blob > ? ORDER BY blob LIMIT ?"
-        with self._reading() as connection:
-            return [blob for (blob,) in _rows(connection.execute(sql, (after, count)))]
+        with self.reading() as connection:
+            return [blob for (blob,) in typed(connection.execute(sql, (after, count)))]
+
+    def ended_uploads(self) -> tuple[int, list[str]]:
+        """How many uploads have expired or were cancelled, and the blobs that they have."""
+        sql = "SELECT blob FROM uploads WHERE ends <= ?"
+        with self.reading() as connection:
+            found = [blob for (blob,) in typed(connection.execute(sql, (now(),)))]
+        return len(found), [blob for blob in found if blob is not None]
 
     def blobs(self, prefix: str) -> set[str]:
         """The blobs in use whose ids start with ``prefix``."""
@@ -151,13 +177,13 @@ class Index:
             "SELECT blob FROM files WHERE blob >= ?1 AND blob < ?2"
             " UNION ALL SELECT blob FROM uploads WHERE blob >= ?1 AND blob < ?2"
         )
-        with self._reading() as connection:
-            rows = _rows(connection.execute(sql, (prefix, after_prefix(prefix))))
+        with self.reading() as connection:
+            rows = typed(connection.execute(sql, (prefix, after_prefix(prefix))))
             return {blob for (blob,) in rows}
 
     def upload(self, container: Container, upload_id: str) -> Upload:
         """An upload as it is now. Raises `NoSuchUpload`."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             upload = find_upload(connection, container, upload_id)
         if upload is None:
             raise NoSuchUpload("There is no such upload.")
@@ -166,20 +192,21 @@ class Index:
     def upload_ids(self, container: Container, after: str, count: int) -> list[str]:
         """The ids of a container's first uploads above ``after``."""
         sql = "SELECT id FROM uploads WHERE container = ? AND id > ? ORDER BY id LIMIT ?"
-        with self._reading() as connection:
-            rows = _rows(connection.execute(sql, (key(container), after, count)))
+        with self.reading() as connection:
+            rows = typed(connection.execute(sql, (key(container), after, count)))
             return [upload_id for (upload_id,) in rows]
 
     def check_generation(self, container: Container, upload: Upload) -> None:
         """Raise `Superseded` if a later generation has taken the upload over, or removed it."""
         sql = "SELECT 1 FROM uploads WHERE container = ? AND id = ? AND generation = ?"
         ours = (key(container), upload.id, upload.generation)
-        with self._reading() as connection:
+        with self.reading() as connection:
             if not connection.execute(sql, ours).fetchall():
                 raise Superseded("Another request has taken this upload over.")
 
     @contextmanager
-    def _reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Iterator[apsw.Connection]:
+        """A connection that nobody else uses in this block; no query outlives it."""
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
@@ -190,8 +217,3 @@ class Index:
         finally:
             with self._lock:
                 self._idle.append(connection)
-
-
-def _rows(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...]]:
-    """The rows of a query, with types that the query itself promises."""
-    return iter(cursor)

@@ -20,8 +20,10 @@ KEY_SIZE = 32
 """Bytes of the key."""
 
 
-def kept_key(directory: Path) -> bytes:
+def kept_key(directory: Path, new: bytes | None = None) -> bytes:
     """The key, made where it is missing (mode 0600). It blocks; any process may do it at any time.
+
+    It is ``new`` then, or a random one.
 
     Raises `OSError`, and `StorageFailed` for a file that holds no such key.
     """
@@ -31,7 +33,7 @@ def kept_key(directory: Path) -> bytes:
         if path.exists():
             sync_directory(directory)  # Whoever made it may have crashed before this.
         else:
-            _make(directory / _NEW, path)
+            _make(directory / _NEW, path, new or secrets.token_bytes(KEY_SIZE))
         key = path.read_bytes()
     if len(key) != KEY_SIZE:
         raise StorageFailed("The key of links that the store keeps is damaged.")
@@ -43,13 +45,13 @@ def remove_unfinished(directory: Path) -> None:
     (directory / _NEW).unlink(missing_ok=True)
 
 
-def _make(new: Path, path: Path) -> None:
+def _make(new: Path, path: Path, key: bytes) -> None:
     """Write a key aside, give it its name, and make both durable; nothing is left if that fails."""
     new.unlink(missing_ok=True)
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            FileWriter(fd, 0, direct=False).write(secrets.token_bytes(KEY_SIZE))
+            FileWriter(fd, 0, direct=False).write(key)
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -39,6 +39,16 @@ class FileLock:
             return False
         return True
 
+    @property
+    def free(self) -> bool:
+        """Whether nobody holds the lock at this moment; not to be asked by who holds it."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return True
+
     def release(self) -> None:
         """Let go of the lock."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -115,8 +125,8 @@ class Session:
         self._lock.close()
 
 
-def is_dead(directory: Path, session_id: str) -> bool:
-    """Whether that session has ended, for good; removes what it left in ``directory``."""
+def is_dead(directory: Path, session_id: str, *, remove: bool = True) -> bool:
+    """Whether that session has ended, for good; removes what it left in ``directory``, if told."""
     path = directory / session_id
     try:
         lock = FileLock(path, create=False)
@@ -125,7 +135,8 @@ def is_dead(directory: Path, session_id: str) -> bool:
     try:
         if not lock.try_acquire():
             return False
-        path.unlink(missing_ok=True)
+        if remove:
+            path.unlink(missing_ok=True)
     finally:
         lock.close()
     return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -82,18 +84,25 @@ FIND_WITH_DATA = (
     " FROM files LEFT JOIN contents ON id = content WHERE container = ? AND name = ?"
 )
 
+NAMED = "SELECT 1 FROM files WHERE blob = ?1 UNION ALL SELECT 1 FROM uploads WHERE blob = ?1"
+"""Whether any row names a blob."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A version that is about to be committed: its content is ``data``, or else ``blob``."""
+    """A version that is about to be committed: its content is ``data``, or else ``blob``.
+
+    ``modified`` in microseconds since 1970; None: when it is committed.
+    """
 
     size: int
     sha256: bytes
     metadata: Metadata
     data: bytes | None = None
     blob: str | None = None
+    modified: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,11 @@ def connect(path: Path) -> apsw.Connection:
     connection.pragma("synchronous", "full")
     connection.pragma("journal_size_limit", WAL_LIMIT)
     return connection
+
+
+def typed(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query, with types that the query itself promises."""
+    return iter(cursor)
 
 
 def find(
@@ -159,6 +173,11 @@ def time_of(microseconds: int) -> datetime:
 def microseconds_of(time: datetime) -> int:
     """A time for the tables."""
     return (time - _EPOCH) // timedelta(microseconds=1)
+
+
+def now() -> int:
+    """The time for the tables, by the clock."""
+    return time.time_ns() // 1_000
 
 
 def encoded(metadata: Metadata) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -34,13 +34,17 @@ from file_uploader.model import (
     Usage,
 )
 from file_uploader.storage.base import Content, FilePosition
+from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 
 from . import listing
+from .backup import back_up
 from .blobs import NewBlob, OpenBlob
 from .changes import Changes
+from .copies import Copied, Watcher
 from .directory import DataDirectory
+from .examine import Examination
 from .key import kept_key
-from .rows import FIND, FIND_WITH_DATA, Draft, Stored, there
+from .rows import FIND, FIND_WITH_DATA, Draft, Stored, microseconds_of, there
 from .sweep import Sweep
 from .threads import Threads
 from .transfer import Intake, blob_chunks, data_chunks
@@ -99,6 +103,7 @@ class LocalStorage:
         *,
         metadata: Metadata,
         precondition: Precondition = UNCONDITIONAL,
+        modified: datetime | None = None,
     ) -> FileInfo:
         """See `Storage.put`."""
         received = await self._intake.receive(body)
@@ -109,6 +114,7 @@ class LocalStorage:
             metadata=metadata,
             data=None if isinstance(received, NewBlob) else received,
             blob=None if blob is None else blob.id,
+            modified=None if modified is None else microseconds_of(modified),
         )
 
         def put(writer: Writer) -> tuple[FileInfo, list[str]]:
@@ -196,12 +202,20 @@ class LocalStorage:
         """See `Storage.usage`."""
         return await self._reading.run(self._index.usage, container)
 
+    async def containers(self) -> AsyncIterator[Container]:
+        """See `Storage.containers`."""
+        after = ""
+        while found := await self._reading.run(self._index.containers, after, PAGE_SIZE):
+            for container in found:
+                yield container
+            after = found[-1].name
+
     async def claim(self, container: Container) -> None:
         """See `Storage.claim`: everything is ours."""
 
-    async def kept_key(self) -> bytes:
+    async def kept_key(self, new: bytes | None = None) -> bytes:
         """See `Storage.kept_key`."""
-        return await self._writing.run(kept_key, self._directory.path)
+        return await self._writing.run(kept_key, self._directory.path, new)
 
     async def ready(self) -> None:
         """See `Storage.ready`."""
@@ -211,9 +225,23 @@ class LocalStorage:
         """See `Storage.vitals`."""
         return await self._reading.run(self._directory.vitals)
 
-    async def sweep(self) -> None:
-        """See `Storage.sweep`; does nothing while another process sweeps."""
-        await self._sweep.run()
+    def proof(self, info: FileInfo) -> Proof:
+        """See `Storage.proof`."""
+        return Sha256Proof(info.sha256 or b"")
+
+    def examine(self) -> AsyncIterator[Flaw]:
+        """See `Storage.examine`."""
+        return Examination(self._directory, self._reading).run()
+
+    async def sweep(self, *, dry: bool = False) -> Swept | None:
+        """See `Storage.sweep`."""
+        return await self._sweep.run(dry=dry)
+
+    async def back_up(self, target: Path, watcher: Watcher) -> Copied:
+        """Copy the store as it is at one moment; see `backup.back_up`."""
+        copied = await back_up(self._directory.path, target, watcher)
+        await self.sweep()  # what nobody could remove meanwhile
+        return copied
 
     async def aclose(self) -> None:
         """See `Storage.aclose`."""

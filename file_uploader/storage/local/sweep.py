@@ -14,6 +14,11 @@ before another one has overwritten it. If its blob were gone by then, so would t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
+
+from file_uploader.storage.upkeep import Leftover, Swept
+
 from .blobs import SHARDS, session_of
 from .changes import Changes
 from .directory import DataDirectory
@@ -36,56 +41,95 @@ class Sweep:
         self._threads = threads
         self._running = False
 
-    async def run(self) -> None:
-        """Sweep once. May be cancelled at any time."""
+    async def run(self, *, dry: bool = False) -> Swept | None:
+        """Sweep once, or look what that would remove; None while another one sweeps.
+
+        May be cancelled at any time.
+        """
         self._threads.ensure_open()
         if self._running or not self._lock.try_acquire():
-            return
+            return None
         self._running = True
+        swept = Swept()
         try:
-            await self._finish_garbage()
-            await self._end_uploads()
+            waiting = await self._finish_garbage(swept, dry=dry)
+            await self._end_uploads(swept, dry=dry)
             dead = {self._own_session: False}
-            await self._threads.run(self._look_at_sessions, dead)
+            await self._threads.run(self._look_at_sessions, dead, dry)
             for shard in SHARDS:
-                suspects = await self._threads.run(self._suspects, shard, dead)
-                if suspects:
-                    await self._changes.remove(suspects)
+                suspects = await self._threads.run(self._suspects, shard, dead, waiting)
+                await self._remove(suspects, swept, dry=dry)
         finally:
             self._running = False
             self._lock.release()
+        return swept
 
-    async def _finish_garbage(self) -> None:
-        after = ""
+    async def _finish_garbage(self, swept: Swept, *, dry: bool) -> Set[str]:
+        """Remove it, and return what could not be removed."""
+        after, waiting = "", set[str]()
         while blobs := await self._threads.run(self._index.garbage, after, _AT_ONCE):
-            await self._changes.unlink(blobs)
+            sizes = await self._threads.run(self._sizes, blobs)
+            gone = blobs if dry else await self._changes.unlink(blobs)
+            _count(swept, Leftover.REPLACED, sizes, gone)
+            waiting |= sizes.keys() if dry else sizes.keys() - set(gone)
             after = blobs[-1]
+        return waiting
 
-    async def _end_uploads(self) -> None:
+    async def _end_uploads(self, swept: Swept, *, dry: bool) -> None:
+        if dry:
+            found, blobs = await self._threads.run(self._index.ended_uploads)
+            sizes = await self._threads.run(self._sizes, blobs)
+            swept.add(Leftover.UPLOADS, found, sum(sizes.values()))
+            return
         found = _AT_ONCE
         while found == _AT_ONCE:
             found, garbage = await self._changes.commits.run(
                 lambda writer: writer.remove_ended_uploads(_AT_ONCE)
             )
+            sizes = await self._threads.run(self._sizes, garbage)
             await self._changes.unlink(garbage)
+            swept.add(Leftover.UPLOADS, found, sum(sizes.values()))
 
-    def _look_at_sessions(self, dead: dict[str, bool]) -> None:
+    async def _remove(self, suspects: list[str], swept: Swept, *, dry: bool) -> None:
+        if suspects:
+            sizes = await self._threads.run(self._sizes, suspects)
+            gone = suspects if dry else await self._changes.remove(suspects)
+            _count(swept, Leftover.UNFINISHED, sizes, gone)
+
+    def _sizes(self, blobs: Iterable[str]) -> dict[str, int]:
+        """The bytes of each of the blobs that is there."""
+        found = {}
+        for blob in blobs:
+            with suppress(FileNotFoundError):
+                found[blob] = self._blobs.path(blob).stat().st_size
+        return found
+
+    def _look_at_sessions(self, dead: dict[str, bool], dry: bool) -> None:
         """Note which sessions are dead, and remove their files."""
         for path in self._sessions.iterdir():
             if path.name not in dead:
-                dead[path.name] = is_dead(self._sessions, path.name)
+                dead[path.name] = is_dead(self._sessions, path.name, remove=not dry)
 
-    def _suspects(self, shard: str, dead: dict[str, bool]) -> list[str]:
-        """The blobs in a shard that nobody is writing and no row names, as it looks now."""
+    def _suspects(self, shard: str, dead: dict[str, bool], waiting: Set[str]) -> list[str]:
+        """The blobs in a shard that nobody is writing and no row names, as it looks now.
+
+        But for those that are known to be garbage, and wait.
+        """
         ours = self._own_session
         given_up = []
         for blob in self._blobs.in_shard(shard):
             session = session_of(blob)
             if session not in dead:
-                dead[session] = is_dead(self._sessions, session)
+                dead[session] = is_dead(self._sessions, session, remove=False)
             if dead[session] or (session == ours and blob not in self._blobs.in_flight):
                 given_up.append(blob)
         if not given_up:
             return []
-        used = self._index.blobs(shard)
+        used = self._index.blobs(shard) | waiting
         return [blob for blob in given_up if blob not in used]
+
+
+def _count(swept: Swept, kind: Leftover, sizes: Mapping[str, int], gone: Iterable[str]) -> None:
+    """Add up those that were there and are gone."""
+    found = [sizes[blob] for blob in gone if blob in sizes]
+    swept.add(kind, len(found), sum(found))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from file_uploader.storage import records
 from .cache import distrusted_after_errors
 from .room import room
 from .rows import (
+    NAMED,
     PAGE,
     Draft,
     Stored,
@@ -24,6 +24,7 @@ from .rows import (
     find,
     find_upload,
     key,
+    now,
     time_of,
 )
 
@@ -88,7 +89,7 @@ class Writer:
         if draft.data is not None:
             self._connection.execute("INSERT INTO contents (data) VALUES (?)", (draft.data,))
             content = self._connection.last_insert_rowid()
-        modified = time.time_ns() // 1_000
+        modified = draft.modified or now()
         self._connection.execute(
             "REPLACE INTO files"
             " (container, name, size, sha256, modified, metadata, blob, content)"
@@ -125,10 +126,9 @@ class Writer:
 
     def condemn(self, blobs: Iterable[str]) -> list[str]:
         """Make those of the blobs garbage that no row names; return them."""
-        used = "SELECT 1 FROM files WHERE blob = ?1 UNION ALL SELECT 1 FROM uploads WHERE blob = ?1"
         condemned = []
         for blob in blobs:
-            if not self._connection.execute(used, (blob,)).fetchall():
+            if not self._connection.execute(NAMED, (blob,)).fetchall():
                 condemned += self._waste(blob)
         return condemned
 
@@ -224,7 +224,7 @@ class Writer:
         """
         ended = self._connection.execute(
             "SELECT container, id, blob FROM uploads WHERE ends <= ? LIMIT ?",
-            (time.time_ns() // 1_000, count),
+            (now(), count),
         ).fetchall()
         garbage: list[str] = []
         for container, upload_id, blob in ended:

@@ -4,6 +4,7 @@
 
     store.py       S3Storage: every operation of the protocol, put together
     gather.py      a body cut into parts as it is pulled
+    write.py       what one put was asked to do
     upload.py      a body as a multipart upload: sent, completed, or discarded
     sending.py     parts on their way, a few at a time
     multipart.py   calls on a multipart upload that exists
@@ -15,6 +16,7 @@
     appending.py   one append: parts, and a tail
     completing.py  the end of an upload
     copying.py     bytes that S3 has already, as parts of another object
+    tags.py        what an ETag proves
     reading.py     one GetObject, streamed
     listing.py     pages of a container
     sweeping.py    what failures left behind, and uploads that are over

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from file_uploader.errors import NoSuchFile, StorageFailed
+from file_uploader.model import is_container_name
 
 from .client import Client
 from .errors import BucketTaken, NoSuchBucket
-from .keys import Layout, Place
+from .keys import FILES, PAST, UPLOADS, Layout, Place
 
 T = TypeVar("T")
 
@@ -71,8 +72,38 @@ class Buckets:
 
     async def all(self) -> list[str]:
         """Every bucket that holds files."""
+        own = await self._own() if self._layout.own_buckets else ()
+        return [self._layout.bucket, *own]
+
+    async def containers(self) -> set[str]:
+        """The names of the containers that have files or uploads, or a bucket for them."""
+        found = await self._below(UPLOADS)
         if not self._layout.own_buckets:
-            return [self._layout.bucket]
+            return found | await self._below(FILES)
+        owners = map(self._layout.container_of_bucket, await self._own())
+        return found | {owner for owner in owners if owner is not None}
+
+    async def _below(self, prefix: str) -> set[str]:
+        """The containers that the keys with this prefix name next, in the one bucket."""
+        found: set[str] = set()
+        more: dict[str, str] = {}
+        while True:
+            answer = await self._client.call(
+                "list_objects_v2",
+                Bucket=self._layout.bucket,
+                Prefix=prefix,
+                Delimiter="/",
+                **more,
+            )
+            keys = [each["Prefix"] for each in answer.get("CommonPrefixes", ())]
+            names = (key.removeprefix(prefix).removesuffix("/") for key in keys)
+            found |= {name for name in names if is_container_name(name)}
+            if not answer.get("IsTruncated") or not keys:
+                return found
+            more = {"StartAfter": max(keys) + PAST}
+
+    async def _own(self) -> list[str]:
+        """The buckets that are a container's own."""
         found: list[str] = []
         more: dict[str, Any] = {}
         while True:
@@ -81,8 +112,7 @@ class Buckets:
             if not (token := answer.get("ContinuationToken")):
                 break
             more = {"ContinuationToken": token}
-        own = filter(self._layout.is_container_bucket, found)
-        return [self._layout.bucket, *own]
+        return [each for each in found if self._layout.container_of_bucket(each) is not None]
 
     async def _make(self, bucket: str) -> None:
         parameters: dict[str, Any] = {"Bucket": bucket}

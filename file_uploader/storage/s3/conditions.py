@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed, StorageError
+from file_uploader.owned import OwnedTasks
 
 from .client import Client
 from .errors import Unsettled, Unsupported
@@ -56,12 +57,14 @@ class Conditions:
 class Probe:
     """Finds `Conditions` out once, when they are first needed.
 
-    A failure is that of everybody who waited for it; whoever comes later tries again.
+    A failure is that of everybody who waited for it; whoever comes later tries again. It goes on
+    when nobody waits any more, among the ``tasks`` that the store ends with: it cleans up.
     """
 
-    def __init__(self, client: Client, bucket: str) -> None:
+    def __init__(self, client: Client, bucket: str, tasks: OwnedTasks) -> None:
         self._client = client
         self._bucket = bucket
+        self._tasks = tasks
         self._found: Conditions | None = None
         self._probing: asyncio.Task[Conditions] | None = None
 
@@ -70,7 +73,7 @@ class Probe:
         if self._found is not None:
             return self._found
         if self._probing is None:
-            self._probing = asyncio.create_task(self._probe())
+            self._probing = self._tasks.start(self._probe())
             self._probing.add_done_callback(self._probed)
         return await asyncio.shield(self._probing)
 

@@ -26,13 +26,18 @@ SETTLING = 1.0
 """Seconds after which a key is read back that a provider may have let another node write over."""
 
 
-async def kept_key(client: Client, probe: Probe, address: Mapping[str, str]) -> bytes:
-    """The key, made where it is missing: only what is read back counts. Raises `StorageError`."""
+async def kept_key(
+    client: Client, probe: Probe, address: Mapping[str, str], new: bytes | None = None
+) -> bytes:
+    """The key, made where it is missing: only what is read back counts. Raises `StorageError`.
+
+    It is ``new`` then, or a random one.
+    """
     for _ in range(_ROUNDS):
         try:
             _, key = await client.fetch(**address)
         except NoSuchFile:
-            await _make(client, probe, address)
+            await _make(client, probe, address, new or secrets.token_bytes(KEY_SIZE))
             continue
         if len(key) != KEY_SIZE:
             raise StorageFailed("The key of links that the store keeps is damaged.")
@@ -40,13 +45,11 @@ async def kept_key(client: Client, probe: Probe, address: Mapping[str, str]) -> 
     raise StorageUnavailable("The key of links cannot be made right now; try again.")
 
 
-async def _make(client: Client, probe: Probe, address: Mapping[str, str]) -> None:
+async def _make(client: Client, probe: Probe, address: Mapping[str, str], key: bytes) -> None:
     """Write a key if there is none; somebody else may be faster."""
     condition = (await probe.conditions()).put.create_only()
     try:
-        await client.call(
-            "put_object", **address, Body=secrets.token_bytes(KEY_SIZE), **(condition or {})
-        )
+        await client.call("put_object", **address, Body=key, **(condition or {}))
     except (PreconditionFailed, Conflict, Unsettled):
         return
     if condition is None:

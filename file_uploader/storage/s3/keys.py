@@ -32,6 +32,10 @@ LINK_KEY = "keys/links"
 RECORD = "record"
 CONTENT = "content"
 
+PAST = "\U0010ffff" * 2
+"""Appended to a rolled-up prefix, this is past (nearly) every name in it; a filter does the rest.
+The first string past all of them would be exact, but to start after it would skip that name."""
+
 _PLACE = "{container}"
 _CUSTOM = "m-"
 """Custom metadata has this prefix, so that it never collides with ours."""
@@ -112,12 +116,13 @@ class Layout:
         """The prefix of all that a container's uploads keep."""
         return f"{UPLOADS}{container.name}/"
 
-    def is_container_bucket(self, bucket: str) -> bool:
-        """Whether a bucket is one of those that this pattern makes."""
+    def container_of_bucket(self, bucket: str) -> str | None:
+        """The name of the container that a bucket is of, if it is one that the pattern makes."""
         if self._pattern is None:
-            return False
+            return None
         before, after = map(re.escape, self._pattern.split(_PLACE, 1))
-        return re.fullmatch(f"{before}[0-9a-f]{{32}}{after}", bucket) is not None
+        found = re.fullmatch(f"{before}([0-9a-f]{{32}}){after}", bucket)
+        return None if found is None else found[1]
 
 
 def upload_headers(metadata: Metadata, write_id: str, sha256: bytes | None) -> dict[str, Any]:

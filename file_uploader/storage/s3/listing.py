@@ -24,7 +24,7 @@ from file_uploader.model import (
 )
 
 from .client import Client
-from .keys import Place, etag_of
+from .keys import PAST, Place, etag_of
 
 MAX_COUNTED = 10_000
 """Files that `usage` counts; a container with more costs more requests than the answer is worth."""
@@ -34,10 +34,6 @@ _FIRST_PAGE = 100
 one, and the client sees nothing until then."""
 
 _PAGE = 1000
-_PAST = "\U0010ffff" * 2
-"""Appended to a rolled-up prefix, this is past (nearly) every name in it; a filter does the rest.
-The first string past all of them would be exact, but to start after it would skip that name."""
-
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -92,7 +88,7 @@ class _Position:
 
     def start(self) -> dict[str, str]:
         """The parameter that makes the next page start here, or a little before."""
-        last = _sendable(self._last) if self._inside is None else self._inside + _PAST
+        last = _sendable(self._last) if self._inside is None else self._inside + PAST
         return {"StartAfter": self._prefix + last} if last else {}
 
     def go_past(self, entries: Iterable[ListEntry]) -> Sequence[ListEntry]:
@@ -151,6 +147,6 @@ def _sendable(marker: str) -> str:
     No name lies in between, but for a DEL or what is too long: few enough for one page.
     """
     if (bad := _NOT_IN_NAMES.search(marker)) is not None:
-        below = "~" + _PAST if bad.group() == "\x7f" else ""
+        below = "~" + PAST if bad.group() == "\x7f" else ""
         marker = marker[: bad.start()] + below
     return marker.encode()[:MAX_NAME_BYTES].decode(errors="ignore")

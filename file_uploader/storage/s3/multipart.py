@@ -29,6 +29,18 @@ async def send_part(client: Client, address: Address, number: int, part: Part) -
     return str(answer["ETag"])
 
 
+async def parts_size(client: Client, address: Address) -> int:
+    """The bytes of all its parts."""
+    size = 0
+    more: dict[str, Any] = {}
+    while True:
+        answer = await client.call("list_parts", **address, **more)
+        size += sum(int(part["Size"]) for part in answer.get("Parts", ()))
+        if not answer.get("IsTruncated") or not answer.get("NextPartNumberMarker"):
+            return size
+        more = {"PartNumberMarker": answer["NextPartNumberMarker"]}
+
+
 async def check_there(client: Client, address: Address) -> None:
     """Raise `errors.NoSuchUpload` if S3 does not have it, or not any more."""
     try:

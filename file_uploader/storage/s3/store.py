@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from file_uploader.body import ClientBody
@@ -32,6 +30,7 @@ from file_uploader.model import (
 )
 from file_uploader.owned import OwnedTasks
 from file_uploader.storage.base import Content
+from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 
 from . import listing, reading
 from .buckets import Buckets
@@ -41,14 +40,16 @@ from .conditions import Probe
 from .config import S3Config
 from .gather import Gatherer
 from .key import kept_key
-from .keys import PROBES, Layout, date_of, etag_of, upload_headers
+from .keys import PROBES, Layout
 from .ledger import Records
 from .part import Part
 from .room import Room
 from .sizes import MIN_PART, PartSizes
-from .sweeping import sweep
+from .sweeping import Upkeep
+from .tags import tag_proof
 from .upload import Multipart
 from .uploads import S3Uploads
+from .write import Write
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ class S3Storage:
         self._room = room
         self._layout = Layout(config)
         self._buckets = Buckets(client, self._layout, aws=config.endpoint_url is None)
-        self._probe = Probe(client, config.bucket)
         self._tasks = OwnedTasks()
+        self._probe = Probe(client, config.bucket, self._tasks)
         self._uploads = S3Uploads(
             client,
             room=room,
@@ -80,6 +81,14 @@ class S3Storage:
             target=self._target,
         )
         self._live: set[str] = set()
+        self._upkeep = Upkeep(
+            client,
+            self._buckets,
+            self._layout,
+            self._uploads,
+            expiry=config.upload_expiry,
+            live=self._live,
+        )
         self._closed = False
 
     @classmethod
@@ -128,12 +137,14 @@ class S3Storage:
         *,
         metadata: Metadata,
         precondition: Precondition = UNCONDITIONAL,
+        modified: datetime | None = None,
     ) -> FileInfo:
-        """See `Storage.put`."""
+        """See `Storage.put`; S3 takes no other time than its own."""
+        del modified
         sizes = PartSizes(body.length)
         size = sizes.size if body.length is None else min(sizes.size, body.length)
         target = self._target(container, name)
-        write = _Write(target, body, metadata, precondition)
+        write = Write(target, body, metadata, precondition)
         with self._room.admit(size) as share:
             gatherer = Gatherer(body, share, sizes)
             first = await gatherer.next()
@@ -189,13 +200,18 @@ class S3Storage:
         """See `Storage.usage`; None above 10,000 files."""
         return await listing.usage(self.list(container, ListQuery()))
 
+    async def containers(self) -> AsyncIterator[Container]:
+        """See `Storage.containers`."""
+        for name in sorted(await self._buckets.containers()):
+            yield Container(name)
+
     async def claim(self, container: Container) -> None:
         """See `Storage.claim`."""
         await self._buckets.claim(self._layout.place(container))
 
-    async def kept_key(self) -> bytes:
+    async def kept_key(self, new: bytes | None = None) -> bytes:
         """See `Storage.kept_key`."""
-        return await kept_key(self._client, self._probe, self._layout.link_key)
+        return await kept_key(self._client, self._probe, self._layout.link_key, new)
 
     async def ready(self) -> None:
         """See `Storage.ready`."""
@@ -211,16 +227,19 @@ class S3Storage:
         free = await asyncio.to_thread(shutil.disk_usage, self._config.spool_dir)
         return {"disk_free_bytes": free.free}
 
-    async def sweep(self) -> None:
-        """See `Storage.sweep`."""
-        await sweep(
-            self._client,
-            self._buckets,
-            self._layout,
-            self._uploads,
-            expiry=self._config.upload_expiry,
-            live=self._live,
-        )
+    def proof(self, info: FileInfo) -> Proof:
+        """See `Storage.proof`."""
+        if info.sha256 is not None:
+            return Sha256Proof(info.sha256)
+        return tag_proof(info.etag, info.size)
+
+    def examine(self) -> AsyncIterator[Flaw]:
+        """See `Storage.examine`."""
+        return self._upkeep.examine()
+
+    async def sweep(self, *, dry: bool = False) -> Swept:
+        """See `Storage.sweep`; any number of processes may do it at once."""
+        return await self._upkeep.sweep(dry=dry)
 
     async def aclose(self) -> None:
         """See `Storage.aclose`; waits half a minute at most, and does nothing the second time."""
@@ -235,7 +254,7 @@ class S3Storage:
         place = self._layout.place(container)
         return Target(self._client, self._probe, self._buckets, place, name)
 
-    async def _put_whole(self, write: _Write, part: Part) -> FileInfo:
+    async def _put_whole(self, write: Write, part: Part) -> FileInfo:
         target, headers = write.target, write.headers(write.body.sha256)
 
         async def put(condition: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +268,7 @@ class S3Storage:
             part.release()
         return write.info(done)
 
-    async def _put_parts(self, write: _Write, first: Part, gatherer: Gatherer) -> FileInfo:
+    async def _put_parts(self, write: Write, first: Part, gatherer: Gatherer) -> FileInfo:
         # S3 takes metadata before the body, so only an announced digest can be in it.
         headers = write.headers(write.body.announced_sha256)
         try:
@@ -268,26 +287,3 @@ class S3Storage:
         finally:
             self._live.discard(multipart.upload_id)
         return write.info(done)
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    """What a put was asked to do; ``id`` is in the metadata of the object that it makes."""
-
-    target: Target
-    body: ClientBody
-    metadata: Metadata
-    precondition: Precondition
-    id: str = field(default_factory=lambda: secrets.token_hex(16))
-
-    def headers(self, sha256: bytes | None) -> dict[str, Any]:
-        return upload_headers(self.metadata, self.id, sha256)
-
-    def info(self, done: dict[str, Any] | FileInfo) -> FileInfo:
-        """What was written; ``modified`` is the store's clock when it answered."""
-        if isinstance(done, FileInfo):
-            etag, modified = done.etag, done.modified
-        else:
-            etag, modified = etag_of(done), date_of(done)
-        name, size = self.target.name, self.body.received
-        return FileInfo(name, size, etag, modified, self.metadata, self.body.sha256)

@@ -1,4 +1,4 @@
-"""What failures left behind in the buckets, and how it goes."""
+"""What failures left behind in the buckets, how it goes, and what else is not as it should be."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from file_uploader.errors import NoSuchFile, Superseded
+from file_uploader.errors import FileUploaderError, NoSuchFile, StorageFailed, Superseded
 from file_uploader.errors import NoSuchUpload as NoLedger
 from file_uploader.model import Container, UploadState, is_upload_id, upload_created
+from file_uploader.storage.upkeep import Flaw, Leftover, Swept
 
 from .buckets import Buckets
 from .client import Client
@@ -19,6 +20,7 @@ from .errors import NoSuchBucket, NoSuchUpload
 from .held import Held
 from .keys import FILES, PROBES, RECORD, UPLOADS, Layout, date_of
 from .ledger import pages
+from .multipart import parts_size
 from .uploads import S3Uploads
 
 logger = logging.getLogger(__name__)
@@ -32,41 +34,129 @@ LONGEST_QUIET = timedelta(days=1)
 upload is kept that long, and an unfinished one as a rule longer."""
 
 
-async def sweep(
-    client: Client,
-    buckets: Buckets,
-    layout: Layout,
-    uploads: S3Uploads,
-    *,
-    expiry: timedelta,
-    live: Collection[str],
-) -> None:
-    """Remove uploads that are over, and multipart uploads and probes older than ``expiry``.
+class Upkeep:
+    """Looks after what is in the buckets.
 
     ``live`` are the ids of multipart uploads that this process is working on; those that a record
-    names are live as long as that is. Ages are taken from the store's clock. MinIO lists multipart
-    uploads by exact key only, and so shows none that no record names: there, its own expiry of
-    stale uploads does the work.
+    names are live as long as that is.
     """
-    busy: set[str | None] = set(live)
-    async for found in _ledgers(client, layout.bucket):
-        with contextlib.suppress(NoLedger, Superseded):  # changed meanwhile
-            busy |= await _end_if_over(uploads, found, expiry)
-    for bucket in await buckets.all():
-        with contextlib.suppress(NoSuchBucket):  # removed meanwhile
-            await _abort_uploads(client, bucket, FILES, expiry, busy)
-    await _abort_uploads(client, layout.bucket, UPLOADS, expiry, busy)
-    await _remove_objects(client, layout.bucket, PROBES, expiry)
+
+    def __init__(
+        self,
+        client: Client,
+        buckets: Buckets,
+        layout: Layout,
+        uploads: S3Uploads,
+        *,
+        expiry: timedelta,
+        live: Collection[str],
+    ) -> None:
+        self._client = client
+        self._buckets = buckets
+        self._layout = layout
+        self._uploads = uploads
+        self._expiry = expiry
+        self._live = live
+
+    async def sweep(self, *, dry: bool) -> Swept:
+        """Remove uploads that are over, and multipart uploads and probes older than the expiry.
+
+        With ``dry`` only look. Ages are taken from the store's clock. MinIO lists multipart uploads
+        by exact key only, and so shows none that no record names: there, its own expiry of stale
+        uploads does the work.
+        """
+        swept = Swept()
+        busy: set[str | None] = set(self._live)
+        async for found in _ledgers(self._client, self._layout.bucket):
+            with contextlib.suppress(NoLedger, Superseded):  # changed meanwhile
+                busy |= await self._end_if_over(found, swept, dry=dry)
+        for bucket in await self._buckets.all():
+            with contextlib.suppress(NoSuchBucket):  # removed meanwhile
+                await self._abort_uploads(bucket, FILES, busy, swept, dry=dry)
+        await self._abort_uploads(self._layout.bucket, UPLOADS, busy, swept, dry=dry)
+        await self._remove_probes(swept, dry=dry)
+        return swept
+
+    async def examine(self) -> AsyncIterator[Flaw]:
+        """Yield the uploads whose records cannot be read."""
+        async for found in _ledgers(self._client, self._layout.bucket):
+            if found.has_record:
+                try:
+                    await self._uploads.load(found.container, found.upload_id)
+                except NoLedger:  # removed meanwhile
+                    pass
+                except StorageFailed as error:
+                    yield Flaw(str(error), found.container, upload_id=found.upload_id)
+
+    async def _end_if_over(self, found: _Ledger, swept: Swept, *, dry: bool) -> set[str | None]:
+        """Remove an upload that is over; return the multipart uploads of one that is not."""
+        quiet = _expired(found.newest, found.now, min(self._expiry, LONGEST_QUIET))
+        if not found.has_record:
+            if _expired(found.newest, found.now, self._expiry):
+                swept.add(Leftover.UNFINISHED, 1, found.size)
+                if not dry:
+                    await self._uploads.remove_objects(found.container, found.upload_id)
+            return set()
+        if not quiet and not _expired(upload_created(found.upload_id), found.now, self._expiry):
+            return set()
+        upload = await self._uploads.load(found.container, found.upload_id)
+        held = Held.of(upload)
+        cancelled = upload.state is UploadState.CANCELLED
+        over = cancelled or upload.expires <= datetime.now(UTC)
+        if over and not dry:
+            ended = replace(upload, state=UploadState.CANCELLED)
+            if not cancelled:
+                ended = await self._uploads.swap(found.container, ended)
+            await self._uploads.remove(found.container, ended)
+        if over:
+            complete = upload.state is UploadState.COMPLETE
+            swept.add(Leftover.UPLOADS, 1, found.size if complete else upload.offset)
+            # Gone, or to be counted with the upload.
+            return {held.multipart, held.copy} if dry else set()
+        return {held.multipart, held.copy}
+
+    async def _abort_uploads(
+        self, bucket: str, prefix: str, busy: Collection[str | None], swept: Swept, *, dry: bool
+    ) -> None:
+        aborted = 0
+        async for upload, now in _uploads(self._client, bucket, prefix):
+            if upload["UploadId"] in busy or not _expired(upload["Initiated"], now, self._expiry):
+                continue
+            address = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+            size = 0
+            with contextlib.suppress(FileUploaderError):  # It is only to be told.
+                size = await parts_size(self._client, address)
+            with contextlib.suppress(NoSuchUpload, NoSuchFile):
+                if not dry:
+                    await self._client.call("abort_multipart_upload", **address)
+                    aborted += 1
+                swept.add(Leftover.UNFINISHED, 1, size)
+        if aborted:
+            logger.info("aborted %d multipart uploads that nobody finished", aborted)
+
+    async def _remove_probes(self, swept: Swept, *, dry: bool) -> None:
+        bucket = self._layout.bucket
+        answer = await self._client.call("list_objects_v2", Bucket=bucket, Prefix=PROBES)
+        now = date_of(answer)
+        for item in answer.get("Contents", ()):
+            if _expired(item["LastModified"], now, self._expiry):
+                swept.add(Leftover.PROBES, 1, item["Size"])
+                if not dry:
+                    await self._client.call("delete_object", Bucket=bucket, Key=item["Key"])
 
 
 @dataclass
 class _Ledger:
-    """What is there of an upload in several requests; ``newest`` and ``now`` by S3's clock."""
+    """What is there of an upload in several requests: objects of ``size`` bytes in all.
+
+    ``newest`` and ``now`` by S3's clock.
+    """
 
     container: Container
     upload_id: str
     newest: datetime
     now: datetime
+    size: int = 0
     has_record: bool = False
 
 
@@ -83,48 +173,11 @@ async def _ledgers(client: Client, bucket: str) -> AsyncIterator[_Ledger]:
                 if found is not None:
                     yield found
                 found = _Ledger(Container(place[1]), place[2], modified, now)
+            found.size += item["Size"]
             found.newest, found.now = max(found.newest, modified), now
             found.has_record = found.has_record or place[3] == RECORD
     if found is not None:
         yield found
-
-
-async def _end_if_over(uploads: S3Uploads, found: _Ledger, expiry: timedelta) -> set[str | None]:
-    """Remove an upload that is over; return the multipart uploads that one which is not names."""
-    quiet = _expired(found.newest, found.now, min(expiry, LONGEST_QUIET))
-    if not found.has_record:
-        if _expired(found.newest, found.now, expiry):
-            await uploads.remove_objects(found.container, found.upload_id)
-        return set()
-    if not quiet and not _expired(upload_created(found.upload_id), found.now, expiry):
-        return set()
-    upload = await uploads.load(found.container, found.upload_id)
-    if upload.state is not UploadState.CANCELLED:
-        if upload.expires > datetime.now(UTC):
-            held = Held.of(upload)
-            return {held.multipart, held.copy}
-        upload = await uploads.swap(found.container, replace(upload, state=UploadState.CANCELLED))
-    await uploads.remove(found.container, upload)
-    return set()
-
-
-async def _abort_uploads(
-    client: Client, bucket: str, prefix: str, expiry: timedelta, busy: Collection[str | None]
-) -> None:
-    aborted = 0
-    async for upload, now in _uploads(client, bucket, prefix):
-        if upload["UploadId"] in busy or not _expired(upload["Initiated"], now, expiry):
-            continue
-        with contextlib.suppress(NoSuchUpload, NoSuchFile):
-            await client.call(
-                "abort_multipart_upload",
-                Bucket=bucket,
-                Key=upload["Key"],
-                UploadId=upload["UploadId"],
-            )
-            aborted += 1
-    if aborted:
-        logger.info("aborted %d multipart uploads that nobody finished", aborted)
 
 
 async def _uploads(
@@ -144,14 +197,6 @@ async def _uploads(
             "KeyMarker": answer["NextKeyMarker"],
             "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
         }
-
-
-async def _remove_objects(client: Client, bucket: str, prefix: str, expiry: timedelta) -> None:
-    answer = await client.call("list_objects_v2", Bucket=bucket, Prefix=prefix)
-    now = date_of(answer)
-    for item in answer.get("Contents", ()):
-        if _expired(item["LastModified"], now, expiry):
-            await client.call("delete_object", Bucket=bucket, Key=item["Key"])
 
 
 def _expired(since: datetime, now: datetime, expiry: timedelta) -> bool:

@@ -1,0 +1,7 @@
+"""``python -m file_uploader``: the command ``file-uploader`` where no package is installed."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,36 @@
+"""``sweep``: what the server does every hour, now; or a look at what that would remove."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from file_uploader.errors import StorageUnavailable
+from file_uploader.settings import load_settings
+from file_uploader.storage.upkeep import Leftover
+from file_uploader.stores import open_existing
+
+from . import shown
+
+_KINDS = {
+    Leftover.REPLACED: "contents of files that were replaced or deleted",
+    Leftover.UPLOADS: "uploads that have expired or were cancelled",
+    Leftover.UNFINISHED: "what crashes have left of unfinished writes",
+    Leftover.PROBES: "objects that probed the store",
+}
+
+
+async def sweep(*, dry: bool, as_json: bool) -> int:
+    """Sweep and print what it removed. Raises `ConfigurationError` and `StorageError`."""
+    async with aclosing(await open_existing(load_settings())) as storage:
+        swept = await storage.sweep(dry=dry)
+    if swept is None:
+        raise StorageUnavailable("Another process sweeps just now.")
+    if as_json:
+        print(shown.as_json({"dry_run": dry, "removed": shown.swept(swept)}))
+    else:
+        for kind, amount in swept.amounts.items():
+            done = "would remove" if dry else "removed"
+            print(f"{done} {amount.count:,} {_KINDS[kind]} ({shown.size(amount.size)})")
+        if not swept.amounts:
+            print("nothing to remove")
+    return 0

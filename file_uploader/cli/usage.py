@@ -1,0 +1,42 @@
+"""``usage``: files and bytes of one client, or of every container."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from file_uploader.http.auth import parse_token
+from file_uploader.model import Container, Usage
+from file_uploader.settings import load_settings
+from file_uploader.stores import open_existing
+
+from . import shown
+from .walk import usage_of
+
+
+async def usage(token: str | None, *, as_json: bool) -> int:
+    """Count and print. Raises `Unauthenticated`, `ConfigurationError` and `StorageError`."""
+    one = None if token is None else Container.of(parse_token(token))
+    counted: dict[str, Usage] = {}
+    async with aclosing(await open_existing(load_settings())) as storage:
+        if one is not None:
+            counted[one.name] = await usage_of(storage, one)
+        else:
+            async for container in storage.containers():
+                counted[container.name] = await usage_of(storage, container)
+                if not as_json:
+                    print(_line(container.name, counted[container.name]))
+    files = sum(each.files for each in counted.values())
+    size = sum(each.size for each in counted.values())
+    if as_json:
+        containers = [
+            {"container": name, "files": each.files, "bytes": each.size}
+            for name, each in counted.items()
+        ]
+        print(shown.as_json({"containers": containers, "files": files, "bytes": size}))
+    else:
+        print(_line("total" if one is None else one.name, Usage(files, size)))
+    return 0
+
+
+def _line(what: str, counted: Usage) -> str:
+    return f"{what:32}  {counted.files:>12,} files  {shown.size(counted.size):>10}"

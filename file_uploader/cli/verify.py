@@ -1,0 +1,167 @@
+"""``verify``: whether everything still is what was stored."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import aclosing, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
+from file_uploader.model import Container, FileName
+from file_uploader.settings import load_settings
+from file_uploader.storage.base import Storage
+from file_uploader.storage.upkeep import Flaw, Swept
+from file_uploader.stores import open_existing, whereabouts
+
+from . import shown
+from .pace import Pace
+from .progress import Progress
+from .state import Checked, StateFile
+from .walk import Found, Place, at_once, every_file, total_size
+
+WRONG = 1
+"""The exit status where something is."""
+
+_AT_ONCE = 4
+_TRIES = 3
+_PAUSE = 1.0
+"""Seconds until a file is read again that could not be read just now."""
+
+_DIFFERENT = "its bytes are not those that were stored"
+_UNPROVEN = "nothing that is kept of it tells whether its bytes are those that were stored"
+
+
+async def verify(*, rate: int | None, state: Path | None, as_json: bool, progress: bool) -> int:
+    """Read everything and tell what is wrong. Raises `ConfigurationError` and `StorageError`."""
+    settings = load_settings()
+    file = StateFile(state)
+    checked = file.load(whereabouts(settings))
+    with closing(Progress(wanted=progress)) as bar:
+        async with aclosing(await open_existing(settings)) as storage:
+            if bar.shown:
+                bar.expect(await total_size(storage))
+                bar.advance(checked.size)
+            verification = _Verification(storage, checked, file, bar, Pace(rate), as_json=as_json)
+            try:
+                await verification.run()
+            except StorageFailed as error:
+                if not checked.wrong:
+                    raise
+                print(f"file-uploader: {error}", file=sys.stderr)  # No wonder.
+                return WRONG
+            finally:
+                file.keep(checked)
+            left = await storage.sweep(dry=True) or Swept()
+    file.forget()
+    print(_summary_as_json(checked, left) if as_json else _summary(checked, left))
+    return WRONG if checked.wrong else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What came of reading a file: ``size`` bytes, or None where it was deleted meanwhile."""
+
+    size: int | None
+    wrong: str | None = None
+    proven: bool = True
+
+
+class _Verification:
+    """Goes through a store from where ``checked`` says."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        checked: Checked,
+        file: StateFile,
+        bar: Progress,
+        pace: Pace,
+        *,
+        as_json: bool,
+    ) -> None:
+        self._storage = storage
+        self._checked = checked
+        self._file = file
+        self._bar = bar
+        self._pace = pace
+        self._as_json = as_json
+
+    async def run(self) -> None:
+        """Look at everything."""
+        if not self._checked.examined:
+            # Told once all are known: what is interrupted here is begun again.
+            for flaw in [flaw async for flaw in self._storage.examine()]:
+                self._tell(flaw)
+            self._checked.examined = True
+        files = every_file(self._storage, self._checked.place)
+        async with aclosing(at_once(_AT_ONCE, files, self._read_again)) as reading:
+            async for (place, _), read in reading:
+                self._count(place, read)
+                self._file.note(self._checked)
+
+    def _count(self, place: Place, read: _Read) -> None:
+        self._checked.place = place
+        if read.size is None:
+            return
+        self._checked.files += 1
+        self._checked.size += read.size
+        if read.wrong is not None:
+            self._tell(Flaw(read.wrong, place.owner, place.name))
+        elif not read.proven:
+            self._checked.unproven += 1
+            self._tell(Flaw(_UNPROVEN, place.owner, place.name, harmless=True))
+
+    def _tell(self, flaw: Flaw) -> None:
+        if not flaw.harmless:
+            self._checked.wrong += 1
+        self._bar.say(shown.flaw_as_json(flaw) if self._as_json else shown.flaw(flaw))
+
+    async def _read_again(self, item: Found) -> _Read:
+        """Read a file, several times where the store cannot be read just now."""
+        place, _ = item
+        for _ in range(_TRIES - 1):
+            try:
+                return await self._read(place.owner, place.file)
+            except StorageFailed as error:
+                return _Read(0, str(error))
+            except StorageError:
+                await asyncio.sleep(_PAUSE)
+        return await self._read(place.owner, place.file)
+
+    async def _read(self, container: Container, name: FileName) -> _Read:
+        try:
+            async with self._storage.open(container, name) as content:
+                proof = self._storage.proof(content.info)
+                async for chunk in content.chunks:
+                    proof.update(chunk)
+                    self._bar.advance(len(chunk))
+                    await self._pace.spend(len(chunk))
+                holds = proof.holds()
+        except NoSuchFile:
+            return _Read(None)
+        wrong = _DIFFERENT if holds is False else None
+        return _Read(content.info.size, wrong, proven=holds is not None)
+
+
+def _summary(checked: Checked, left: Swept) -> str:
+    counts = f"{checked.wrong:,} wrong, {checked.unproven:,} that nothing proves"
+    swept = (
+        f"a sweep would remove {amount.count:,} {kind} ({shown.size(amount.size)})"
+        for kind, amount in left.amounts.items()
+    )
+    read = f"{checked.files:,} files, {shown.size(checked.size)}: {counts}"
+    return "\n".join([read, *swept])
+
+
+def _summary_as_json(checked: Checked, left: Swept) -> str:
+    return shown.as_json(
+        {
+            "files": checked.files,
+            "bytes": checked.size,
+            "wrong": checked.wrong,
+            "unproven": checked.unproven,
+            "left_over": shown.swept(left),
+        }
+    )
