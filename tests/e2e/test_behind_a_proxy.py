@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -17,7 +18,16 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.e2e.clients.wire import DIALECTS, TUS, Dialect, append, create, look, offset_of
+from tests.e2e.clients.wire import (
+    DIALECTS,
+    TUS,
+    Dialect,
+    append,
+    create,
+    listed,
+    look,
+    offset_of,
+)
 from tests.support import proxies, raw, streams
 from tests.support.bodies import content
 from tests.support.names import TRAPS
@@ -187,7 +197,8 @@ def test_an_upload_goes_on_after_a_cut(proxied: Service, dialect: Dialect) -> No
     with Connection(proxied.port) as client:
         path = create(client, dialect, token, name, len(data))
         client.send(dialect.append(token, path, 0, len(data), last=True) + data[: 5 * MIB])
-        time.sleep(0.5)
+        with Connection(proxied.port) as another:
+            until(lambda: _acknowledged(another, token, path) > 0, "something is durable")
         client.reset()
     with Connection(proxied.port) as client:
         offset = look(client, dialect, token, path)
@@ -198,6 +209,11 @@ def test_an_upload_goes_on_after_a_cut(proxied: Service, dialect: Dialect) -> No
         answer = append(client, dialect, token, path, middle, data[middle:], last=True)
         assert 200 <= answer.status < 300, answer
     assert fetch(proxied, name) == data
+
+
+def _acknowledged(client: Connection, token: str, path: str) -> int:
+    (offset,) = (each["offset"] for each in listed(client, token) if path.endswith(each["id"]))
+    return int(offset)
 
 
 def test_a_client_that_waits_for_100_gets_it(proxied: Service) -> None:
@@ -377,11 +393,16 @@ def test_a_node_that_is_not_ready_gets_nothing(starter: Starter) -> None:
             for ready in (False, True)
         )
         proxy = running.enter_context(starter([one.port, other.port]))
-        if proxy.name == "haproxy":
-            time.sleep(7)
-        one.requests.clear()
-        assert [_ask(proxy, {}) for _ in range(6)] == [204] * 6
-    assert bool(one.requests) == (proxy.name == "nginx")
+
+        def spared() -> bool:
+            one.requests.clear()
+            assert [_ask(proxy, {}) for _ in range(6)] == [204] * 6
+            return not one.requests
+
+        if proxy.name == "nginx":
+            assert not spared()
+        else:
+            until(spared, "it is found out", 30)
 
 
 def test_what_a_node_is_told_of_a_request(starter: Starter) -> None:
@@ -403,8 +424,8 @@ def test_what_a_node_is_told_of_a_request(starter: Starter) -> None:
     given, none, bad = (head["x-request-id"] for head in heads)
     assert given == "a1-b2"
     assert len({given, none, bad}) == 3
-    assert min(len(none), len(bad)) >= 32
-    assert '"' not in bad
+    for made in (none, bad):
+        assert re.fullmatch("[0-9a-f]{32}", made)
     for head in heads:
         assert head["host"] == "localhost"
         assert head["x-forwarded-proto"] == "http"
@@ -483,7 +504,9 @@ def _put(running: Service, name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("trusted", "scheme"), [("127.0.0.1", "https"), ("192.0.2.1", "http")], ids=["proxy", "other"]
+    ("trusted", "scheme"),
+    [("127.0.0.1", "https"), ("*", "https"), ("192.0.2.1", "http")],
+    ids=["proxy", "all", "other"],
 )
 def test_the_scheme_is_that_of_the_proxy_if_it_is_trusted(
     tmp_path: Path, log: Path, trusted: str, scheme: str
