@@ -119,6 +119,13 @@ def test_problem_types_are_documented_with_their_status(problem: problems.Proble
     assert ("`Retry-After`" in text[1]) == problem.retry
 
 
+def test_the_table_of_symptoms_names_problems_that_exist() -> None:
+    table = section(read("docs/operations.md"), "Troubleshooting")
+    named = set(re.findall(r"`(\d{3}) ([a-z-]+)`", table))
+    assert len(named) > 8
+    assert named <= {(str(problem.status), problem.slug) for problem in problems.ALL}
+
+
 def test_problem_types_point_into_the_docs_unless_they_are_registered() -> None:
     for problem in problems.ALL:
         path, _, fragment = problem.type.partition("#")

@@ -9,16 +9,12 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.processes import listening
 from tests.support.service import free_port
-
-_PATIENCE = 10.0
 
 _CONFIG = """
 {user}
@@ -126,27 +122,6 @@ def nginx(
             user=user, directory=directory, control=control, upstream=upstream, servers=servers
         )
     )
-    with (directory / "output.log").open("wb") as output:
-        process = subprocess.Popen(
-            [program, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        running = Nginx(directory, ports)
-        for port in ports.values():
-            _wait(process, port, running)
-        yield running
-    finally:
-        process.terminate()
-        process.wait(_PATIENCE)
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, running: Nginx) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.02)
-    raise RuntimeError(f"nginx did not start: {running.logs.decode(errors='replace')}")
+    command = [program, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(config)]
+    with listening(command, directory / "output.log", ports.values()):
+        yield Nginx(directory, ports)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -150,30 +150,35 @@ class Service:
         """Memory of all its processes in bytes, shared pages counted once."""
         return sum(pss_of(pid) for pid in [self.process.pid, *self.workers()])
 
-    @contextlib.contextmanager
-    def peak_memory(self) -> Iterator[PeakMemory]:
+    def peak_memory(self) -> contextlib.AbstractContextManager[PeakMemory]:
         """Watch `pss` in a thread."""
-        peak = PeakMemory(self.pss())
-        done = threading.Event()
-
-        def watch() -> None:
-            while not done.wait(0.05):
-                peak.bytes = max(peak.bytes, self.pss())
-
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        try:
-            yield peak
-        finally:
-            done.set()
-            watcher.join()
+        return peak_of(self.pss)
 
 
 @dataclass
 class PeakMemory:
-    """The highest `Service.pss` seen so far, in bytes."""
+    """The highest amount seen so far, in bytes."""
 
     bytes: int
+
+
+@contextlib.contextmanager
+def peak_of(memory: Callable[[], int]) -> Iterator[PeakMemory]:
+    """Look at an amount of memory, in bytes, all the time, in a thread."""
+    peak = PeakMemory(memory())
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            peak.bytes = max(peak.bytes, memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
 
 
 @contextlib.contextmanager
