@@ -79,6 +79,8 @@ S3_REQUESTS = _counter("s3_requests", "Attempts at requests to S3", "operation",
 STORE_RETRIES = _counter("store_retries", "Requests to S3 that were made again", "operation")
 
 SWEEPS = _counter("sweeps", "Sweeps that have ended", "outcome")
+SWEPT = _counter("sweep_removed", "What sweeps have removed", "kind")
+SWEPT_BYTES = _counter("sweep_removed_bytes", "Bytes of that", "kind")
 LAST_SWEEP = _gauge(
     "sweep_last_success_timestamp_seconds", "When a sweep last went through", mode="max"
 )

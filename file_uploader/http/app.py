@@ -186,9 +186,12 @@ async def _sweep_for_ever(storage: Storage) -> None:
     while True:
         outcome = "failed"
         try:
-            await storage.sweep()
+            swept = await storage.sweep()
             metrics.LAST_SWEEP.set_to_current_time()
-            outcome = "ok"
+            outcome = "ok" if swept else "skipped"
+            for kind, amount in swept.amounts.items() if swept else ():
+                metrics.SWEPT.labels(kind).inc(amount.count)
+                metrics.SWEPT_BYTES.labels(kind).inc(amount.size)
         except StorageError as error:
             _log.warning("the sweep failed and will be tried again: %s", error)
         except Exception:  # noqa: BLE001 - whatever it is, the next one may succeed

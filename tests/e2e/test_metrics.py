@@ -254,3 +254,19 @@ def test_many_may_ask_at_once(running: Service) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(often, range(8)))
     assert not failed.is_set()
+
+
+def test_what_a_sweep_removes_is_told(tmp_path: Path, log: Path) -> None:
+    backend = LocalBackend(tmp_path / "data")
+    with service(backend, log) as running, Connection(running.port) as client:
+        client.send(raw.head("PUT", "/api/files/a", running.token, {"Content-Length": "500000"}))
+        client.send(b"x" * 300_000)
+        until(lambda: backend.leftovers() != [], "some of it is on the disk")
+        running.kill()
+    with service(backend, log, settings=SETTINGS) as running:
+        until(
+            lambda: total(scraped(running.port), "sweep_removed_total", kind="unfinished") == 1,
+            "the sweep has removed it",
+        )
+        assert total(scraped(running.port), "sweep_removed_bytes_total") > 100_000
+        assert backend.leftovers() == []
