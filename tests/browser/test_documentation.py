@@ -12,7 +12,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
+from tests.support.browser import Visit
 from tests.support.service import LocalBackend, Service, service
+
+PATIENCE = 90_000.0
+"""Milliseconds: all operations at once are much to draw for a machine that is busy."""
 
 
 @pytest.fixture
@@ -33,34 +37,40 @@ def operations(running: Service) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_every_operation_is_shown(running: Service, open_page: OpenPage) -> None:
+def opened(running: Service, open_page: OpenPage, fragment: str = "") -> Visit:
+    """The page, once all of it is drawn."""
     visit = open_page(running.url)
-    visit.page.goto(f"{running.url}/api/docs")
-    blocks = visit.page.locator(".opblock")
-    expected = operations(running)
-    expect(blocks).to_have_count(len(expected))
+    visit.context.set_default_timeout(PATIENCE)
+    visit.page.goto(f"{running.url}/api/docs{fragment}")
+    expected = len(operations(running))
+    expect(visit.page.locator(".opblock")).to_have_count(expected, timeout=PATIENCE)
+    return visit
+
+
+def test_every_operation_is_shown(running: Service, open_page: OpenPage) -> None:
+    visit = opened(running, open_page)
     shown = {
         (
             block.locator(".opblock-summary-method").inner_text(),
             block.locator(".opblock-summary-path").get_attribute("data-path"),
         )
-        for block in blocks.all()
+        for block in visit.page.locator(".opblock").all()
     }
-    assert shown == set(expected.values())
+    assert shown == set(operations(running).values())
     # Whatever else a document may be refused for is shown in such a box.
     expect(visit.page.locator(".errors-wrapper")).to_have_count(0)
     assert visit.requests == [f"{running.url}/api/docs", f"{running.url}/api/openapi.json"]
 
 
 def test_it_can_be_tried_where_it_is_shown(running: Service, open_page: OpenPage) -> None:
-    visit = open_page(running.url)
-    visit.page.goto(f"{running.url}/api/docs#/files/listFiles")
+    visit = opened(running, open_page, "#/files/listFiles")
     visit.page.get_by_role("button", name="Authorize").click()
-    visit.page.locator(".auth-container input").fill(running.token)
-    visit.page.get_by_role("button", name="Apply credentials").click()
+    form = visit.page.locator(".auth-container", has_text="X-Auth-Token")
+    form.locator("input").fill(running.token)
+    form.get_by_role("button", name="Apply credentials").click()
     visit.page.get_by_role("button", name="Close").first.click()
     block = visit.page.locator("[id$='-listFiles']")
-    expect(block.locator(".responses-inner")).to_be_visible()
+    expect(block.locator(".responses-inner")).to_be_visible(timeout=PATIENCE)
     block.get_by_role("button", name="Try it out").click()
     with visit.page.expect_response(lambda answer: "/api/files?" in answer.url) as answered:
         block.get_by_role("button", name="Execute").click()
