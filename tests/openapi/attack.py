@@ -25,9 +25,13 @@ UPLOADS = 60
 
 @dataclass(frozen=True)
 class Exchange:
-    """One answer: of which operation (``PUT /api/files/{name}``), its status and its headers."""
+    """A request to an operation (``PUT /api/files/{name}``), with its answer.
+
+    ``asked`` and ``headers`` are the names of the headers of the two, in lower case.
+    """
 
     operation: str
+    asked: frozenset[str]
     status: int
     headers: frozenset[str]
 
@@ -41,14 +45,16 @@ class Attack:
     report: Path
 
     def exchanges(self) -> Iterator[Exchange]:
-        """Every request that was one of the operation's own method, with its answer."""
+        """Every request that was answered."""
         for line in self.report.read_text(encoding="utf-8").splitlines():
             recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
             for case_id, interaction in recorder.get("interactions", {}).items():
                 case, answer = recorder["cases"][case_id]["value"], interaction["response"]
                 if answer is not None:
                     label = f"{case['method']} {case['path']}"
-                    yield Exchange(label, answer["status_code"], frozenset(answer["headers"]))
+                    asked = frozenset(name.lower() for name in interaction["request"]["headers"])
+                    status, headers = answer["status_code"], frozenset(answer["headers"])
+                    yield Exchange(label, asked, status, headers)
 
 
 def attack(running: Service, directory: Path, *, examples: int, seed: int) -> Attack:

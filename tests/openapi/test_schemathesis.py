@@ -44,6 +44,7 @@ def _find_nothing(
     assert done.status == 0, done.output
     _assert_all_was_reached(done)
     _assert_headers_are_known(done)
+    _assert_nothing_is_missing(done)
 
 
 def _assert_all_was_reached(done: Attack) -> None:
@@ -67,6 +68,16 @@ def _assert_headers_are_known(done: Attack) -> None:
         if not name.startswith("x-object-meta-")
     }
     assert unknown == set()
+
+
+def _assert_nothing_is_missing(done: Attack) -> None:
+    """What the server does not do is asked for by a transfer coding, or for a part by a link."""
+    surprising = {
+        exchange.operation
+        for exchange in done.exchanges()
+        if exchange.status == 501 and "transfer-encoding" not in exchange.asked
+    }
+    assert surprising <= {"PUT /api/links/{link}/{name}"}
 
 
 def _told(operation: Operation, status: int) -> set[str]:
