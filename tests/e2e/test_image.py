@@ -199,7 +199,7 @@ def test_the_image_is_small(docker: dict[str, str]) -> None:
         for name in (IMAGE, "python:3.13-slim")
     )
     print(f"{whole / 1e6:.0f} MB, {(whole - base) / 1e6:.0f} MB over its base")
-    assert whole - base < 80e6
+    assert whole - base < 100e6
 
 
 @pytest.mark.heavy
@@ -295,7 +295,9 @@ def checkout(docker: dict[str, str], tmp_path: Path) -> Path:
     return directory
 
 
+# These two take the promised port, which other tests take as well.
 @pytest.mark.heavy
+@pytest.mark.alone
 def test_docker_run_as_the_docs_have_it(
     docker: dict[str, str], checkout: Path, tmp_path: Path
 ) -> None:
@@ -312,6 +314,7 @@ def test_docker_run_as_the_docs_have_it(
 
 
 @pytest.mark.heavy
+@pytest.mark.alone
 def test_compose_runs_it(docker: dict[str, str], checkout: Path, tmp_path: Path) -> None:
     compose = "docker-compose -p test_compose -f docker/docker-compose.yml"
     with containers.engine(tmp_path) as address:
