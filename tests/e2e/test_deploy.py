@@ -209,7 +209,7 @@ def test_prometheus_takes_what_the_panels_ask_for(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-AFTER_A_FAULT = {"store_retries_total", "refused_requests_total"}
+AFTER_A_FAULT = {"store_retries_total", "refused_requests_total", "sweep_removed_total"}
 """Figures that are there only once something has gone wrong."""
 
 
