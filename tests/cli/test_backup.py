@@ -123,7 +123,8 @@ async def test_killed_at_any_moment_it_is_complete_or_none(
     """Then the old one is there, or the new one, or none yet; and the next one makes it whole."""
     store, owner = await place.open(), new_container()
     chance = random.Random()
-    states = [rows_of(place.directory)["files"]]
+    old: list[Any] | None = None
+    """What the backup is, until it is another one."""
     outcomes = set()
     began = time.monotonic()
     back_up(place, tmp_path / "measured")
@@ -132,13 +133,14 @@ async def test_killed_at_any_moment_it_is_complete_or_none(
         for number in range(30):
             name = f"{number}"
             await put(store, owner, name, content(200 * KIB, (turn, number)))
-        states.append(rows_of(place.directory)["files"])
+        new = rows_of(place.directory)["files"]
         process = started(("backup", target), settings=place.settings, cwd=tmp_path)
         await asyncio.sleep(chance.uniform(0.3, 1.3) * seconds)
         process.kill()
         process.communicate()
         done, other = restored(target, tmp_path / f"restored-{turn}")
         if not (target / "index.db").exists():
+            assert old is None
             assert done.status == 3
             assert done.err == (
                 f"file-uploader: {target} is no backup, or one that was not finished.\n"
@@ -146,12 +148,15 @@ async def test_killed_at_any_moment_it_is_complete_or_none(
             outcomes.add("none")
             continue
         assert (done.status, done.err) == (0, "")
-        assert rows_of(other.directory)["files"] in states[-2:] or "none" in outcomes
-        outcomes.add("new" if rows_of(other.directory)["files"] == states[-1] else "old")
+        found = rows_of(other.directory)["files"]
+        assert found in (old, new)
+        outcomes.add("new" if found == new else "old")
+        old = found
         assert command("verify", settings=other.settings, cwd=tmp_path).status == 0
         if chance.random() < 0.5:
             assert back_up(place, target).status == 0
-            assert rows_of(target)["files"] == states[-1]
+            old = rows_of(target)["files"]
+            assert old == new
             assert blobs_on(target) == blobs_on(place.directory)
     print(outcomes)
     await place.close()
