@@ -118,7 +118,7 @@ def test_what_is_only_for_trying_s3_is_started_only_when_asked_for() -> None:
     compose = compose_file()
     for name, each in compose["services"].items():
         assert each.get("profiles") == (None if name == "file_uploader" else ["s3"])
-        assert each["image"] in ("file_uploader:latest", "ghcr.io/versity/versitygw:v1.8.0")
+        assert each["image"] in ("file_uploader:latest", "versity/versitygw:v1.8.0")
         assert (each["cap_drop"], each["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
     on_s3 = compose["services"]["file_uploader_s3"]
     assert on_s3["depends_on"] == {
