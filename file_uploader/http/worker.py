@@ -5,6 +5,7 @@
 * It may open as many files as the system lets it, and takes no more connections than leave each of
   them the files that it may need. As many may wait for it as gunicorn is told (``backlog``), not
   the event loop's own 100.
+* A worker that cannot start is tried again, and ends no other.
 * A stop closes idle connections at once, gives transfers most of ``graceful_timeout``, cancels
   the rest and waits until they have cleaned up, and only then shuts the application down: also
   at SIGINT, which skips the waiting for transfers only. A stop during the start is not lost.
@@ -25,6 +26,7 @@ from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
@@ -35,6 +37,9 @@ from .receiver import Receiver
 CLEANUP_TIMEOUT = 10.0
 """Seconds at the end of a stop that are kept for cancelled requests and the store to clean up."""
 
+
+PAUSE = 1.0
+"""Seconds between a start that failed and the next one."""
 
 COPIERS = 8
 """Threads that have files copied to clients."""
@@ -115,8 +120,25 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
         listening = asyncio.create_task(self._listen())
-        await super()._serve()
-        listening.cancel()
+        try:
+            await super()._serve()
+        except SystemExit as failure:
+            if failure.code != Arbiter.WORKER_BOOT_ERROR:
+                raise
+            # gunicorn would end all workers. But the store could be opened when the service was
+            # started, so what is in the way now may pass, and others may serve meanwhile.
+            await self._pause()
+            raise SystemExit(1) from None
+        finally:
+            listening.cancel()
+
+    async def _pause(self) -> None:
+        """Wait a while before somebody else tries, unless it is to stop."""
+        self.log.warning("A worker could not start; another one tries in %g s", PAUSE)
+        ends = self.loop.time() + PAUSE
+        # What asks for a stop sets no event.
+        while self.alive and self.loop.time() < ends:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
     async def _listen(self) -> None:
         # gunicorn sets no event when it listens.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -19,6 +20,8 @@ from tests.support.service import (
     start,
     wait_ready,
 )
+from tests.support.waiting import until
+from tests.support.witness import fetch, store
 
 PROMPT = 5.0
 """Seconds that a stop may take which has nothing to wait for."""
@@ -53,6 +56,39 @@ def test_both_workers_serve(backend: Backend, log: Path) -> None:
         with Connection(running.port) as client:
             client.send(raw.head("GET", "/api/files", running.token))
             assert client.read_answer().body == b'["one","two"]'
+
+
+def test_a_worker_that_cannot_open_the_store_ends_no_other(tmp_path: Path, log: Path) -> None:
+    """It tries again until it can; meanwhile the others serve, and a stop is still a stop."""
+    backend = LocalBackend(tmp_path / "data")
+    sessions, away = tmp_path / "data" / "sessions", tmp_path / "away"
+    with service(backend, log, workers=2) as running:
+        store(running, "kept", b"content")
+        killed, _ = _two_workers(running)
+        sessions.rename(away)
+        sessions.touch()
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: "another one tries" in log.read_text(), "another one tries")
+        assert "DATA_DIR: cannot create or write it" in log.read_text()
+        assert fetch(running, "kept") == b"content"
+        sessions.unlink()
+        away.rename(sessions)
+        until(lambda: len(_serving(log)) == 3, "it has opened the store")
+        assert len(running.workers()) == 2
+        assert fetch(running, "kept") == b"content"
+        sessions.rename(away)
+        sessions.touch()
+        tries = log.read_text().count("another one tries")
+        os.kill(running.workers()[0], signal.SIGKILL)
+        until(lambda: log.read_text().count("another one tries") > tries, "a third one tries")
+        began = time.monotonic()
+        running.process.terminate()
+        assert running.process.wait(30) == 0
+        assert time.monotonic() - began < PROMPT
+
+
+def _serving(log: Path) -> list[str]:
+    return [line for line in log.read_text().splitlines() if "ASGI server listening" in line]
 
 
 def test_a_dead_worker_is_replaced(backend: Backend, log: Path) -> None:
