@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ import pytest
 import yaml
 
 from file_uploader.http import gunicorn_conf
-from tests.e2e.test_metrics import SETTINGS, scraped
+from tests.e2e.test_metrics import SETTINGS, scraped, total
 from tests.support import raw
 from tests.support.checkout import ROOT
 from tests.support.raw import Connection
 from tests.support.s3_servers import S3Server
-from tests.support.service import LocalBackend, S3Backend, service
+from tests.support.service import LocalBackend, S3Backend, Service, service
+from tests.support.waiting import until
 from tests.support.witness import fetch, store
 
 DEPLOY = ROOT / "deploy"
@@ -213,6 +215,10 @@ AFTER_A_FAULT = {"store_retries_total", "refused_requests_total", "sweep_removed
 """Figures that are there only once something has gone wrong."""
 
 
+def _has_swept(running: Service) -> bool:
+    return total(scraped(running.port), "sweeps_total") > 0
+
+
 def test_all_figures_that_are_asked_for_are_there(
     ceph: S3Server, tmp_path: Path, log: Path
 ) -> None:
@@ -225,6 +231,7 @@ def test_all_figures_that_are_asked_for_are_there(
             with Connection(running.port) as client:
                 client.send(raw.head("HEAD", "/api/files/name", running.token))
                 assert client.read_answer("HEAD").status == 200
+            until(partial(_has_swept, running), "it has swept")
             for name, having in scraped(running.port):
                 there.setdefault(name, {"instance", "job"}).update(label for label, _ in having)
     expressions = [*_panel_expressions(), *(rule["expr"] for rule in _rules())]
