@@ -57,4 +57,4 @@ def test_direct_downloads_pass_the_service_by(ceph_backend: S3Backend, log: Path
         assert found.stderr == b"1 200"
         assert bool(found.stdout == DATA)
     (line,) = [line for line in log.read_text().splitlines() if '"GET /api/links/' in line]
-    assert '" 307 0 ' in line
+    assert '" 307 in=0 out=0 ' in line
