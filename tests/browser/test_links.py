@@ -226,4 +226,4 @@ def test_a_direct_download_passes_the_service_by(
             ceph_backend.server.endpoint,
         ]
     (line,) = [line for line in log.read_text().splitlines() if '"GET /api/' in line]
-    assert '" 307 0 ' in line
+    assert '" 307 in=0 out=0 ' in line
