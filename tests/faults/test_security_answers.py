@@ -327,6 +327,7 @@ MAY_CONNECT = {
     "storage/s3/client.py": "the object store, at the address that the settings name",
     "storage/s3/part.py": "what it is sent",
     "storage/s3/errors.py": "what goes wrong there",
+    "http/probe.py": "a program of its own: the server whose health it checks",
     "http/zerocopy.py": "a socket that a client has opened",
 }
 

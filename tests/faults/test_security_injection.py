@@ -139,6 +139,7 @@ PLACES: dict[str, Place] = {
             *(b"Content-Type", b"Content-Disposition", b"Content-Language", b"Content-Encoding"),
             *(b"Cache-Control", b"X-Object-Meta-A", b"Want-Repr-Digest", b"Repr-Digest"),
             *(b"If-Match", b"If-None-Match", b"Upload-Complete", b"Upload-Draft-Interop-Version"),
+            b"X-Request-ID",
         )
     },
     "a name of metadata": lambda text: _request(
@@ -186,7 +187,7 @@ KNOWN = re.compile(
     rb"server|date|connection|content-(length|type|disposition|language|encoding|range"
     rb"|security-policy)|transfer-encoding|cache-control|vary|allow|etag|last-modified|link"
     rb"|accept(-ranges|-patch)?|location|repr-digest|retry-after|www-authenticate"
-    rb"|x-content-type-options|connection-allowlist|x-container-(object-count|bytes-used)"
+    rb"|x-content-type-options|x-request-id|connection-allowlist|x-container-(object-count|bytes-used)"
     rb"|access-control-[a-z-]+|tus-[a-z-]+|upload-[a-z-]+|x-object-meta-[!#$%&'*+.^_`|~0-9a-z-]+"
 )
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 [1-5][0-9][0-9] [ -~]+")
@@ -266,7 +267,7 @@ def test_what_comes_back_is_in_no_line_of_its_own(running: Service, place: str) 
     # Some is refused everywhere but where it is decoded from something harmless.
     assert statuses & {400, 401, 403, 404, 405, 406, 412} or place in {
         *("an origin", "an origin with a cookie", "a preflight", "a forwarded scheme"),
-        *("a forwarded host", "Want-Repr-Digest", "Upload-Complete"),
+        *("a forwarded host", "Want-Repr-Digest", "Upload-Complete", "X-Request-ID"),
     }
 
 
