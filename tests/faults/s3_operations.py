@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from file_uploader.http.health import FRESH
 from file_uploader.model import FileName, UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
@@ -195,6 +196,7 @@ def give_up(client: Client, name: str) -> Iterator[None]:
 def ready(client: Client, _name: str) -> Iterator[None]:
     """It tells how the store is now, and so is the one that shows a single failure."""
     yield
+    time.sleep(FRESH)  # for so long each process tells what it has found before
     answer = client.ask("GET", "/ready")
     assert answer.status in (200, 502, 503, 504), answer
     assert client.ask("GET", "/health").status == 200

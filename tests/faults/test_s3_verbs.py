@@ -70,6 +70,10 @@ def _of_upload(matches: Matcher) -> Matcher:
     )
 
 
+def _of_readiness(request: Request) -> bool:
+    return "/.probe/ready" in request.target
+
+
 @dataclass(frozen=True)
 class Verb:
     """What the service asks of S3, and which operations make it ask."""
@@ -107,7 +111,8 @@ VERBS: Mapping[str, Verb] = {
     "AbortMultipartUpload": Verb(s3_proxy.abort_upload, [refuse_large, give_up, sweep]),
     "ListMultipartUploads": Verb(s3_proxy.list_uploads, [sweep]),
     "ListParts": Verb(s3_proxy.list_parts, [refuse_large, give_up]),
-    "HeadBucket": Verb(s3_proxy.head_bucket, [ready, start]),
+    "HeadBucket": Verb(s3_proxy.head_bucket, [start]),
+    "of-readiness": Verb(_of_readiness, [ready]),
     "of-the-probe": Verb(_of_probe, [start]),
 }
 
