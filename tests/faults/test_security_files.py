@@ -21,7 +21,7 @@ from tests.support.stored import begin, put
 
 LARGE = b"x" * 40_000
 NAMES = re.compile(
-    r"index\.db(-wal|-shm)?|(alarm|checkpoint|sweep|turn|write)\.lock|link\.key|sessions(/[0-9a-f]{16})?"
+    r"index\.db(-wal|-shm)?|(alarm|backup|checkpoint|sweep|turn|write)\.lock|link\.key|sessions(/[0-9a-f]{16})?"
     r"|blobs(/[0-9a-f]{2}(/[0-9a-f]{16}-[0-9a-f]{16})?)?"
 )
 """All that there is in a data directory, by its path in there."""

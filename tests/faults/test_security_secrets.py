@@ -214,8 +214,8 @@ def test_of_failures_that_nobody_foresaw(broken: Talk) -> None:
     assert broken.statuses == {201, 204, 500, 502}
     said = broken.running.log.read_text()
     assert said.count("Traceback") == 7
-    assert "[ERROR] PUT /api/files/f failed\n" in said
-    assert re.search(r"\[ERROR\] GET /api/links/1\.[\w-]{46}\.\*\*\*/f failed\n", said)
+    assert re.search(r" error: PUT /api/files/f failed \[request [0-9a-f]{32}\]\n", said)
+    assert re.search(r" error: GET /api/links/1\.[\w-]{46}\.\*\*\*/f failed \[request ", said)
     assert b"Traceback" not in broken.answered
     assert str(broken.running.log.parent).encode() not in broken.answered
     broken.nothing_is_shown()
