@@ -22,6 +22,7 @@ import resource
 import signal
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -119,7 +120,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         gc.collect()
         gc.freeze()
         gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
-        listening = asyncio.create_task(self._listen())
+        # By itself the loop lets 100 wait, and with that also at the workers that listen already.
+        self.loop.create_server = partial(self.loop.create_server, backlog=self.cfg.backlog)
         try:
             await super()._serve()
         except SystemExit as failure:
@@ -129,8 +131,6 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
             # started, so what is in the way now may pass, and others may serve meanwhile.
             await self._pause()
             raise SystemExit(1) from None
-        finally:
-            listening.cancel()
 
     async def _pause(self) -> None:
         """Wait a while before somebody else tries, unless it is to stop."""
@@ -139,13 +139,6 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         # What asks for a stop sets no event.
         while self.alive and self.loop.time() < ends:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-
-    async def _listen(self) -> None:
-        # gunicorn sets no event when it listens.
-        while len(self.servers) < len(self.sockets):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        for each in self.sockets:
-            each.sock.listen(self.cfg.backlog)
 
     async def _shutdown(self) -> None:
         for server in self.servers:

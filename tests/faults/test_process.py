@@ -74,7 +74,7 @@ def _kill(
             run.check()
         run.check_swept()
     print(f"{count} kills, {run.acknowledged} acknowledged writes, slowest start {max(starts):.2f}")
-    assert run.acknowledged > 5 * count
+    assert run.acknowledged > 2 * count
     return starts, usual
 
 
