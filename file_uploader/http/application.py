@@ -97,9 +97,6 @@ class Application:
         except asyncio.CancelledError:
             status = status or CLIENT_GONE
             raise
-        else:
-            # What the server says of the connection from now on is of no request.
-            exchange.end()
         finally:
             metrics.IN_PROGRESS.dec()
             seconds = monotonic() - began

@@ -99,6 +99,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._syntax = 0
         self._answer_begun = False
         self._refused = False
+        self._peer = "-"
 
     @property
     def idle(self) -> bool:
@@ -118,6 +119,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock of the first request head."""
         super().connection_made(transport)
+        # It cannot be asked for once the connection is gone.
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if peer else "-"
         if self.worker.has_room():
             self._head_clock.start()
         else:
@@ -326,7 +330,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             return
         with exchange.refused() as here:
             metrics.REFUSED.labels(problem.status).inc()
-            self.log.info("Refused %s, before it was a request: %s", self._peer(), problem.title)
+            self.log.info("Refused %s, before it was a request: %s", self._peer, problem.title)
             self._answer(here, problem, detail, extra_headers)
 
     def _answer(
@@ -351,10 +355,6 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             f"{name}: {value}\r\n" for name, value in headers
         )
         self._safe_write(head.encode("latin-1") + b"\r\n" + body)
-
-    def _peer(self) -> str:
-        peer = self.transport.get_extra_info("peername")
-        return str(peer[0]) if peer else "-"
 
     def _build_environ(self, request: Any, sockname: Any, peername: Any) -> dict[str, str]:
         """What the access log is written from."""

@@ -48,11 +48,6 @@ def begin(headers: Iterable[tuple[bytes, bytes]] = ()) -> Exchange:
     return exchange
 
 
-def end() -> None:
-    """From now on none is served here."""
-    _current.set(None)
-
-
 def current() -> Exchange | None:
     """The one that is being served here; None outside of any."""
     return _current.get()

@@ -50,4 +50,4 @@ def unharmed(running: Service, memory: int = 32 * MIB) -> Iterator[None]:
     for worker, before in opened.items():
         assert descriptors(worker) <= before + OPENED_LATE
     until(lambda: running.pss() - used < memory, "memory is given back")
-    assert not complaints(running)
+    assert complaints(running) == []
