@@ -215,7 +215,10 @@ def test_what_an_operator_watches_is_there(running: Service, backend: Backend) -
     assert total(figures, "sweep_last_success_timestamp_seconds") > 1_700_000_000
     if isinstance(backend, S3Backend):
         assert total(figures, "build_info", store="s3") == 1
-        assert total(figures, "memory_budget_bytes") == 2 * 256 * 2**20
+        budgets = 2 * 256 * 2**20
+        until(
+            lambda: total(scraped(running.port), "memory_budget_bytes") == budgets, "both are told"
+        )
         assert total(figures, "memory_used_bytes") == 0
         assert total(figures, "s3_requests_total", operation="put_object", outcome="ok") >= 1
         assert total(figures, "wal_bytes") == 0
