@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiotus
 
-RETRY = aiotus.RetryConfiguration(retry_attempts=100, max_retry_period_seconds=0.1)
+RETRY = aiotus.RetryConfiguration(retry_attempts=600, max_retry_period_seconds=0.1)
 
 
 def main(url: str, token: str, name: str, path: str, piece: str, parallel: str = "") -> bool:

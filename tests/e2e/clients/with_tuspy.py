@@ -16,7 +16,7 @@ def main(url: str, token: str, name: str, path: str, piece: str, checksum: str =
             file_stream=file,
             chunk_size=int(piece),
             metadata={"filename": name},
-            retries=100,
+            retries=600,
             retry_delay=0.1,  # it is handed to sleep
             upload_checksum=bool(checksum),
         )
