@@ -16,6 +16,7 @@ import pytest
 
 from file_uploader.model import Container
 from tests.e2e.clients.wire import DIALECTS, append, create, offset_of
+from tests.faults.rounds import rounds
 from tests.storage.stores import LocalPlace, S3Place
 from tests.support import raw
 from tests.support.bodies import content
@@ -51,7 +52,7 @@ class Fate(enum.Enum):
     KILLED_AT_THE_END = "the service was killed while or after it received the last byte"
 
 
-@pytest.mark.parametrize("uploads", [60, pytest.param(500, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("uploads", [60, pytest.param(rounds(200, 500), marks=pytest.mark.heavy)])
 def test_nothing_is_left(backend: Backend, log: Path, uploads: int) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
