@@ -16,6 +16,7 @@ import pytest
 from file_uploader.model import FileName
 from file_uploader.storage.base import Storage
 from tests.cli.filling import FILES, METADATA, fill, filled
+from tests.faults.rounds import rounds
 from tests.storage.conftest import place_of
 from tests.storage.stores import (
     LocalPlace,
@@ -180,7 +181,7 @@ async def test_killed_twice_it_ends_the_same(pair: Pair, to: str) -> None:
 @one_bucket
 @both_ways
 async def test_killed_twice_with_many_files_it_ends_the_same(pair: Pair, to: str) -> None:
-    await _killed_twice(pair, to, 10_000)
+    await _killed_twice(pair, to, rounds(2_000, 10_000))
 
 
 @one_bucket
