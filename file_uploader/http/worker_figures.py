@@ -46,8 +46,9 @@ def begin(place: Path) -> None:
         return
     for path in place.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            if _lock(path):
-                shutil.rmtree(path)
+            unused = _lock(path)
+            shutil.rmtree(path)
+            os.close(unused)
     _here.directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     _lock(_here.directory)
     os.environ[_VARIABLE] = str(_here.directory)
@@ -77,12 +78,15 @@ def end() -> None:
         shutil.rmtree(_here.directory, ignore_errors=True)
 
 
-def _lock(directory: Path) -> bool:
-    """Lock a directory for as long as this process and its children live, unless others have."""
+def _lock(directory: Path) -> int:
+    """Lock a directory until the descriptor is closed, here and in whatever is forked.
+
+    Raises `BlockingIOError` where others have locked it.
+    """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        return False
-    return True
+        raise
+    return descriptor
