@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from file_uploader.errors import InvalidName, InvalidParameter, ResumableUnsupported
+from file_uploader.errors import InvalidHeader, InvalidName, InvalidParameter
 from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
 from file_uploader.model import (
     Container,
@@ -100,7 +100,9 @@ class LinkResources:
         plan = planned(call, link.name)
         if version_of(call.headers).complete(call.headers) is False:
             # A part, stored as if it were the whole, would look complete.
-            raise ResumableUnsupported("A link takes a file in one piece only.")
+            raise InvalidHeader(
+                "A link takes a file in one piece: Upload-Complete has to be ?1, or left out."
+            )
         if not link.overwrite:
             plan = replace(plan, precondition=_only_new(plan.precondition))
         return await self._contents.put(

@@ -15,6 +15,8 @@ from tests.browser.conftest import OpenPage
 from tests.support.browser import Visit
 from tests.support.service import LocalBackend, Service, service
 
+pytestmark = pytest.mark.heavy
+
 PATIENCE = 90_000.0
 """Milliseconds: all operations at once are much to draw for a machine that is busy."""
 

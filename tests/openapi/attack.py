@@ -27,11 +27,10 @@ UPLOADS = 60
 class Exchange:
     """A request to an operation (``PUT /api/files/{name}``), with its answer.
 
-    ``asked`` and ``headers`` are the names of the headers of the two, in lower case.
+    ``headers`` are the names of those of the answer, in lower case.
     """
 
     operation: str
-    asked: frozenset[str]
     status: int
     headers: frozenset[str]
 
@@ -52,9 +51,8 @@ class Attack:
                 case, answer = recorder["cases"][case_id]["value"], interaction["response"]
                 if answer is not None:
                     label = f"{case['method']} {case['path']}"
-                    asked = frozenset(name.lower() for name in interaction["request"]["headers"])
                     status, headers = answer["status_code"], frozenset(answer["headers"])
-                    yield Exchange(label, asked, status, headers)
+                    yield Exchange(label, status, headers)
 
 
 def attack(running: Service, directory: Path, *, examples: int, seed: int) -> Attack:
