@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
 from file_uploader import http
 
 PACKAGE = Path(http.__file__).parent
@@ -29,7 +31,8 @@ def headers_read() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _of(node)
     }
-    return {name.lower() for name in found if _HEADER.fullmatch(name)}
+    of_traces = TraceContextTextMapPropagator().fields
+    return of_traces | {name.lower() for name in found if _HEADER.fullmatch(name)}
 
 
 def _of(node: ast.AST) -> Iterator[str]:
