@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -53,6 +54,8 @@ MOST_PUTS = 1_000
 """Many more than a checkpoint waits for."""
 
 BESIDE = "beside"
+
+_CHECKPOINTED = [f"checkpointed-{number}" for number in range(10)]
 
 INDEX, LOG = Path("index.db"), Path("index.db-wal")
 
@@ -178,17 +181,39 @@ class FailingDisk:
             assert read(client, self.site.token, BESIDE) == self.site.held.files[BESIDE]
         self.fault = let_pass
         self._expect(answer, fault)
-        assert seen == (done if answer.status < 300 else before).files.get(name), fault
+        # Of two files that differ, pytest would look for how they do for hours.
+        as_told = seen == (done if answer.status < 300 else before).files.get(name)
+        assert as_told, f"{seen} after {answer} and {fault}"
         self._go_on(operation, answer)
 
-    def refuse(self, operation: Operation, fault: Fault) -> None:
-        """Have an operation fail."""
-        self.fault = fault
+    def refuse(
+        self,
+        operation: Operation,
+        fault: Fault,
+        beside: Callable[[Call], int] = let_pass,
+        then: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Have an operation fail, and something else happen before the disk works again."""
+        self.fault = lambda call: fault(call) or beside(call)
         with self.connected() as client:
             answer = self.site.send(client, operation)
+        then()
         self.fault = let_pass
         assert fault.hits
         self._expect(answer, fault)
+
+    def put_until(self, enough: Callable[[], bool]) -> None:
+        """Store small files, at least one, while checkpoints may fail."""
+        file = version("inline", "new")
+        for name in itertools.islice(itertools.cycle(_CHECKPOINTED), MOST_PUTS):
+            with self.connected() as client:
+                client.send(file.put(self.site.token, name))
+                answer = client.read_answer()
+            assert answer.status == 204, answer
+            self.site.held = self.site.held.with_file(name, file)
+            if enough():
+                return
+        pytest.fail(f"{MOST_PUTS} files were not enough")
 
     def finish(self) -> None:
         """Go on with all uploads that an append to has failed; each takes over from it first."""
@@ -309,33 +334,55 @@ def test_each_call_fails(disk: FailingDisk, name: str) -> None:
     disk.finish()
 
 
+def _often_enough(fault: Fault) -> bool:
+    return fault.hits >= ROUNDS[errno.EIO]
+
+
 def test_checkpoints_fail(disk: FailingDisk) -> None:
     """What is committed is in the log; no client has to know that it cannot leave it yet."""
-    file = version("inline", "new")
-    names = itertools.cycle(f"checkpoint-{number}" for number in range(10))
-
-    def put() -> None:
-        name = next(names)
-        with disk.connected() as client:
-            client.send(file.put(disk.site.token, name))
-            answer = client.read_answer()
-            assert answer.status == 204, answer
-        disk.site.held = disk.site.held.with_file(name, file)
-
-    for kind in ("pwrite64 of index.db", "fdatasync of index.db"):
-        fault = Fault(kind, errno.EIO)
+    for fault in (
+        Fault("pwrite64 of index.db", errno.EIO),
+        Fault("fdatasync of index.db", errno.EIO),
+    ):
         disk.fault = fault
-        for _ in range(MOST_PUTS):
-            put()
-            if fault.hits >= ROUNDS[errno.EIO]:
-                break
-        assert fault.hits >= ROUNDS[errno.EIO]
+        disk.put_until(partial(_often_enough, fault))
         disk.fault = let_pass
         disk.calls.clear()
-        put()
+        disk.put_until(lambda: True)
         until(lambda: "fdatasync of index.db" in map(kind_of, disk.calls), "a checkpoint succeeds")
     with disk.connected() as client:
         assert disk.site.held.is_seen_by(client, disk.site.token)
+
+
+def test_a_checkpoint_that_fails_brings_nothing_back(disk: FailingDisk) -> None:
+    """A commit whose sync has failed is in the log, whole, and stays without effect."""
+    name = next(_names)
+
+    def failed() -> int:
+        return disk.site.log.read_text().count("a checkpoint of the index failed")
+
+    def put_until_one_fails() -> None:
+        before = failed()
+        disk.put_until(lambda: failed() > before)
+
+    def wait_until_one_fails() -> None:
+        before = failed()
+        until(lambda: failed() > before, "another checkpoint fails")
+
+    with disk.connected() as client:
+        disk.site.put_old(client, name, "inline")
+    for _ in range(rounds(1, 50)):
+        disk.fault = in_checkpoints = Fault("pwrite64 of index.db", errno.EIO)
+        put_until_one_fails()
+        disk.refuse(
+            Put(name, "inline"),
+            Fault("fdatasync of index.db-wal", errno.EIO),
+            beside=in_checkpoints,
+            then=wait_until_one_fails,
+        )
+        with disk.connected() as client:
+            as_before = read(client, disk.site.token, name) == disk.site.held.files[name]
+        assert as_before
 
 
 def test_the_key_of_links_fails(tmp_path: Path) -> None:

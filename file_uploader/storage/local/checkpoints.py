@@ -40,8 +40,8 @@ PAUSE = 0.1
 RETRY = 1.0
 """Seconds until the next, whether or not anybody writes, while the WAL is too long."""
 
-_NOTES_HEAD = 96
-"""Bytes of the head of SQLite's WAL index, both copies of it
+_COPIED_AT, _NOTHING = 96, bytes(4)
+"""Where SQLite's WAL index has the number of frames that were copied, and what that is at first
 (https://www.sqlite.org/walformat.html, 2.1)."""
 
 _log = logging.getLogger(__name__)
@@ -131,14 +131,14 @@ class Checkpoints:
         """Have all of the WAL copied again, by whoever comes next, after an error of the disk.
 
         SQLite notes how far it has copied before that is synced, and after a sync that failed, the
-        next one may succeed without what was lost. With its notes made invalid it reads the whole
-        WAL again and notes that nothing was copied, as after a crash.
+        next one may succeed without what was lost. Only that note is changed: were all of them
+        made invalid, SQLite would read them anew from the WAL, as after a crash, and take a commit
+        for valid that has failed in nothing but its sync.
         """
         with self._turnstile.held():
             notes = descriptor_of(self._path.with_name(f"{self._path.name}-shm"))
             if notes is not None:
-                os.pwrite(notes, bytes(_NOTES_HEAD), 0)
-            self._connection.pragma("schema_version")  # any look will do
+                os.pwrite(notes, _NOTHING, _COPIED_AT)
             forget_cached(self._path)
 
     def _restart(self) -> None:
