@@ -189,6 +189,7 @@ def test_a_restart_sweeps_what_a_crash_left(backend: Backend, log: Path) -> None
             until(
                 lambda: len(backend.leftovers()) >= len(before) + 2,
                 "both large uploads have something stored",
+                patience=30,
             )
             crashing.kill()
         assert backend.leftovers() != before
