@@ -88,7 +88,7 @@ ACKNOWLEDGED_FIRST = Bug(
                     else:
 
                         async def swap_later(swapping: object = swapping) -> None:
-                            await asyncio.sleep(0.1)
+                            await asyncio.sleep(1)
                             await swapping
 
                         self._tasks.start(swap_later())

@@ -12,7 +12,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from file_uploader.http.health import FRESH
@@ -249,7 +249,8 @@ def sweep(client: Client, name: str) -> Iterator[None]:
 async def _leave(store: Storage, client: Client) -> None:
     """Two uploads whose clients never came back, one of which lost its record."""
     container = client.attacked.container
-    uploads = Uploads(store, expiry=timedelta(seconds=1))
+    hour = timedelta(hours=1)  # so long may this take, and so long ago was it
+    uploads = Uploads(store, expiry=hour, now=lambda: datetime.now(UTC) - hour)
     for keeps_record in (True, False):
         upload = await uploads.create(container, UploadPlan(FileName("left")), 20 * MIB)
         size = 9 * MIB if keeps_record else 100 * KIB

@@ -72,12 +72,14 @@ class Call:
     """One system call that is about to be made.
 
     ``path`` is what it is about, below the watched directory: of a renaming the new name.
-    ``offset`` and ``size`` are in bytes, of calls that say them; ``direct`` is whether the
-    descriptor goes around the page cache.
+    ``descriptor`` is that of the watched process, of calls that have one; ``offset`` and ``size``
+    are in bytes, of calls that say them; ``direct`` is whether the descriptor goes around the page
+    cache.
     """
 
     name: str
     path: Path
+    descriptor: int | None = None
     offset: int = 0
     size: int = 0
     direct: bool = False
@@ -172,7 +174,8 @@ class Watch:
             size, offset = arguments[2:4]
         elif name == "ftruncate":
             offset = arguments[1]
-        return Call(name, path.relative_to(self._directory), offset, size, direct)
+        descriptor = _int(arguments[0]) if number in _BY_FD else None
+        return Call(name, path.relative_to(self._directory), descriptor, offset, size, direct)
 
 
 @contextmanager

@@ -30,13 +30,13 @@ def seed() -> str:
 def test_kills_of_everything(tmp_path: Path, seed: str) -> None:
     backend = LocalBackend(tmp_path / "data")
     cluster = Cluster(backend, tmp_path, nodes=1, workers=2, settings=SETTINGS)
-    starts, usual = _kill(cluster, seed, rounds(5, 1000))
+    starts, usual = _kill(cluster, seed, rounds(3, 1000))
     assert statistics.median(starts) < SLOWER * statistics.median(usual), (starts, usual)
 
 
 def test_kills_of_everything_on_s3(ceph_backend: S3Backend, tmp_path: Path, seed: str) -> None:
     cluster = Cluster(ceph_backend, tmp_path, nodes=2, workers=1, settings=SETTINGS)
-    _kill(cluster, seed, rounds(3, 100), patience=5)
+    _kill(cluster, seed, rounds(2, 100), patience=5)
 
 
 def test_all_that_happens_to_processes(tmp_path: Path, seed: str) -> None:
