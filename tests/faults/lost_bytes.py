@@ -21,8 +21,6 @@ class LostBytes:
     def __init__(self) -> None:
         self.trusted: list[str] = []
         """Calls that trusted what was lost: a sync that was tried again, a log that went on."""
-        self._went_on: list[str] = []
-        """Writes to a log behind what was lost: they count once a sync says that they are there."""
         self._bytes: dict[Path, bytearray] = {}
         self._names: dict[Path, dict[Path, int]] = {}
 
@@ -54,9 +52,6 @@ class LostBytes:
         lost = (_LOST in marks and not _is_log(call.path)) or _LOST in names.values()
         if lost and not failed:
             self.trusted.append(str(call))
-        if _is_log(call.path):
-            self.trusted += [] if failed else self._went_on
-            self._went_on.clear()
         self._bytes[call.path] = marks.translate(_FAILED if failed else _SYNCED)
         for name, mark in names.items():
             if mark == _WRITTEN:
@@ -65,7 +60,7 @@ class LostBytes:
     def _write(self, call: Call) -> None:
         marks = self._bytes.setdefault(call.path, bytearray())
         if _is_log(call.path) and marks.find(_LOST, 0, call.offset) >= 0:
-            self._went_on.append(f"{call} at {call.offset}")
+            self.trusted.append(f"{call} at {call.offset}")
         end = call.offset + call.size
         marks.extend(bytes(max(0, end - len(marks))))
         marks[call.offset : end] = bytes([_WRITTEN]) * call.size

@@ -127,26 +127,6 @@ SCENARIOS = {
 }
 
 
-class Syncs:
-    """Which syncs fail because an earlier one has: the kernel tells each descriptor once.
-
-    For files that are open all the time; a new descriptor would not be told of what was before.
-    """
-
-    def __init__(self) -> None:
-        self._failed: dict[Path, list[int]] = {}
-        self._told: dict[tuple[Path, int | None], int] = {}
-
-    def told(self, call: Call, error: int) -> int:
-        """The error that a sync ends with, which by itself would have ended with ``error``."""
-        failed = self._failed.setdefault(call.path, [])
-        if error:
-            failed.append(error)
-        already = self._told.get((call.path, call.descriptor), 0)
-        self._told[call.path, call.descriptor] = len(failed)
-        return failed[-1] if len(failed) > already else 0
-
-
 class FailingDisk:
     """A service, and the disk below it."""
 
@@ -155,7 +135,8 @@ class FailingDisk:
         self.running = running
         self.fault: Callable[[Call], int] = let_pass
         self.calls: list[Call] = []
-        self._syncs = Syncs()
+        self._writers: set[int | None] = set()
+        """The descriptors by which the log is written; a checkpoint syncs it by another."""
         self.ledger = LostBytes()
         self.refused = Counter[str]()
         """Answers that said a failure, by its problem type."""
@@ -164,11 +145,10 @@ class FailingDisk:
         watch.judge = self._judge
 
     def _judge(self, call: Call) -> int:
-        # A checkpoint, of whichever operation was before, syncs the log although it is synced.
-        of_checkpoint = call.path == LOG and not self.ledger.missing(LOG)
-        error = 0 if of_checkpoint and call.name == "fdatasync" else self.fault(call)
-        if call.name == "fdatasync":
-            error = self._syncs.told(call, error)
+        if call.path == LOG and call.name == "pwrite64":
+            self._writers.add(call.descriptor)
+        of_checkpoint = call.path == LOG and call.descriptor not in self._writers
+        error = 0 if of_checkpoint else self.fault(call)
         self.ledger.note(call, error)
         self.calls.append(call)
         return error
