@@ -302,6 +302,7 @@ def english(page: UploaderPage) -> list[str]:
     return [word for word in words if word not in {"file", "uploader", "English", "curl"}]
 
 
+@pytest.mark.alone
 def test_it_is_light_and_quick(running: Service, open_page: OpenPage) -> None:
     visit = open_page(running.url)
     sizes: list[Callable[[], int]] = []
