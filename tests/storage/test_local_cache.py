@@ -17,7 +17,7 @@ SIZE = 64 * 1024
 
 def _is_cached(path: Path) -> bool:
     # Not by a read that does not wait (RWF_NOWAIT): that one reads ahead.
-    command = ["fincore", "--noheadings", "--bytes", "--output", "RES", path]
+    command = ["fincore", "--noheadings", "--bytes", "--output", "RES", str(path)]
     return int(subprocess.run(command, capture_output=True, check=True).stdout) > 0
 
 
