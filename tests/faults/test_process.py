@@ -30,7 +30,7 @@ def seed() -> str:
 def test_kills_of_everything(tmp_path: Path, seed: str) -> None:
     backend = LocalBackend(tmp_path / "data")
     cluster = Cluster(backend, tmp_path, nodes=1, workers=2, settings=SETTINGS)
-    starts, usual = _kill(cluster, seed, rounds(3, 1000))
+    starts, usual = _kill(cluster, seed, rounds(5, 1000))
     assert statistics.median(starts) < SLOWER * statistics.median(usual), (starts, usual)
 
 
