@@ -30,13 +30,13 @@ def seed() -> str:
 def test_kills_of_everything(tmp_path: Path, seed: str) -> None:
     backend = LocalBackend(tmp_path / "data")
     cluster = Cluster(backend, tmp_path, nodes=1, workers=2, settings=SETTINGS)
-    starts, usual = _kill(cluster, seed, rounds(5, 1000))
+    starts, usual = _kill(cluster, seed, rounds(5, 1000), stops=5)
     assert statistics.median(starts) < SLOWER * statistics.median(usual), (starts, usual)
 
 
 def test_kills_of_everything_on_s3(ceph_backend: S3Backend, tmp_path: Path, seed: str) -> None:
     cluster = Cluster(ceph_backend, tmp_path, nodes=2, workers=1, settings=SETTINGS)
-    _kill(cluster, seed, rounds(3, 100), patience=5)
+    _kill(cluster, seed, rounds(3, 100), stops=1, patience=5)
 
 
 def test_all_that_happens_to_processes(tmp_path: Path, seed: str) -> None:
@@ -53,9 +53,9 @@ def test_all_that_happens_to_processes_on_s3(
 
 
 def _kill(
-    cluster: Cluster, seed: str, count: int, patience: float = 1
+    cluster: Cluster, seed: str, count: int, stops: int, patience: float = 1
 ) -> tuple[list[float], list[float]]:
-    """Kill it so often; return the seconds that each start took, and some behind a stop.
+    """Kill it so often; return the seconds that each start took, and those behind ``stops``.
 
     Traffic goes on for ``patience`` times half a second in between.
     """
@@ -63,7 +63,7 @@ def _kill(
     starts, usual = [], []
     with cluster.running():
         for number in range(count):
-            if number % max(1, count // 5) == 0:
+            if number % max(1, count // stops) == 0:
                 cluster.stop()
                 usual.append(cluster.start())
             with run.traffic():

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import file_uploader
-from tests.faults.test_security_matrix import METHODS, NOTHING, OPEN, ROWS, TARGETS, on_double
-from tests.faults.two_worlds import ALICE, BOB, Ask, World, furnish, world
 from tests.http.test_auth import BAD
+from tests.security.test_matrix import METHODS, NOTHING, OPEN, ROWS, TARGETS, on_double
+from tests.security.two_worlds import ALICE, BOB, Ask, World, furnish, world
 from tests.support import raw
 from tests.support.asgi import Answer, Client
 from tests.support.canary import Canary, canary

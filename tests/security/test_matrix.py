@@ -23,7 +23,9 @@ from file_uploader.links import Link, LinkKeys
 from file_uploader.model import FileName
 from file_uploader.storage.base import Storage
 from tests.faults.rounds import rounds
-from tests.faults.two_worlds import (
+from tests.http.conftest import settings
+from tests.http.test_auth import BAD
+from tests.security.two_worlds import (
     ALICE,
     BOB,
     FILES,
@@ -39,8 +41,6 @@ from tests.faults.two_worlds import (
     two_worlds,
     world,
 )
-from tests.http.conftest import settings
-from tests.http.test_auth import BAD
 from tests.support.asgi import Answer, Client, running
 from tests.support.double import StorageDouble
 from tests.support.service import Backend, LocalBackend, S3Backend
