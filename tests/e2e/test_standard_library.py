@@ -17,6 +17,8 @@ from tests.support.service import Backend, Service, service
 
 CURLS = 6
 """curl processes at once."""
+ON_S3 = 1200
+"""Files for S3, which takes longer for each: more than one of its pages of a list."""
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +42,17 @@ def test_every_file_there_and_back(
     with service(backend, log, workers=2) as running:
         names = list(tree)
         random.Random(5).shuffle(names)  # so that the list's order is the server's doing
+        if backend.name != "local":
+            del names[ON_S3:]
         curl_all(running, tmp_path, names, lambda name: [f'upload-file = "{tree[name]}"'], "204")
 
         listed = json.loads(curl(running, "", "--fail"))
-        assert listed == sorted(tree, key=str.encode)
+        assert listed == sorted(names, key=str.encode)
 
         back = tmp_path / "back"
         curl_all(running, tmp_path, names, lambda name: [f'output = "{back / name}"'], "200")
-        for name, original in tree.items():
-            assert sha256(back / name) == sha256(original), name
+        for name in names:
+            assert sha256(back / name) == sha256(tree[name]), name
 
         for name in random.Random(6).sample(names, 50):
             check_ranges(running, name, tree[name].read_bytes())

@@ -47,7 +47,7 @@ def test_what_a_backup_restores_is_what_was_promised(tmp_path: Path) -> None:
     run = Run(cluster, seed)
     went_on = 0
     with cluster.running():
-        for turn in range(rounds(3, 50)):
+        for turn in range(rounds(2, 50)):
             with run.traffic(), sweeping(backend, tmp_path):
                 # Nothing to wait for: the moment has to be a random one.
                 time.sleep(run.chance.uniform(0.5, 1.5))

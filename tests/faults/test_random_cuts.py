@@ -45,7 +45,7 @@ DOWNLOAD = 12 * MIB
 """More than the kernel holds of an answer that nobody reads."""
 
 SETTINGS = {"IDLE_TIMEOUT": "2s"}
-UPLOADS = {"local": (100, 7000), "ceph": (25, 1000)}
+UPLOADS = {"local": (100, 7000), "ceph": (15, 1000)}
 """Cuts of uploads in a short run and in a long one."""
 DOWNLOADS = (40, 2000)
 

@@ -201,7 +201,6 @@ def _flooded(client: Client, failures: Failures, over: threading.Event) -> None:
         over.wait(0.2)
 
 
-@pytest.mark.alone
 def test_everything_fails_in_good_time_and_works_again(stage: tuple[Attacked, str]) -> None:
     attacked_, how = stage
     client = Client(attacked_, attacked_.node, strict=False)

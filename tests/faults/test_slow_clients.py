@@ -127,7 +127,7 @@ def test_thousands_of_idle_connections_are_held_and_then_closed(
 
     What they took stays for the next ones.
     """
-    count, keep_alive = rounds(2000, 5000), rounds(10, KEEP_ALIVE)
+    count, keep_alive = rounds(2000, 5000), rounds(5, KEEP_ALIVE)
     most = count * MEMORY_OF_ONE
     settings = {} if LONG else {"GUNICORN_CMD_ARGS": f"--keep-alive {keep_alive}"}
     with _few_open_files(), service(backend, log, workers=2, settings=settings) as running:

@@ -42,8 +42,8 @@ class Backend(Protocol):
         """What it holds: blob files or objects, and open multipart uploads."""
         ...
 
-    def contains(self, needle: bytes) -> bool:
-        """Whether these bytes occur anywhere in names or contents."""
+    def contents(self) -> Iterator[bytes]:
+        """Everything that it holds: each name, what is told of it, and its bytes."""
         ...
 
 
@@ -62,11 +62,11 @@ class LocalBackend:
         blobs = self.directory / "blobs"
         return sorted(str(path) for path in blobs.rglob("*") if path.is_file())
 
-    def contains(self, needle: bytes) -> bool:
-        return any(
-            needle in str(path).encode() or (path.is_file() and needle in path.read_bytes())
-            for path in self.directory.rglob("*")
-        )
+    def contents(self) -> Iterator[bytes]:
+        for path in self.directory.rglob("*"):
+            yield str(path).encode()
+            if path.is_file():
+                yield path.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,12 @@ class S3Backend:
         left: Leftovers = self.server.leftovers(self.bucket)
         return [*left.objects, *(f"multipart upload of {key}" for key in left.uploads)]
 
-    def contains(self, needle: bytes) -> bool:
+    def contents(self) -> Iterator[bytes]:
         with contextlib.closing(self.server.client()) as client:
             for key in self.server.leftovers(self.bucket).objects:
                 answer = client.get_object(Bucket=self.bucket, Key=key)
-                if needle in repr((key, answer["ResponseMetadata"], answer["Metadata"])).encode():
-                    return True
-                if needle in answer["Body"].read():
-                    return True
-        return False
+                yield repr((key, answer["ResponseMetadata"], answer["Metadata"])).encode()
+                yield answer["Body"].read()
 
 
 @dataclass
