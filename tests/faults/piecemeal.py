@@ -39,6 +39,9 @@ class Piecemeal:
         self._acknowledged = 0
         self._sent = 0
         self._offset: int | None = 0
+        self._stragglers = 0
+        """Appends that have had no answer. Each may reach its worker later than the next one, then
+        take the upload over from that, or move its offset."""
 
     @property
     def acknowledged(self) -> int:
@@ -134,15 +137,19 @@ class Piecemeal:
             self._entry.begin(self._version)
         self._offset = None
         self._sent = max(self._sent, start + cut)
+        self._stragglers += 1
         head = self._dialect.append(self._ledger.token, self.path, start, size, last=last)
         client.send(head + self._data[start : start + cut])
         if not whole:
             raise raw.BrokenAnswerError(_LOST)
         answer = client.read_answer("PATCH")
+        self._stragglers -= 1
         if 200 <= answer.status < 300:
             self._acknowledged = self._offset = start + size
             if last:
                 self._finish(answer)
+        elif self._stragglers and answer.status == 409:
+            self._stragglers -= 1
         else:
             self._expect(f"an append at {start}", answer)
 
