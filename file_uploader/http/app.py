@@ -122,7 +122,7 @@ def fixed(pages: Path) -> dict[str, OpenEndpoint]:
     return {
         "/": page.endpoint(pages / page.FRONT),
         "/api/docs": page.endpoint(pages / page.DOCUMENTATION),
-        "/api/openapi.json": contract.sent().endpoint,
+        "/api/openapi.json": contract.SENT.endpoint,
     }
 
 

@@ -38,8 +38,10 @@ def endpoint(path: Path) -> Callable[[Headers], Awaitable[Response]]:
         content = path.read_bytes()
     except FileNotFoundError:
         return _missing
-    headers = {**_ALWAYS, "content-security-policy": policy(content)}
-    return Fixed(content, "text/html", headers).endpoint
+    return Fixed(
+        "text/html",
+        lambda: (content, {**_ALWAYS, "content-security-policy": policy(content)}),
+    ).endpoint
 
 
 async def _missing(_headers: Headers) -> Response:

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.clients.wire import IETF, TUS, Dialect, append, create, listed, look
 from tests.faults.rounds import rounds
 from tests.support import raw, stored
@@ -252,7 +250,6 @@ def _batch(running: Service, numbers: Sequence[int], chance: random.Random) -> N
             assert client.read_answer("DELETE").status == 204
 
 
-@pytest.mark.alone
 def test_cut_uploads_leave_the_old_version_or_the_whole_new_one(
     backend: Backend, log: Path
 ) -> None:
@@ -280,7 +277,6 @@ def _strays(backend: Backend) -> list[str]:
     return [each for each in backend.leftovers() if not each.endswith("/record")]
 
 
-@pytest.mark.alone
 def test_cut_downloads_leave_nothing_open(tmp_path: Path, log: Path) -> None:
     seed, count = rounds(8, secrets.randbits(32)), rounds(*DOWNLOADS)
     print(f"seed {seed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from base64 import b64encode
@@ -78,6 +79,13 @@ async def test_it_is_sent_to_who_has_no_token(nobody: Client) -> None:
     switched_off = answer["permissions-policy"].split(", ")
     assert {"camera=()", "microphone=()", "geolocation=()"} <= set(switched_off)
     assert "clipboard-write" not in answer["permissions-policy"]
+
+
+@pytest.mark.parametrize("target", ["/", "/api/openapi.json"])
+async def test_those_who_ask_first_and_at_once_get_the_same(nobody: Client, target: str) -> None:
+    answers = await asyncio.gather(*(nobody("GET", target) for _ in range(5)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({(answer.body, answer["etag"]) for answer in answers}) == 1
 
 
 @pytest.mark.parametrize("target", ["/?", "/?lang=de&x", "http://localhost", "http://localhost/"])

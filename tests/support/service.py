@@ -147,6 +147,10 @@ class Service:
         """Memory of all its processes in bytes, shared pages counted once."""
         return sum(pss_of(pid) for pid in [self.process.pid, *self.workers()])
 
+    def anonymous(self) -> int:
+        """The part of `pss` that is mapped from no file."""
+        return sum(pss_of(pid, "Pss_Anon") for pid in [self.process.pid, *self.workers()])
+
     def peak_memory(self) -> contextlib.AbstractContextManager[PeakMemory]:
         """Watch `pss` in a thread."""
         return peak_of(self.pss)
@@ -293,11 +297,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pss_of(pid: int) -> int:
-    """Memory of one process in bytes, its part of shared pages (PSS); 0 once it has ended."""
+def pss_of(pid: int, kind: str = "Pss") -> int:
+    """Memory of one process in bytes, its part of shared pages (PSS); 0 once it has ended.
+
+    ``kind`` is the line of proc_pid_smaps(5) that says so.
+    """
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(f"{kind}:"):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
