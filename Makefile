@@ -75,7 +75,7 @@ test-heavy: $(VENV)/.test page ## run the tests that take minutes
 
 .PHONY: test-faults
 test-faults: $(VENV)/.test page ## break things on purpose; FAULTS=long does it for hours
-	$(BIN)/pytest -v -m 'faults and not alone' -n 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest -v -m 'faults and not alone' $(PARALLEL) $(ARGS)
 	$(BIN)/pytest -v -m 'faults and alone' $(ARGS)
 
 .PHONY: torture
