@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
+from file_uploader.storage.local.checkpoints import LOOK
 from tests.e2e.clients.wire import TUS
 from tests.faults.held import INLINE, Begun, File, Held, finish, forget, location_of, path_of, read
 from tests.support import raw
 from tests.support.bodies import KIB, MIB, content, pieces
 from tests.support.raw import Answer, Connection
 from tests.support.service import Service
+from tests.support.waiting import until
 
 SMALLEST = 512
 """Bytes of the smallest files of a client that stores small ones only."""
@@ -73,11 +76,11 @@ class Filler:
             self._delete(running, self._chance.choice(list(self.held.files)))
 
     def use_room(self, running: Service) -> None:
-        """Store a few small files in every way: there is room again."""
+        """Store a few small files in every way: there is room again, or soon."""
         for way in self._ways:
             for size in (1, INLINE, 4 * INLINE) if self._large else (1, INLINE):
-                if not self._store(running, size, way):
-                    self.wrong.append(f"no room for {size} bytes by {way}")
+                store = partial(self._store, running, size, way)
+                until(store, f"room for {size} bytes by {way}", patience=LOOK + 5)
 
     def finish_uploads(self, running: Service) -> None:
         """Send the rest of what a full disk has interrupted."""

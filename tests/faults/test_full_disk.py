@@ -20,14 +20,17 @@ import pytest
 from file_uploader.storage.local.room import RESERVE
 from tests.e2e.clients.wire import listed
 from tests.faults.filling import Filler
-from tests.faults.held import Held, await_sweep, read, sizes
+from tests.faults.held import Held, await_sweep, path_of, read, sizes
+from tests.faults.index import endless_reader, wal_size
 from tests.faults.rounds import LONG, rounds
 from tests.faults.small_disks import SMALL_DISKS, taken
 from tests.storage.local_disk import blobs_on
+from tests.support import raw
 from tests.support.bodies import MIB
 from tests.support.raw import Connection
 from tests.support.service import LocalBackend, Service, service
 from tests.support.waiting import until
+from tests.support.witness import fetch, store
 
 CLIENTS = 4
 WORKERS = 2
@@ -72,8 +75,8 @@ class FullDisk:
         """Delete most of what is there, finish what the full disk has interrupted, and go on."""
         self._each(lambda filler: filler.make_room(running, share=0.7))
         self._await_removals()
-        self._each(lambda filler: filler.finish_uploads(running))
         self._each(lambda filler: filler.use_room(running))
+        self._each(lambda filler: filler.finish_uploads(running))
 
     def check(self, running: Service) -> None:
         """See that what the clients were told is there, whole, and nothing else."""
@@ -141,3 +144,24 @@ def test_a_full_disk(
     refused = sum(filler.refused for filler in fillers)
     print(f"{times} rounds on {disk}: {stored} files stored, {refused} refused")
     assert refused >= times * CLIENTS
+
+
+def test_room_that_the_log_has_taken_is_given_back(tmp_path: Path, log: Path) -> None:
+    """It is long since somebody read an old state, and stays so: nobody would make room else."""
+    with SMALL_DISKS["tmpfs"](tmp_path / "disk", RESERVE + 6 * MIB) as place:
+        data = place / "data"
+        with service(LocalBackend(data), log, workers=WORKERS) as running:
+            filler = Filler(0, 0, large=False)
+            with endless_reader(data):
+                filler.fill(running)
+            assert wal_size(data) > 4 * MIB
+            name = next(iter(filler.held.files))
+            with Connection(running.port) as client:
+                client.send(raw.head("DELETE", path_of(name), running.token))
+                assert client.read_answer("DELETE").status == 204
+            filler.held = filler.held.with_file(name, None)
+            filler.use_room(running)
+            assert not filler.wrong, filler.wrong[0]
+            for name, file in filler.held.files.items():
+                assert fetch(running, name) == file.content
+            store(running, "large", bytes(MIB))

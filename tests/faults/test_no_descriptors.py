@@ -95,6 +95,9 @@ def _none_left(running: Service) -> Mapping[int, int]:
     found = {}
     for pid in running.workers():
         used = _used(pid)
+        for _ in range(3):  # What is open for a moment only is not in use to stay so.
+            time.sleep(0.005)
+            used &= _used(pid)
         found[pid] = next(number for number in itertools.count() if number not in used)
     return found
 

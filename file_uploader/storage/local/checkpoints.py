@@ -4,7 +4,8 @@ Commits append to the WAL, and a checkpoint copies it into the database. The WAL
 what it held, once all of it is there and nobody reads from it any more. With commits and readers
 all the time that moment never comes by itself: so when the WAL is long, everything is copied and
 synced that there is, and only for the little that has come meanwhile, writers and then readers are
-waited for.
+waited for. So they are where the WAL, short or long, takes the room that uploads need: then it is
+cut.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import apsw
 from .alarm import Alarm
 from .cache import descriptor_of, forget_cached
 from .locks import FileLock, Turnstile
+from .room import room
 from .rows import PAGE, WAL_LIMIT, connect
 
 CHECKPOINT_PAGES = 1_000
@@ -39,6 +41,9 @@ PAUSE = 0.1
 
 RETRY = 1.0
 """Seconds until the next, whether or not anybody writes, while the WAL is too long."""
+
+LOOK = 5.0
+"""Seconds between two looks at whether the WAL takes the room that uploads need."""
 
 _COPIED_AT, _NOTHING = 96, bytes(4)
 """Where SQLite's WAL index has the number of frames that were copied, and what that is at first
@@ -65,6 +70,7 @@ class Checkpoints:
         self._database = path.open("rb", buffering=0)
         self._patience = RETRY
         self._patient_until = 0.0
+        self._next_look = 0.0
         self._due = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="index-checkpoints", daemon=True)
@@ -92,14 +98,17 @@ class Checkpoints:
     def _serve(self) -> None:
         long = True  # Perhaps: who knows what a crash has left.
         while True:
-            self._due.wait(RETRY if long else None)
+            due = self._due.wait(RETRY if long else LOOK)
             self._due.clear()
             if self._closing.is_set():
                 return
             try:
+                cut = self._takes_room()
+                if not (due or long or cut):
+                    continue
                 if self._lock.try_acquire():
                     try:
-                        self._checkpoint()
+                        self._checkpoint(cut=cut)
                     finally:
                         self._lock.release()
                 size = self._wal.stat().st_size
@@ -111,21 +120,33 @@ class Checkpoints:
                 self._closing.wait(RETRY)
             self._closing.wait(PAUSE)
 
-    def _checkpoint(self) -> None:
+    def _takes_room(self) -> bool:
+        """Whether uploads would have room without the WAL, and have none; at each `LOOK` only.
+
+        Its length is kept for deletions where cutting it would help no upload.
+        """
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + LOOK
+        left = room(self._path)
+        return left < 0 <= left + self._wal.stat().st_size
+
+    def _checkpoint(self, *, cut: bool) -> None:
         try:
-            self._copy()
+            self._copy(cut=cut)
         except (apsw.IOError, OSError):
             self._start_over()
             raise
 
-    def _copy(self) -> None:
+    def _copy(self, *, cut: bool) -> None:
         try:
             pages, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.BusyError:  # Another program is doing it.
             return
         # Where a reader has kept it from copying all, waiting for that one may be in vain.
-        if pages >= RESTART_PAGES and (copied == pages or time.monotonic() >= self._patient_until):
-            self._restart()
+        hopeful = copied == pages or time.monotonic() >= self._patient_until
+        if hopeful and (cut or pages >= RESTART_PAGES):
+            self._restart(cut=cut)
 
     def _start_over(self) -> None:
         """Have all of the WAL copied again, by whoever comes next, after an error of the disk.
@@ -141,14 +162,14 @@ class Checkpoints:
                 os.pwrite(notes, _NOTHING, _COPIED_AT)
             forget_cached(self._path)
 
-    def _restart(self) -> None:
-        """Let the next commit begin at the WAL's start; cut it where it is too long."""
+    def _restart(self, *, cut: bool) -> None:
+        """Let the next commit begin at the WAL's start, which is cut as well where that is long."""
         # SQLite syncs after the last page has been copied. Most of that is done here, before others
         # have to wait for it.
         os.fdatasync(self._database.fileno())
-        too_long = self._wal.stat().st_size > WAL_LIMIT
+        cut = cut or self._wal.stat().st_size > WAL_LIMIT
         # Commits are quicker where the WAL need not grow: it is kept as it is if it can be.
-        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if too_long else apsw.SQLITE_CHECKPOINT_RESTART
+        mode = apsw.SQLITE_CHECKPOINT_TRUNCATE if cut else apsw.SQLITE_CHECKPOINT_RESTART
         try:
             with self._turnstile.held():
                 self._connection.wal_checkpoint(mode=mode)
