@@ -74,12 +74,12 @@ test-heavy: $(VENV)/.test page ## run the tests that take minutes
 	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
 
 .PHONY: test-faults
-test-faults: $(VENV)/.test page ## break things on purpose; FAULTS=long does it for hours
-	$(BIN)/pytest -v -m 'faults and not alone' $(PARALLEL) $(ARGS)
-	$(BIN)/pytest -v -m 'faults and alone' $(ARGS)
+test-faults: $(VENV)/.test ## break things on purpose; FAULTS=long does it for hours
+	$(BIN)/pytest -v -m 'faults and not alone' $(PARALLEL) tests/faults $(ARGS)
+	$(BIN)/pytest -v -m 'faults and alone' tests/faults $(ARGS)
 
 .PHONY: torture
-torture: $(VENV)/.test page ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run
+torture: $(VENV)/.test ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run
 	$(BIN)/python -m tests.faults.torture
 
 .PHONY: screenshots

@@ -112,7 +112,7 @@ class FullDisk:
 @pytest.mark.parametrize(
     ("disk", "room", "large", "times"),
     [
-        ("tmpfs", 16 * MIB, True, rounds(5, 100)),
+        ("tmpfs", 16 * MIB, True, rounds(3, 100)),
         ("tmpfs", 6 * MIB, False, rounds(1, 20)),
         *([("ext4", 32 * MIB, True, 100)] if LONG else []),
         *([("ext4", 16 * MIB, False, 20)] if LONG else []),

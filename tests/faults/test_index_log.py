@@ -67,7 +67,7 @@ def test_a_reader_that_never_ends_is_told_of_and_the_log_comes_back(
 def test_neither_a_list_that_nobody_takes_nor_short_readers_hold_the_log_back(
     tmp_path: Path, log: Path
 ) -> None:
-    names = rounds(200_000, 1_000_000)
+    names = rounds(100_000, 1_000_000)
     data, token = tmp_path / "data", str(uuid.uuid4())
     fill(data, token, names, size=1)
     patient = {"IDLE_TIMEOUT": "1h"}

@@ -17,7 +17,7 @@ from tests.support.bodies import MIB
 from tests.support.waiting import until
 
 PROCESSES = 4
-SECONDS = rounds(8, 120)
+SECONDS = rounds(6, 120)
 SLOWEST_HUNDREDTH = 2.0
 SLOWEST = 5.0
 """Seconds that a change may take: several commits, each of which the other program can keep waiting
@@ -65,7 +65,7 @@ async def test_one_is_killed_in_the_middle_of_a_commit_or_a_checkpoint(tmp_path:
     await prepare(tmp_path, container)
     told: list[Told] = []
     held_up: list[float] = []
-    kills = rounds(4, 50)
+    kills = rounds(3, 50)
     with running(tmp_path, container, PROCESSES) as processes:
         for number in range(kills):
             lock = (ShmLock.WRITE, ShmLock.CHECKPOINT)[number % 2]

@@ -32,7 +32,7 @@ from tests.support.raw import Answer, Connection
 from tests.support.service import Service
 from tests.support.waiting import until
 
-KILLS = 12
+KILLS = 8
 """In a short run."""
 
 MOST_CALLS = 20

@@ -75,7 +75,7 @@ def clients() -> Clients:
 
 
 def test_losses_of_power_lose_nothing(disk: Disk, clients: Clients, log: Path) -> None:
-    losses, lost = rounds(6, 200), 0
+    losses, lost = rounds(5, 200), 0
     chance = random.Random(clients.seed)
     for number, survivors in enumerate(itertools.islice(itertools.cycle(SURVIVORS), losses)):
         with _running_on(disk, log, clients, workers=rounds(1, 2)) as (running, directory):

@@ -36,7 +36,7 @@ def test_kills_of_everything(tmp_path: Path, seed: str) -> None:
 
 def test_kills_of_everything_on_s3(ceph_backend: S3Backend, tmp_path: Path, seed: str) -> None:
     cluster = Cluster(ceph_backend, tmp_path, nodes=2, workers=1, settings=SETTINGS)
-    _kill(cluster, seed, rounds(3, 100), stops=1, patience=5)
+    _kill(cluster, seed, rounds(2, 100), stops=1, patience=5)
 
 
 def test_all_that_happens_to_processes(tmp_path: Path, seed: str) -> None:

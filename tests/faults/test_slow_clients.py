@@ -57,7 +57,7 @@ def backend() -> Iterator[LocalBackend]:
 
 @pytest.mark.alone
 def test_healthy_clients_do_not_feel_a_thousand_slow_ones(backend: LocalBackend, log: Path) -> None:
-    windows = rounds(4, 8)  # less than the time after which the first of the slow ones are ended
+    windows = rounds(3, 8)  # less than the time after which the first of the slow ones are ended
     settings = {"IDLE_TIMEOUT": f"{IDLE_TIMEOUT}s"}
     with service(backend, log, workers=2, settings=settings) as running:
         store(running, "large", content(16 * MIB))
