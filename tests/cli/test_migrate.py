@@ -16,7 +16,6 @@ import pytest
 from file_uploader.model import FileName
 from file_uploader.storage.base import Storage
 from tests.cli.filling import FILES, METADATA, fill, filled
-from tests.faults.rounds import rounds
 from tests.storage.conftest import place_of
 from tests.storage.stores import (
     LocalPlace,
@@ -32,6 +31,7 @@ from tests.support.bodies import KIB, MIB, content
 from tests.support.command import Done, command, started
 from tests.support.listing import names_in
 from tests.support.rot import flip
+from tests.support.rounds import rounds
 
 
 @dataclass

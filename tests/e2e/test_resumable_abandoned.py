@@ -16,11 +16,11 @@ import pytest
 
 from file_uploader.model import Container
 from tests.e2e.clients.wire import DIALECTS, append, create, offset_of
-from tests.faults.rounds import rounds
 from tests.storage.stores import LocalPlace, S3Place
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Connection
+from tests.support.rounds import rounds
 from tests.support.service import (
     Backend,
     LocalBackend,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from file_uploader.storage.local.checkpoints import LOOK
 from tests.e2e.clients.wire import TUS
 from tests.faults.held import INLINE, Begun, File, Held, finish, forget, location_of, path_of, read
 from tests.support import raw
@@ -75,12 +74,12 @@ class Filler:
         if self.held.files:
             self._delete(running, self._chance.choice(list(self.held.files)))
 
-    def use_room(self, running: Service) -> None:
-        """Store a few small files in every way: there is room again, or soon."""
+    def use_room(self, running: Service, patience: float) -> None:
+        """Store small files in every way: there is room again, for each in so many seconds."""
         for way in self._ways:
             for size in (1, INLINE, 4 * INLINE) if self._large else (1, INLINE):
                 store = partial(self._store, running, size, way)
-                until(store, f"room for {size} bytes by {way}", patience=LOOK + 5)
+                until(store, f"room for {size} bytes by {way}", patience)
 
     def finish_uploads(self, running: Service) -> None:
         """Send the rest of what a full disk has interrupted."""

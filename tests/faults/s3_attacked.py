@@ -12,9 +12,9 @@ from pathlib import Path
 from file_uploader.errors import StorageError
 from file_uploader.model import Container
 from file_uploader.storage.base import Storage
-from tests.faults.rounds import LONG
 from tests.storage.stores import S3Place, admin_of
 from tests.support.loops import LoopThread
+from tests.support.rounds import LONG
 from tests.support.s3_proxy import FaultyProxy, threaded_proxy
 from tests.support.s3_servers import S3Server
 from tests.support.service import APP, S3Backend, Service, service

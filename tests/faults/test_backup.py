@@ -20,11 +20,11 @@ from tests.faults.checker import Client
 from tests.faults.cluster import Cluster
 from tests.faults.ledger import Ledger, Moment, Version, told
 from tests.faults.piecemeal import Piecemeal
-from tests.faults.rounds import rounds
 from tests.faults.run import Run
 from tests.support import raw
 from tests.support.command import command, started
 from tests.support.raw import Connection
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend
 
 SETTINGS = {"UPLOAD_EXPIRY": "1h"}

@@ -33,7 +33,6 @@ from tests.faults.held import (
 )
 from tests.faults.lost_bytes import LostBytes
 from tests.faults.operations import Append, Begin, Delete, MakeLink, Operation, Put
-from tests.faults.rounds import rounds
 from tests.faults.site import Site
 from tests.faults.syscalls import Call, Watch, let_pass
 from tests.storage.local_disk import blobs_on
@@ -41,6 +40,7 @@ from tests.support import raw
 from tests.support.bodies import KIB, MIB
 from tests.support.connections import open_blobs
 from tests.support.raw import Answer, Connection
+from tests.support.rounds import rounds
 from tests.support.service import Service
 from tests.support.waiting import until
 

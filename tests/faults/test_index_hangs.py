@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.faults.index import caught, holders, integrity
-from tests.faults.rounds import LONG
 from tests.support import raw
 from tests.support.connections import one_to_each
 from tests.support.raw import Connection, End
+from tests.support.rounds import LONG
 from tests.support.service import LocalBackend, Service, service
 from tests.support.waiting import until
 from tests.support.witness import fetch, store

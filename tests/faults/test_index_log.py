@@ -13,10 +13,10 @@ from file_uploader.storage.local.alarm import ALARM_SIZE
 from file_uploader.storage.local.rows import WAL_LIMIT
 from tests.faults.index import RelayReaders, endless_reader, integrity, wal_size
 from tests.faults.index_load import SIZE, Load
-from tests.faults.rounds import rounds
 from tests.support import raw
 from tests.support.bodies import MIB
 from tests.support.raw import Connection
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend, service
 from tests.support.waiting import until
 

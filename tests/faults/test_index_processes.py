@@ -11,9 +11,9 @@ import pytest
 
 from tests.faults.index import ForcedCheckpoints, ShmLock, caught, endless_reader, wal_size
 from tests.faults.index_processes import Running, Told, check, prepare, running
-from tests.faults.rounds import rounds
 from tests.storage.stores import new_container
 from tests.support.bodies import MIB
+from tests.support.rounds import rounds
 from tests.support.waiting import until
 
 PROCESSES = 4

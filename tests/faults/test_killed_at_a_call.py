@@ -23,12 +23,12 @@ import pytest
 from tests.e2e.clients.wire import listed
 from tests.faults.held import Held, await_sweep, finish, forget, read, sizes
 from tests.faults.operations import FILES, OPERATIONS, UPLOADS, Append, Operation, Put
-from tests.faults.rounds import LONG, rounds
 from tests.faults.site import Site
 from tests.faults.syscalls import Call, Watch, let_pass
 from tests.storage.local_disk import blobs_on
 from tests.support import raw
 from tests.support.raw import Answer, Connection
+from tests.support.rounds import LONG, rounds
 from tests.support.service import Service
 from tests.support.waiting import until
 

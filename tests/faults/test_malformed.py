@@ -34,11 +34,11 @@ from tests.faults.malformed import (
     mutated,
     named,
 )
-from tests.faults.rounds import rounds
 from tests.support import raw
 from tests.support.nginx import Cache, Nginx, nginx
 from tests.support.parsers import PARSERS, settings_for
 from tests.support.raw import Answer, Connection
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend, Service, service
 from tests.support.unharmed import complaints
 from tests.support.waiting import until

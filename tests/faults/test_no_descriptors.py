@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rounds import rounds
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.connections import open_blobs, open_connections
 from tests.support.raw import Answer, Connection
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend, Service, service
 from tests.support.unharmed import complaints
 from tests.support.waiting import until

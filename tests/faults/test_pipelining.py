@@ -13,11 +13,11 @@ from functools import partial
 
 import pytest
 
-from tests.faults.rounds import rounds
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.parsers import PARSERS, settings_for
 from tests.support.raw import Answer, Connection
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend, Service, service
 from tests.support.unharmed import complaints, unharmed
 from tests.support.waiting import until

@@ -29,10 +29,10 @@ from tests.faults.crew import Clients
 from tests.faults.disk import EXT4, XFS, Disk, volatile_disk
 from tests.faults.index import endless_reader
 from tests.faults.platter import SURVIVORS
-from tests.faults.rounds import LONG, rounds
 from tests.faults.soundness import faults_in
 from tests.support.ceph import MissingProgramsError
 from tests.support.mounts import private_mounts
+from tests.support.rounds import LONG, rounds
 from tests.support.service import LocalBackend, Service, start, wait_ready
 from tests.support.waiting import until
 from tests.support.witness import fetch, store

@@ -11,8 +11,8 @@ import pytest
 
 from tests.faults.cluster import Cluster
 from tests.faults.process import FAULTS, KILL_ALL
-from tests.faults.rounds import rounds
 from tests.faults.run import Run
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend, S3Backend
 
 SETTINGS = {"UPLOAD_EXPIRY": "1h"}

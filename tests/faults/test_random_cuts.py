@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 
 from tests.e2e.clients.wire import IETF, TUS, Dialect, append, create, listed, look
-from tests.faults.rounds import rounds
 from tests.support import raw, stored
 from tests.support.anatomy import AFTER_CONTINUE, Cut, Request, framed
 from tests.support.bodies import content
 from tests.support.connections import open_blobs, open_connections
 from tests.support.raw import Connection, End
+from tests.support.rounds import rounds
 from tests.support.service import Backend, LocalBackend, Service, service
 from tests.support.unharmed import unharmed
 from tests.support.waiting import until

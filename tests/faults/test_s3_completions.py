@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.clients.wire import DIALECTS, TUS, Dialect
-from tests.faults.rounds import rounds
 from tests.faults.s3_attacked import Attacked, attacked
 from tests.faults.s3_clients import ONLY_CREATE, Client, Fields, Uploading
 from tests.faults.s3_operations import LARGE, data
 from tests.support.raw import Answer
+from tests.support.rounds import rounds
 from tests.support.s3_proxy import (
     LOSES_REPLY,
     Break,

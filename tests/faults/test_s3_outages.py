@@ -19,12 +19,12 @@ import pytest
 
 from file_uploader.storage.s3 import client as s3_client
 from tests.e2e.clients.wire import IETF, TUS, connected
-from tests.faults.rounds import LONG, rounds
 from tests.faults.s3_attacked import PATIENCE, Attacked, attacked
 from tests.faults.s3_clients import ONLY_CREATE, Client
 from tests.faults.s3_operations import LARGE, SMALL, data
 from tests.support import raw
 from tests.support.raw import Answer, Connection
+from tests.support.rounds import LONG, rounds
 from tests.support.s3_proxy import Break, get_object, head_bucket
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import until

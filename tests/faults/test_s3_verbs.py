@@ -14,7 +14,6 @@ from functools import cache, partial
 import pytest
 
 from tests.e2e.clients.wire import connected
-from tests.faults.rounds import LONG, rounds
 from tests.faults.s3_attacked import Attacked, attacked
 from tests.faults.s3_clients import PATIENCE, Client
 from tests.faults.s3_operations import (
@@ -40,6 +39,7 @@ from tests.faults.s3_operations import (
 from tests.storage.stores import admin_of
 from tests.support import raw, s3_proxy
 from tests.support.raw import BrokenAnswerError
+from tests.support.rounds import LONG, rounds
 from tests.support.s3_proxy import LOSES_REPLY, Break, Matcher, Request
 from tests.support.s3_servers import S3Server
 from tests.support.waiting import until

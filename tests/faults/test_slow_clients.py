@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 
 from file_uploader.http.connection import HEAD_TIMEOUT
-from tests.faults.rounds import LONG, rounds
 from tests.support import crowd, raw
 from tests.support.bodies import content
 from tests.support.connections import open_connections
 from tests.support.crowd import BODY, HEAD, IDLE, READER, SILENT_BODY
 from tests.support.raw import Connection
+from tests.support.rounds import LONG, rounds
 from tests.support.service import LocalBackend, Service, service
 from tests.support.unharmed import unharmed
 from tests.support.waiting import until

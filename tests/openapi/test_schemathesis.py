@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rounds import LONG
 from tests.openapi.attack import METRICS_TOKEN, Attack, attack
 from tests.openapi.document import Operation, operations
+from tests.support.rounds import LONG
 from tests.support.service import Backend, service
 
 SETTINGS = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.rounds import rounds
 from tests.support.raw import Connection, End
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend, Service, service
 
 MIB = 2**20

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from tests.faults.rounds import rounds
 from tests.support.raw import Answer, BrokenAnswerError, Connection
+from tests.support.rounds import rounds
 from tests.support.service import LocalBackend, Service, service
 
 ORIGIN = "https://page.example"

@@ -22,7 +22,6 @@ from file_uploader.http.routing import LinkRoute, NoRoute, PrivateRoute, PublicR
 from file_uploader.links import Link, LinkKeys
 from file_uploader.model import FileName
 from file_uploader.storage.base import Storage
-from tests.faults.rounds import rounds
 from tests.http.conftest import settings
 from tests.http.test_auth import BAD
 from tests.security.two_worlds import (
@@ -43,6 +42,7 @@ from tests.security.two_worlds import (
 )
 from tests.support.asgi import Answer, Client, running
 from tests.support.double import StorageDouble
+from tests.support.rounds import rounds
 from tests.support.service import Backend, LocalBackend, S3Backend
 from tests.support.tus import BYTES, VERSION
 

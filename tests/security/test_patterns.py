@@ -36,7 +36,7 @@ from file_uploader.http import (
 from file_uploader.http.auth import authenticate
 from file_uploader.links import LinkKeys
 from file_uploader.model import FileInfo, FileName, Metadata
-from tests.faults.rounds import LONG
+from tests.support.rounds import LONG
 
 pytestmark = [pytest.mark.heavy, pytest.mark.alone]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rounds import rounds
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Connection
+from tests.support.rounds import rounds
 from tests.support.service import Backend, Service, service
 from tests.support.stored import put
 

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import apsw
 import pytest
 
-from tests.faults.rounds import LONG
 from tests.support import raw
 from tests.support.ceph import Ceph
 from tests.support.raw import BrokenAnswerError, Connection
+from tests.support.rounds import LONG
 from tests.support.secrets import command_lines, shown
 from tests.support.service import (
     Backend,
