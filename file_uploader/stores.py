@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, StorageError, StorageFailed
 from .settings import Settings
 from .storage.base import Storage
 
@@ -60,9 +61,18 @@ def whereabouts(settings: Settings) -> str:
 
 
 async def try_storage(settings: Settings) -> None:
-    """Open the store and close it again. Raises `ConfigurationError` if it cannot work."""
-    storage = await open_storage(settings)
-    await storage.aclose()
+    """Open the store and close it again. Raises `ConfigurationError` if it cannot work.
+
+    What may pass is no reason not to start.
+    """
+    async with aclosing(await open_storage(settings)) as storage:
+        try:
+            await storage.ready()
+        except StorageFailed as error:
+            setting = "DATA_DIR" if settings.bucket is None else "BUCKET"
+            raise ConfigurationError(f"{setting}: nothing can be stored there: {error}") from None
+        except StorageError:
+            pass
 
 
 async def open_existing(settings: Settings) -> Storage:

@@ -45,6 +45,8 @@ from .errors import (
     FileTooLarge,
     FileUploaderError,
     InconsistentLength,
+    InvalidHeader,
+    InvalidName,
     NoSuchFile,
     NoSuchUpload,
     NotConcatenable,
@@ -83,7 +85,10 @@ FINISHED = timedelta(days=1)
 MOST_SWAPS = 100
 """How often a record that others swap all the time is read again."""
 
-_VERDICTS = (PreconditionFailed, DigestMismatch, NoSuchUpload, FileTooLarge)
+_VERDICTS = (
+    *(PreconditionFailed, DigestMismatch, NoSuchUpload, FileTooLarge),
+    *(InvalidName, InvalidHeader),
+)
 """What ends an upload for good: it would fail again however often it was tried."""
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "file_uploader"
 
-_CORE = {"errors", "model", "body", "hashing", "stage", "metrics", "tracing"}
+_CORE = {"errors", "model", "storable", "body", "hashing", "stage", "metrics", "tracing"}
 _BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links", "owned"}
 _STORES = {"settings", "storage.local", "storage.s3"}
 _EVERYTHING = {*_BELOW_HTTP, *_STORES, "stores", "http", "http.app", ""}
@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "tracing": {"errors"},
     "model": {"errors"},
+    "storable": {"errors", "model"},
     "stage": set(),
     "hashing": {"stage"},
     "body": {"errors", "model", "hashing"},

@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
+from file_uploader import storable
 from file_uploader.errors import InvalidHeader, InvalidName, InvalidParameter
 from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
 from file_uploader.model import (
@@ -127,9 +128,12 @@ def _described(document: dict[str, Any], container: Container) -> Link:
     if not isinstance(overwrite, bool):
         raise InvalidParameter("The member 'overwrite' has to be true or false.")
     lifetime = _number(document, "expires_in", MAX_LIFETIME)
+    file_name = FileName(name)
+    if method == LinkMethod.PUT:
+        storable.check_name(file_name)
     return Link(
         container=container,
-        name=FileName(name),
+        name=file_name,
         method=LinkMethod(method),
         expires=_expiry(DEFAULT_LIFETIME if lifetime is None else lifetime),
         max_size=_number(document, "max_size", MAX_SIZE),

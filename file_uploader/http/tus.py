@@ -223,7 +223,7 @@ def _name(said: Mapping[str, bytes]) -> FileName:
 
 def _content_type(said: Mapping[str, bytes]) -> str:
     given = (said.get("filetype") or said.get("type") or b"").decode("latin-1").strip()
-    return metadata.visible("'filetype' in Upload-Metadata", given) or Metadata().content_type
+    return given or Metadata().content_type
 
 
 def _created(call: Call, upload: Upload) -> Response:

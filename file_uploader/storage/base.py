@@ -76,7 +76,8 @@ class UploadStorage(Protocol):
     async def create(self, container: Container, upload: Upload) -> Upload:
         """Write down a new upload and make ready for its bytes; return it with its version.
 
-        Raises `ResumableUnsupported`.
+        Raises `ResumableUnsupported`, and `InvalidName` and `InvalidHeader` for what may not be
+        stored (`file_uploader.storable`).
         """
         ...
 
@@ -122,9 +123,9 @@ class UploadStorage(Protocol):
         partial upload is made ready to be a source of others. The record afterwards is
         `UploadState.COMPLETE`, with its ``result`` and the ``expires`` that ``upload`` has here.
 
-        Raises `PreconditionFailed`, `DigestMismatch`, `NoSuchUpload` (for a source) and
-        `FileTooLarge` where it never can be done, and `StorageError` or `Overloaded` where it can
-        be tried again.
+        Raises `PreconditionFailed`, `DigestMismatch`, `NoSuchUpload` (for a source),
+        `FileTooLarge`, `InvalidName` and `InvalidHeader` where it never can be done, and
+        `StorageError` or `Overloaded` where it can be tried again.
         """
         ...
 
@@ -157,8 +158,9 @@ class Storage(Protocol):
         ``modified`` is the time that a file which comes from another store had there; a store
         that takes only its own clock's ignores it.
 
-        Raises `PreconditionFailed`, `FileTooLarge` (over what the store can hold), `Overloaded`
-        (before a byte of the body is pulled), and every error of the body.
+        Raises `PreconditionFailed`, `FileTooLarge` (over what the store can hold), every error of
+        the body, and before a byte of it is pulled `Overloaded`, and `InvalidName` and
+        `InvalidHeader` for what may not be stored (`file_uploader.storable`).
         """
         ...
 

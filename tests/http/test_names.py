@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 
 from tests.http.conftest import container
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
-from tests.support.names import COMPOSED, DECOMPOSED, TRAPS
+from tests.support.names import COMPOSED, DECOMPOSED, NOT_STORABLE, TRAPS
 from tests.support.paths import ELSEWHERE, RAW_ONLY, ROWS, Row
 
 FILES = b"/api/files/"
+JSON = [("Content-Type", "application/json")]
 
 
 @pytest.mark.parametrize("row", [*ROWS, *RAW_ONLY], ids=str)
@@ -104,3 +106,23 @@ async def test_every_byte_may_be_percent_encoded(
     raw = "".join(f"%{byte:02X}" for byte in name.encode())
     assert (await client("PUT", f"/api/files/{raw}", body=b"x")).status == 204
     assert list(double.files[container(client)]) == [name]
+
+
+@pytest.mark.parametrize("name", NOT_STORABLE, ids=ascii)
+async def test_no_new_file_gets_a_name_that_xml_cannot_hold(
+    client: Client, double: StorageDouble, name: str
+) -> None:
+    """One that is there already is read, listed and removed."""
+    target = f"/api/files/{quote(name)}"
+    answer = await client("PUT", target, body=b"x")
+    assert (answer.status, answer.slug, answer.asked_first) == (400, "invalid-name", False)
+    link = {"name": name, "method": "PUT"}
+    answer = await client("POST", "/api/links", JSON, json.dumps(link).encode())
+    assert (answer.status, answer.slug) == (400, "invalid-name")
+    double.store(container(client), name, b"content")
+    assert (await client("GET", target)).body == b"content"
+    assert (await client("GET", "/api/files")).json == [name]
+    link = {"name": name}
+    answer = await client("POST", "/api/links", JSON, json.dumps(link).encode())
+    assert answer.status == 201
+    assert (await client("DELETE", target)).status == 204

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
+from file_uploader import storable
 from file_uploader.body import ClientBody
 from file_uploader.errors import NoSuchFile, PreconditionFailed
 from file_uploader.model import (
@@ -84,6 +85,7 @@ class StorageDouble:
         modified: datetime | None = None,
     ) -> FileInfo:
         del modified
+        storable.check(name, metadata)
         await self._step("put")
         data = b"".join([chunk async for chunk in body])
         await self._step("commit")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from file_uploader import storable
 from file_uploader.body import ClientBody
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload, Superseded
 from file_uploader.model import Appended, Container, Upload, UploadState
@@ -36,6 +37,7 @@ class UploadsDouble:
 
     async def create(self, container: Container, upload: Upload) -> Upload:
         await self._step("upload-create")
+        storable.check(upload.plan.name, upload.plan.metadata)
         return self._write(container, upload)
 
     async def load(self, container: Container, upload_id: str) -> Upload:

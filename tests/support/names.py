@@ -67,8 +67,6 @@ TRAPS = [
     "\u2028",
     "\ufeffbom",
     "\ufffd",
-    "\ufffe",
-    "\uffff",
     "\ud7ff",
     "\ue000",
     "\U00010000",
@@ -86,6 +84,9 @@ TRAPS = [
     "/".join(["d"] * 480) + "d",
 ]
 """Every one is valid and no two are the same file. In no particular order."""
+
+NOT_STORABLE = ["\ufffe", "\uffff", "a/\ufffeb", "\U0001f600\uffff.txt"]
+"""No new file gets such a name, and older versions took them."""
 
 
 def utf16_order(name: str) -> bytes:

@@ -78,7 +78,7 @@ GOOD = [
     row("%E2%80%A8", "\u2028"),
     row("%E2%80%AEa", "\u202ea"),
     row("%EF%BB%BFa", "\ufeffa"),
-    row("%EF%BF%BF", "\uffff"),
+    row("%EF%BF%BD", "\ufffd"),
     row("%F4%8F%BF%BF", "\U0010ffff"),
     row("A", "A"),
     row("s" * 255, "s" * 255),

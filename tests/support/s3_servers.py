@@ -36,7 +36,7 @@ class S3Server:
     secret_key: str
     region: str = "us-east-1"
 
-    def client(self) -> Any:
+    def client(self, attempts: int = 5) -> Any:
         """A plain blocking botocore client, independent of the code under test."""
         return botocore.session.get_session().create_client(
             "s3",
@@ -46,6 +46,7 @@ class S3Server:
             aws_secret_access_key=self.secret_key,
             config=Config(
                 s3={"addressing_style": "path"},
+                retries={"total_max_attempts": attempts},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),

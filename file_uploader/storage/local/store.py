@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
 
+from file_uploader import storable
 from file_uploader.body import ClientBody
 from file_uploader.errors import (
     PreconditionFailed,
@@ -106,6 +107,7 @@ class LocalStorage:
         modified: datetime | None = None,
     ) -> FileInfo:
         """See `Storage.put`."""
+        storable.check(name, metadata)
         received = await self._intake.receive(body)
         blob = received if isinstance(received, NewBlob) else None
         draft = Draft(

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from file_uploader import storable
 from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
 from file_uploader.hashing import Hash
@@ -61,6 +62,7 @@ class LocalUploads:
 
     async def create(self, container: Container, upload: Upload) -> Upload:
         """See `UploadStorage.create`."""
+        storable.check(upload.plan.name, upload.plan.metadata)
         if upload.state is not UploadState.OPEN:  # Its bytes are other uploads'.
             return await self._changes.make(
                 lambda writer: (writer.add_upload(container, upload), ())

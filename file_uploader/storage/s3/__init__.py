@@ -27,6 +27,8 @@
     sizes.py       how large the parts are
     pulse.py       whether the store shows a sign of life
     client.py      one call: retried, timed, its errors translated
+    opening.py     whether the bucket can be used, and what is wrong if not
+    xml.py         answers that no XML parser would read
     errors.py      the one translator of errors
 """
 

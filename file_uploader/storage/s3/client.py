@@ -20,7 +20,6 @@ from botocore.exceptions import (
     ClientError,
     ConfigNotFound,
     InvalidRegionError,
-    NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
@@ -28,8 +27,9 @@ from botocore.exceptions import (
 from botocore.handlers import add_expect_header
 
 from file_uploader import metrics, tracing
-from file_uploader.errors import ConfigurationError, StorageUnavailable
+from file_uploader.errors import ConfigurationError
 
+from . import opening, xml
 from .config import S3Config
 from .errors import ANY_ERROR, error_status, retryable, says_nothing, translated
 from .part import Part, PartPayload
@@ -77,13 +77,6 @@ _SAID = {
 }
 """What an answer to these always says. Something on the way may answer "200 OK", too."""
 
-_BUCKET_PROBLEMS = {
-    301: "AWS_REGION: BUCKET is in another region.",
-    400: "AWS_REGION, or the credentials: the object store refuses them for BUCKET.",
-    403: "BUCKET: the credentials have no access to it.",
-    404: "BUCKET: there is no such bucket.",
-}
-
 
 class Client:
     """An S3 client. Belongs to one event loop; `open` makes it, `aclose` ends it."""
@@ -126,7 +119,10 @@ class Client:
         # A provider that never answers "100 Continue" would hang every upload: aiohttp waits.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         # With the star it comes before botocore's own handler, which makes an error of bad XML.
-        client.meta.events.register_first("before-parse.*.ListObjectsV2", _make_readable)
+        client.meta.events.register_first("before-parse.*.*", xml.make_readable)
+        client.meta.events.register("after-call.s3.ListMultipartUploads", xml.put_back)
+        if config.endpoint_url:
+            client.meta.events.register("before-call.s3", _stay_in_region)
         for operation in _LABOURS:
             client.meta.events.register(f"before-call.s3.{operation}", _wait_longer)
         return cls(client, resources, config.bucket)
@@ -147,22 +143,7 @@ class Client:
 
         Raises `StorageError` if that cannot be found out now.
         """
-        try:
-            async with asyncio.timeout(LOOK):
-                await self._client.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            problem = _BUCKET_PROBLEMS.get(error_status(error))
-            if problem is None and retryable(error):
-                raise StorageUnavailable("The object store fails right now.") from None
-            if problem is None:
-                raise translated("head_bucket", error) from None
-            raise ConfigurationError(problem) from None
-        except NoCredentialsError:
-            raise ConfigurationError(
-                "AWS_ACCESS_KEY_ID: not set, and there are no other credentials for BUCKET."
-            ) from None
-        except ANY_ERROR as error:
-            raise translated("head_bucket", error) from None
+        await opening.check(self._client.list_objects_v2(Bucket=bucket, MaxKeys=1))
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make one request, again and again for what may pass; return botocore's answer.
@@ -272,18 +253,16 @@ def _counted(operation: str) -> Iterator[None]:
         metrics.S3_REQUESTS.labels(operation, outcome).inc()
 
 
-def _make_readable(response_dict: dict[str, Any], **_: object) -> None:
-    """Take out of a list what no XML may hold: U+FFFE and U+FFFF, which keys may.
-
-    Keys come encoded and are not affected. What Ceph 16 (and moto) repeat as it is, a start and a
-    continuation token, is not used, but would make the whole list unreadable.
-    """
-    body: bytes = response_dict["body"]
-    response_dict["body"] = body.replace(b"\xef\xbf\xbe", b"").replace(b"\xef\xbf\xbf", b"")
-
-
 def _wait_longer(context: dict[str, Any], **_: object) -> None:
     context["read_timeout"] = LABOUR_TIMEOUT
+
+
+def _stay_in_region(context: dict[str, Any], **_: object) -> None:
+    """Have botocore look for no other region of the bucket: only AWS has such.
+
+    Anybody else's redirection has it ask for the region, which is redirected, and so on.
+    """
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _botocore_config(config: S3Config) -> AioConfig:

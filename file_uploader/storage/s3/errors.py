@@ -24,6 +24,7 @@ from file_uploader.errors import (
     FileTooLarge,
     FileUploaderError,
     InvalidHeader,
+    InvalidName,
     NoSuchFile,
     PreconditionFailed,
     StorageFailed,
@@ -74,6 +75,8 @@ _FAILED = "The object store failed."
 _FULL = "The object store has no room left, or a quota is used up."
 _LARGE = "The file is larger than the object store takes."
 _TIMEOUT = "The object store did not answer in time."
+_DENIED = "The object store does not allow it."
+_NAME = "The object store takes no file of this name; a shorter or simpler one may do."
 
 _BY_CODE: dict[str, tuple[type[FileUploaderError], str]] = {
     **dict.fromkeys(["NoSuchKey", "NotFound", "404"], (NoSuchFile, _ABSENT)),
@@ -106,6 +109,11 @@ _BY_CODE: dict[str, tuple[type[FileUploaderError], str]] = {
     ),
     "RequestTimeout": (StorageTimeout, _TIMEOUT),
     "MetadataTooLarge": (InvalidHeader, "The file's metadata is larger than the store takes."),
+    **dict.fromkeys(["AccessDenied", "AllAccessDisabled"], (StorageFailed, _DENIED)),
+    **dict.fromkeys(
+        ["KeyTooLongError", "InvalidURI", "XMinioInvalidObjectName", "InvalidObjectName"],
+        (InvalidName, _NAME),
+    ),
     **dict.fromkeys(
         ["NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed"],
         (Unsupported, _FAILED),

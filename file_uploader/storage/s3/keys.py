@@ -38,7 +38,12 @@ The first string past all of them would be exact, but to start after it would sk
 
 _PLACE = "{container}"
 _CUSTOM = "m-"
-"""Custom metadata has this prefix, so that it never collides with ours."""
+"""A name of custom metadata has this prefix, so that it never collides with ours."""
+_PACKED = "p-"
+"""A number follows, and the name is in the value, before a ``=``: where that is shorter, or S3
+might not take the name."""
+_LONGEST = 64
+"""Ceph 16 fails where a name is longer than 78, its prefix left out."""
 _ID = "id"
 _SHA256 = "sha256"
 
@@ -130,7 +135,12 @@ def upload_headers(metadata: Metadata, write_id: str, sha256: bytes | None) -> d
     own = {_ID: write_id}
     if sha256 is not None:
         own[_SHA256] = sha256.hex()
-    own |= {_CUSTOM + _escaped(name): value for name, value in metadata.custom.items()}
+    for number, (custom, value) in enumerate(metadata.custom.items()):
+        escaped, packed = _escaped(custom), f"{_PACKED}{number}"
+        if len(escaped) <= min(_LONGEST, len(packed) + len(custom)):
+            own[_CUSTOM + escaped] = value
+        else:
+            own[packed] = f"{custom}={value}"
     headers = {
         parameter: value
         for field, parameter in _KEPT_HEADERS.items()
@@ -158,6 +168,8 @@ def file_info(name: FileName, answer: Mapping[str, Any]) -> FileInfo:
         for key, value in user.items()
         if key.startswith(_CUSTOM)
     }
+    packed = (value for key, value in user.items() if key.startswith(_PACKED))
+    custom |= {name: value for name, _, value in (each.partition("=") for each in packed)}
     return FileInfo(
         name=name,
         size=_whole_size(answer),
@@ -191,7 +203,7 @@ def _sha256(text: str | None) -> bytes | None:
 
 
 def _escaped(name: str) -> str:
-    """A header name that survives every provider: some take ``_`` for ``-``, or drop it."""
+    """A header name that survives every provider: some drop signs, or change them."""
     return re.sub("[^a-z0-9-]", lambda found: f".{ord(found.group()):02x}", name)
 
 

@@ -14,8 +14,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from file_uploader import storable
 from file_uploader.body import ClientBody
-from file_uploader.errors import ConfigurationError, StorageTimeout, StorageUnavailable
+from file_uploader.errors import ConfigurationError, StorageUnavailable
 from file_uploader.model import (
     UNCONDITIONAL,
     ByteRange,
@@ -95,8 +96,8 @@ class S3Storage:
     async def connect(cls, config: S3Config) -> Self:
         """Open the store. A bucket that cannot be reached right now is no reason not to start.
 
-        Raises `ConfigurationError` for one that does not exist or refuses the credentials, and for
-        settings that cannot work.
+        Raises `ConfigurationError` for one that does not exist or refuses the credentials, for
+        settings that cannot work, and for a clock that is wrong.
         """
         least = MIN_PART + OVERHEAD
         if config.memory_budget + config.spool_limit < least:
@@ -117,8 +118,8 @@ class S3Storage:
         store = cls(config, client, room)
         try:
             await client.check_bucket(config.bucket)
-        except (StorageUnavailable, StorageTimeout):
-            logger.warning("the object store does not answer; starting without it")
+        except StorageUnavailable as error:
+            logger.warning("%s; starting without it", error)
         except BaseException:
             await store.aclose()
             raise
@@ -141,6 +142,7 @@ class S3Storage:
     ) -> FileInfo:
         """See `Storage.put`; S3 takes no other time than its own."""
         del modified
+        storable.check(name, metadata)
         sizes = PartSizes(body.length)
         size = sizes.size if body.length is None else min(sizes.size, body.length)
         target = self._target(container, name)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from file_uploader import storable
 from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, FileUploaderError, NoSuchUpload, StorageError
 from file_uploader.model import Appended, Container, FileName, Upload
@@ -63,6 +64,7 @@ class S3Uploads:
 
     async def create(self, container: Container, upload: Upload) -> Upload:
         """See `UploadStorage.create`."""
+        storable.check(upload.plan.name, upload.plan.metadata)
         held = Held(length=upload.length).to_json()
         return await self._records.create(container, replace(upload, held=held))
 

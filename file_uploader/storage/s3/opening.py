@@ -1,0 +1,141 @@
+"""Whether a bucket can be used at all, and if not, which setting is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    SSLError,
+)
+
+from file_uploader.errors import ConfigurationError, StorageUnavailable
+
+from .errors import ANY_ERROR, TIMEOUTS, error_code, error_status, retryable
+
+PATIENCE = 5.0
+"""Seconds in which a store has to answer; else the service starts without having seen it."""
+
+MOST_SKEW = timedelta(minutes=5)
+"""What clocks may differ by. AWS takes a quarter of an hour, others less."""
+
+_ENDPOINT = "AWS_ENDPOINT_URL_S3: what answers there does not speak S3."
+_ELSEWHERE = "AWS_ENDPOINT_URL_S3: what answers there sends us elsewhere; is it https:// ?"
+_DENIED = "BUCKET: the credentials have no access to it."
+_REGION = "AWS_REGION: BUCKET is in another region."
+_SECRET = "AWS_SECRET_ACCESS_KEY: it is not that of AWS_ACCESS_KEY_ID."  # noqa: S105
+_SESSION = "AWS_SESSION_TOKEN: it has expired, or is not that of AWS_ACCESS_KEY_ID."
+
+_BY_CODE = {
+    "AccessDenied": _DENIED,
+    "AllAccessDisabled": _DENIED,
+    "InvalidAccessKeyId": "AWS_ACCESS_KEY_ID: the object store does not know it.",
+    "SignatureDoesNotMatch": _SECRET,
+    **dict.fromkeys(["ExpiredToken", "InvalidToken", "TokenRefreshRequired"], _SESSION),
+    "NoSuchBucket": "BUCKET: there is no such bucket.",
+    "InvalidBucketName": "BUCKET: no bucket can have this name.",
+    **dict.fromkeys(
+        [
+            *("AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect"),
+            *("IllegalLocationConstraintException", "InvalidRegion"),
+        ],
+        _REGION,
+    ),
+}
+
+_BY_STATUS = {301: _REGION, 307: _REGION, 401: _DENIED, 403: _DENIED}
+
+
+async def check(listing: Awaitable[dict[str, Any]]) -> None:
+    """Wait for a first list of the bucket; it says more than HEAD, which has no body.
+
+    Raises `ConfigurationError` for what is wrong with the settings or this machine's clock, and
+    `StorageUnavailable` where that cannot be found out now.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            answer = await listing
+    except ClientError as error:
+        raise _refused(error) from None
+    except ParamValidationError:
+        raise ConfigurationError(_BY_CODE["InvalidBucketName"]) from None
+    except NoCredentialsError:
+        raise ConfigurationError(
+            "AWS_ACCESS_KEY_ID: not set, and there are no other credentials for BUCKET."
+        ) from None
+    except SSLError as error:
+        raise ConfigurationError(_about_tls(error.kwargs.get("error"))) from None
+    except ANY_ERROR as error:
+        raise StorageUnavailable(_about_the_way(error)) from None
+    if "IsTruncated" not in answer:
+        raise ConfigurationError(_ENDPOINT)
+
+
+def _refused(error: ClientError) -> Exception:
+    code, status = error_code(error), error_status(error)
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    if code == "RequestTimeTooSkewed" or status == 403:
+        ahead = _ahead(headers.get("date"))
+        if abs(ahead) > MOST_SKEW:
+            return ConfigurationError(_about_clock(ahead))
+    if problem := _BY_CODE.get(code):
+        return ConfigurationError(problem)
+    if "xml" not in headers.get("content-type", ""):
+        # Also what a proxy says while there is no store behind it.
+        if retryable(error) and status != 500:
+            return StorageUnavailable(f"The object store fails right now ({code})")
+        return ConfigurationError(_ELSEWHERE if 300 <= status < 400 else _ENDPOINT)
+    if retryable(error):
+        return StorageUnavailable(f"The object store fails right now ({code})")
+    return ConfigurationError(
+        _BY_STATUS.get(status, f"BUCKET: the object store refuses it ({code}, {status}).")
+    )
+
+
+def _ahead(date: str | None) -> timedelta:
+    """By how much this machine's clock is ahead of the store's."""
+    try:
+        said = parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return timedelta()
+    return timedelta(seconds=time.time() - said)
+
+
+def _about_clock(ahead: timedelta) -> str:
+    minutes = round(abs(ahead) / timedelta(minutes=1))
+    way = "ahead of" if ahead > timedelta() else "behind"
+    return (
+        f"The clock of this machine is {minutes} minutes {way} that of the object store, which"
+        " therefore refuses every request: set it right."
+    )
+
+
+def _about_the_way(error: Exception) -> str:
+    cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
+    if isinstance(cause, aiohttp.ClientConnectorDNSError):
+        return "AWS_ENDPOINT_URL_S3: its host name cannot be found"
+    if isinstance(error, TIMEOUTS):
+        return f"The object store has not answered within {PATIENCE:g} s"
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return f"AWS_ENDPOINT_URL_S3: no connection ({cause.os_error.strerror})"
+    return f"The object store does not answer ({type(error).__name__})"
+
+
+def _about_tls(cause: object) -> str:
+    inner = getattr(cause, "certificate_error", None) or getattr(cause, "os_error", None) or cause
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return (
+            "AWS_ENDPOINT_URL_S3: the certificate there cannot be trusted"
+            f" ({inner.verify_message}); AWS_CA_BUNDLE names a file with the authority's."
+        )
+    return "AWS_ENDPOINT_URL_S3: what answers there does not speak TLS; is it http:// ?"
