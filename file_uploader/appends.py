@@ -64,6 +64,12 @@ class Append:
         """The offset after this piece, if that is known beforehand."""
         return None if self.piece.length is None else self.offset + self.piece.length
 
+    def announced(self, upload: Upload, known: int | None) -> int:
+        """Bytes that this request says are to come; ``known`` is the length as it was before."""
+        if known is None and upload.length is not None:
+            return upload.length - upload.offset
+        return self.piece.length or 0
+
     def is_replay_of(self, upload: Upload) -> bool:
         """Whether it is the confirmation of a finished upload whose last answer was lost."""
         return (

@@ -269,6 +269,7 @@ class Uploads:
             upload = request.checked(upload)
             self._check_size(upload.length)
             self._check_size(request.end)
+            await self._storage.check_fits(upload, request.announced(upload, known))
             upload = await self._claim(container, upload)
             upload = await self._receive(container, upload, request, turn, known)
         if upload.state is UploadState.COMPLETING:

@@ -19,6 +19,7 @@ import pytest
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.connections import open_blobs, open_connections
+from tests.support.links import made
 from tests.support.parsers import PARSERS, settings_for
 from tests.support.raw import Connection, End
 from tests.support.service import LocalBackend, Service, service
@@ -352,7 +353,7 @@ def test_a_wish_for_another_protocol_changes_nothing(server: Service, upgrade: s
             here = {**more, **fields, "X-Request-ID": given}
             client.send(raw.head(method, target, server.token, here) + sent)
             answer = client.read_answer(method)
-            assert (answer.status, answer.interim) == (status, []), answer
+            assert (answer.status, 100 in answer.interim) == (status, False), answer
             assert answer.header("x-request-id") == given
     until(
         lambda: all(
@@ -397,6 +398,7 @@ def test_a_head_with_a_coding_that_the_server_refuses_has_no_body(server: Servic
         assert client.read_rest() == b""
 
 
+HUGE = 200_000_000_000_000
 TUS = {"Tus-Resumable": "1.0.0"}
 APPENDED = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
 CREATED = {**TUS, "Upload-Metadata": "filename YQ=="}
@@ -503,3 +505,67 @@ def test_connections_that_end_with_their_requests_leave_nothing(server: Service)
                 _cut(server, end, request).close()
     until(lambda: open_connections(server) == 0, "all are closed")
     assert "Traceback" not in server.log.read_text()
+
+
+SAID = {"Content-Length": str(HUGE)}
+DEFERRED = {"Upload-Defer-Length": "1", **CREATED, "Content-Type": APPENDED["Content-Type"]}
+LARGE_UPLOAD = {"Upload-Length": str(HUGE), **CREATED}
+PARTIAL = {**IETF, "Upload-Complete": "?0"}
+FORESEEN = {
+    "a body": ("PUT", "/api/files/a", SAID, 507),
+    "an upload": ("POST", "/api/uploads", {**LARGE_UPLOAD, "Content-Length": "0"}, 507),
+    "an upload with its first bytes": (
+        "POST",
+        "/api/uploads",
+        {**LARGE_UPLOAD, "Content-Type": APPENDED["Content-Type"]},
+        507,
+    ),
+    "first bytes": ("POST", "/api/uploads", {**DEFERRED, **SAID}, 507),
+    "bytes": ("PATCH", "{upload}", {**APPENDED, **SAID}, 507),
+    "a length that is said late": (
+        "PATCH",
+        "{upload}",
+        {**APPENDED, "Upload-Length": str(HUGE)},
+        507,
+    ),
+    "an upload of the IETF's": ("PUT", "/api/files/a", {**IETF, **SAID}, 507),
+    "a length of the IETF's": (
+        "PUT",
+        "/api/files/a",
+        {**PARTIAL, "Upload-Length": str(HUGE)},
+        507,
+    ),
+    "first bytes of the IETF's": ("PUT", "/api/files/a", {**PARTIAL, **SAID}, 507),
+    "bytes of the IETF's": (
+        "PATCH",
+        "{upload}",
+        {**PARTIAL, **SAID, "Upload-Offset": "0", "Content-Type": "application/partial-upload"},
+        507,
+    ),
+    "what a link does not admit": ("PUT", "{link}", {"Content-Length": "11"}, 413),
+    "a digest": ("PUT", "/api/files/a", {"Repr-Digest": "sha-3=:eA==:"}, 400),
+    "a condition": ("PUT", "/api/files/a", {"If-Match": '"other"'}, 412),
+    "metadata": ("PUT", "/api/files/a", {"X-Object-Meta-A": "a" * 4000}, 400),
+    "a token": ("PUT", "/api/files/a", {"X-Auth-Token": "none"}, 401),
+    "a method": ("POST", "/api/files/a", {}, 405),
+    "a type": ("PATCH", "{upload}", {**APPENDED, "Content-Type": "text/plain"}, 415),
+    "an offset": ("PATCH", "{upload}", {**APPENDED, "Upload-Offset": "3"}, 409),
+}
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_nobody_is_asked_for_a_body_that_is_known_to_be_refused(server: Service, case: str) -> None:
+    """RFC 9110, 10.1.1: the final answer comes instead of ``100``."""
+    method, path, said, status = FORESEEN[case]
+    with Connection(server.port) as client:
+        begin = {**CREATED, "Upload-Defer-Length": "1", "Content-Length": "0"}
+        client.send(raw.head("POST", "/api/uploads", server.token, begin))
+        upload = client.read_answer("POST").header("location") or ""
+    link = made(server, "a-link", "PUT", max_size=10)
+    path = path.replace("{upload}", upload).replace("{link}", link)
+    fields = {"Content-Length": "5", **said, "Expect": "100-continue"}
+    with Connection(server.port, patience=3) as client:
+        client.send(raw.head(method, path.removeprefix("http://localhost"), server.token, fields))
+        answer = client.read_answer(method)
+    assert (answer.status, 100 in answer.interim) == (status, False)
+    assert answer.header("content-type") == "application/problem+json"
