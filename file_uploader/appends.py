@@ -24,6 +24,10 @@ from .model import Appended, Container, Upload, UploadState
 
 Acknowledge = Callable[[Upload], Awaitable[None]]
 
+REST = 2 * 1024 * 1024
+"""Bytes that an interrupted append still takes of those that have arrived: more than a connection
+reads ahead, and little enough to be stored in time, however fast more comes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -59,6 +63,12 @@ class Append:
     def end(self) -> int | None:
         """The offset after this piece, if that is known beforehand."""
         return None if self.piece.length is None else self.offset + self.piece.length
+
+    def announced(self, upload: Upload, known: int | None) -> int:
+        """Bytes that this request says are to come; ``known`` is the length as it was before."""
+        if known is None and upload.length is not None:
+            return upload.length - upload.offset
+        return self.piece.length or 0
 
     def is_replay_of(self, upload: Upload) -> bool:
         """Whether it is the confirmation of a finished upload whose last answer was lost."""
@@ -106,12 +116,15 @@ class Turn:
     def __init__(self, source: AsyncIterator[bytes]) -> None:
         self.over = asyncio.Event()
         self._source = source
-        self._interrupted = False
+        self._rest: int | None = None
         self._waiting: asyncio.Task[object] | None = None
 
-    def interrupt(self) -> None:
-        """End the source as if its client had gone; what it gave before is still stored."""
-        self._interrupted = True
+    def interrupt(self, rest: int = 0) -> None:
+        """End the source as if its client had gone; what it gave before is still stored.
+
+        So are ``rest`` bytes, about, that it has and nobody needs to wait for.
+        """
+        self._rest = rest if self._rest is None else min(rest, self._rest)
         if self._waiting is not None:
             self._waiting.cancel()
 
@@ -119,21 +132,38 @@ class Turn:
         return self
 
     async def __anext__(self) -> bytes:
-        self._check()
+        if self._rest is not None:
+            return await self._next_of_rest(self._rest)
         task = self._waiting = asyncio.current_task()
         try:
             return await anext(self._source)
         except asyncio.CancelledError:
-            if self._interrupted and task is not None:
-                task.uncancel()
-            self._check()
+            if self._interrupted:
+                if task is not None:
+                    task.uncancel()
+                raise self._over() from None
             raise
         finally:
             self._waiting = None
 
-    def _check(self) -> None:
-        if self._interrupted:
-            raise BodyInterrupted("A newer request has taken this upload over.")
+    @property
+    def _interrupted(self) -> bool:
+        return self._rest is not None
+
+    async def _next_of_rest(self, left: int) -> bytes:
+        if left <= 0:
+            raise self._over()
+        try:
+            async with asyncio.timeout(0):
+                chunk = await anext(self._source)
+        except TimeoutError:
+            raise self._over() from None
+        self._rest = left - len(chunk)
+        return chunk
+
+    def _over(self) -> BodyInterrupted:
+        self._rest = 0  # The source may look ended once it was cancelled.
+        return BodyInterrupted("A newer request has taken this upload over.")
 
 
 class Turns:
@@ -158,21 +188,21 @@ class Turns:
             if not self._turns[key]:
                 del self._turns[key]
 
-    def interrupt(self, container: Container, upload_id: str) -> set[Turn]:
-        """Interrupt the appends to an upload, and return them."""
+    def interrupt(self, container: Container, upload_id: str, rest: int = 0) -> set[Turn]:
+        """Interrupt the appends to an upload, and return them; see `Turn.interrupt`."""
         turns = set(self._turns.get((container, upload_id), ()))
         for turn in turns:
-            turn.interrupt()
+            turn.interrupt(rest)
         return turns
 
     def interrupt_all(self) -> None:
         """Interrupt the appends to all uploads."""
         for container, upload_id in tuple(self._turns):
-            self.interrupt(container, upload_id)
+            self.interrupt(container, upload_id, REST)
 
     async def end(self, container: Container, upload_id: str, patience: float) -> None:
         """Interrupt the appends to an upload, and give them ``patience`` seconds to end."""
-        turns = self.interrupt(container, upload_id)
+        turns = self.interrupt(container, upload_id, REST)
         if not turns:
             return
         over = [asyncio.create_task(turn.over.wait()) for turn in turns]

@@ -16,7 +16,9 @@ workers and nodes.
 
 Within one process the older append is told at once. In another process it finds out by itself, at
 its next swap, or within `WATCH` seconds; as a rule its client is gone and it is ending already. In
-both cases it has a moment to put in safety what it has received, and no more than that.
+both cases it has a moment to put in safety what it has received, and no more than that. In the same
+process that is all that has come through its connection, so that whoever asks when a connection has
+ended is told of its last byte.
 """
 
 from __future__ import annotations
@@ -274,6 +276,7 @@ class Uploads:
             upload = request.checked(upload)
             self._check_size(upload.length)
             self._check_size(request.end)
+            await self._storage.check_fits(upload, request.announced(upload, known))
             upload = await self._claim(container, upload)
             upload = await self._receive(container, upload, request, turn, known)
         if upload.state is UploadState.COMPLETING:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
 
+from file_uploader.appends import REST, Turn
 from file_uploader.errors import (
     BodyInterrupted,
     BodyLengthMismatch,
@@ -278,6 +280,58 @@ async def test_a_silent_client_is_left_for_a_new_one(uploads: Uploads) -> None:
     assert upload.offset == 4, "what it had sent is safe"
     with pytest.raises(BodyInterrupted):
         await older
+
+
+async def test_what_has_arrived_is_stored_before_whoever_asks_is_told(
+    uploads: Uploads, store: StorageDouble
+) -> None:
+    """Also where nothing of it has been taken yet: its client may have gone long ago."""
+    upload_id = await begun(uploads)
+    held, asked = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        store.before.pop("upload-swap")
+        held.set()
+        await asked.wait()
+
+    store.before["upload-swap"] = hold
+    older = asyncio.create_task(uploads.append(CONTAINER, upload_id, cut(b"01234567"), offset=0))
+    await held.wait()
+    looking = asyncio.create_task(uploads.look(CONTAINER, upload_id))
+    await asyncio.sleep(0.01)
+    asked.set()
+    assert (await looking).offset == 8
+    with pytest.raises(ClientDisconnected):
+        await older
+
+
+async def test_an_interrupted_append_takes_no_more_than_what_has_arrived() -> None:
+    """Of a client that goes on sending, as much as fits in a connection."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1000)
+
+    for source, least in ((endless(), REST), (aiter(Silent(bytes(1000))), 1000)):
+        turn = Turn(source)
+        turn.interrupt(REST)
+        taken = 0
+        with suppress(BodyInterrupted):
+            async for chunk in turn:
+                taken += len(chunk)
+        assert least <= taken < least + 1000
+        with pytest.raises(BodyInterrupted):
+            await anext(turn)
+
+
+async def test_an_append_that_may_not_go_on_takes_nothing_that_has_arrived() -> None:
+    """Whoever asked has been told another offset."""
+    turn = Turn(_chunks(b"01234567"))
+    assert await anext(turn) == b"0123"
+    turn.interrupt()
+    turn.interrupt(REST)
+    with pytest.raises(BodyInterrupted):
+        await anext(turn)
 
 
 async def test_a_silent_client_on_another_node_is_left_too(

@@ -3,10 +3,12 @@
 * A connection too many is closed at once.
 * A request head that does not arrive in time ends its connection (slowloris): an unfinished head
   never reaches an application, so only the server can do it.
-* What the server itself refuses is answered with problem details, like everything else, never in
-  the middle of another answer, and the client gets a moment to read it.
+* What the server itself refuses is answered with problem details and the headers that all answers
+  have, never in the middle of another answer, and the client gets a moment to read it.
 * A transfer coding besides chunked is refused: its bytes would be stored still encoded.
 * A client that ends its side of the connection behind a whole request still gets its answer.
+* Of a request that the end of its connection cuts, the application gets all that has arrived.
+* A wish to speak another protocol is not heeded (RFC 9110, 7.8): the request is answered as it is.
 * A client that takes nothing of an answer is let go of, also at the end of a connection.
 * The kernel copies files to the client, where the application asks for it (`zerocopy`).
 * HTTP/1.0 connections end after one answer, whatever they ask for: its end may be the only mark
@@ -26,6 +28,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from gunicorn.asgi.parser import UnsupportedTransferCoding
@@ -51,6 +54,10 @@ READ_AHEAD = 32 * 1024
 LINGER = 2.0
 """Seconds for which the rest of a refused request is thrown away, so that no reset overtakes the
 answer (RFC 9112, 9.6)."""
+
+_HEAD = b"HEAD "
+_ENOUGH = len(_HEAD) + len(b"\r\n")
+"""Bytes of a request that tell whether its method is HEAD, also behind an empty line."""
 
 FLUSH_TIMEOUT = 15.0
 """Seconds without any progress after which a closed connection's unsent bytes are given up."""
@@ -97,8 +104,11 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._head_clock = Clock(worker.loop, HEAD_TIMEOUT, self._head_timed_out)
         self._stall_clock = Clock(worker.loop, worker.idle_timeout, self._stalled)
         self._syntax = 0
+        self._first = b""
         self._answer_begun = False
         self._refused = False
+        self._lost = False
+        self._loss: Exception | None = None
         self._peer = "-"
 
     @property
@@ -129,10 +139,11 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def data_received(self, data: memoryview) -> None:
         """Throw away what follows a refusal; ``data`` is overwritten after this."""
-        if self._closed:
-            return
-        # There is no parser behind an upgrade to something else.
-        super().data_received(data if self._callback_parser is not None else bytes(data))
+        if not self._closed:
+            super().data_received(data)
+
+    def _is_websocket_upgrade(self, _request: Any) -> bool:
+        return False
 
     @property
     def _request_is_whole(self) -> bool:
@@ -148,6 +159,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         # The first byte of a further head starts its clock, pipelined ones included.
         if self._current_request is None:
             self._head_clock.start()
+            self._first = (self._first + bytes(data[:_ENOUGH])).lstrip(b"\r\n")[:_ENOUGH]
         self._syntax += len(data)
         try:
             going_on: bool = super()._feed_callback_parser(data)
@@ -168,6 +180,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def _on_headers_complete(self) -> Any:
         self._head_clock.stop()
+        self._first = b""
         self._syntax = 0
         self._answer_begun = False
         outcome = super()._on_headers_complete()
@@ -195,7 +208,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clocks."""
+        """Stop the clocks; the request is told of it behind what has arrived of its body."""
         self._head_clock.stop()
         self._stall_clock.stop()
         self.worker.reads.end(self)
@@ -203,11 +216,25 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             self._close_timer.cancel()
         if self._copying is not None:
             self._copying.cancel()
-        super().connection_lost(exc)
+        self._lost, self._loss = True, exc
+        self._flow_control.resume_writing()  # Nobody takes any more of what was answered before.
+        self.tell_end()
         self._task.add_done_callback(self._let_go)
+
+    def tell_end(self) -> None:
+        """Tell gunicorn that the connection is lost, if it is and nothing waits to be taken.
+
+        It ends the request then, also one that was about to begin: bytes that come with the end of
+        a connection would be lost. Whoever answers takes no more of them.
+        """
+        receiver = self._body_receiver
+        waiting = receiver is not None and receiver.buffered and not self._answer_begun
+        if self._lost and not waiting:
+            super().connection_lost(self._loss)
 
     def _let_go(self, _task: asyncio.Task[None]) -> None:
         """Drop what refers back to this: it would stay in memory until Python looks for cycles."""
+        super().connection_lost(self._loss)
         self._callback_parser = self._body_receiver = None
         del self.app, self._head_clock, self._stall_clock
 
@@ -328,7 +355,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         if (here := exchange.current()) is not None:
             self._answer(here, problem, detail, extra_headers)
             return
-        with exchange.refused() as here:
+        request = self._current_request
+        with exchange.refused(() if request is None else request.headers_bytes) as here:
             metrics.REFUSED.labels(problem.status).inc()
             self.log.info("Refused %s, before it was a request: %s", self._peer, problem.title)
             self._answer(here, problem, detail, extra_headers)
@@ -346,15 +374,19 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
-            ("Connection", "close"),
             (exchange.HEADER, here.id),
             *extra_headers,
         )
-        reason = self._get_reason_phrase(problem.status)
-        head = f"HTTP/1.1 {problem.status} {reason}\r\n" + "".join(
-            f"{name}: {value}\r\n" for name, value in headers
-        )
-        self._safe_write(head.encode("latin-1") + b"\r\n" + body)
+        super()._send_response_start(problem.status, headers, _UNKNOWN, close=True)
+        head, self._response_buffer = self._response_buffer or b"", None
+        self._safe_write(head if self._asks_for_head else head + body)
+
+    @property
+    def _asks_for_head(self) -> bool:
+        """Whether the answer has no body (RFC 9110, 9.3.2); the C parser tells no method early."""
+        if self._current_request is None:
+            return self._first.startswith(_HEAD)
+        return bool(self._current_request.method == "HEAD")
 
     def _build_environ(self, request: Any, sockname: Any, peername: Any) -> dict[str, str]:
         """What the access log is written from."""
@@ -372,9 +404,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         close: bool = False,
     ) -> None:
         self._answer_begun = True
+        self.tell_end()
         if request.version < (1, 1) or (b"connection", b"close") in headers:
             self._keepalive, close = 0, True
         super()._send_response_start(status, headers, request, close=close)
+
+
+_UNKNOWN = SimpleNamespace(version=(1, 1))
+"""What gunicorn has to know of a request whose head was not read: in which version to answer."""
 
 
 def _log_request(worker: Any, request: Any) -> None:

@@ -42,8 +42,7 @@ _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 def begin(headers: Iterable[tuple[bytes, bytes]] = ()) -> Exchange:
     """Begin one, under the id that the client or a proxy has given it, or a new one."""
-    given = _given_id(headers)
-    exchange = Exchange() if given is None else Exchange(given)
+    exchange = _of(headers)
     _current.set(exchange)
     return exchange
 
@@ -54,14 +53,19 @@ def current() -> Exchange | None:
 
 
 @contextmanager
-def refused() -> Iterator[Exchange]:
-    """One that never becomes a request: the current one, in this block."""
-    exchange = Exchange()
+def refused(headers: Iterable[tuple[bytes, bytes]] = ()) -> Iterator[Exchange]:
+    """One that the server itself answers: the current one, in this block."""
+    exchange = _of(headers)
     before = _current.set(exchange)
     try:
         yield exchange
     finally:
         _current.reset(before)
+
+
+def _of(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
+    given = _given_id(headers)
+    return Exchange() if given is None else Exchange(given)
 
 
 def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -76,8 +76,8 @@ class UploadStorage(Protocol):
     async def create(self, container: Container, upload: Upload) -> Upload:
         """Write down a new upload and make ready for its bytes; return it with its version.
 
-        Raises `ResumableUnsupported`, and `InvalidName` and `InvalidHeader` for what may not be
-        stored (`file_uploader.storable`).
+        Raises `ResumableUnsupported`, `InvalidName` and `InvalidHeader` for what may not be stored
+        (`file_uploader.storable`), and what `check_fits` raises of its length.
         """
         ...
 
@@ -95,6 +95,14 @@ class UploadStorage(Protocol):
 
     def list(self, container: Container) -> AsyncIterator[Upload]:
         """The container's records in the order of their ids, which is that of their creation."""
+        ...
+
+    async def check_fits(self, upload: Upload, more: int) -> None:
+        """Raise what would end an append that brings ``more`` bytes, as far as that is known now.
+
+        That is `StorageFull`, and `FileTooLarge` where they, or ``upload.length``, are over what
+        the store can hold. `create` and `Storage.put` look for the same before they pull anything.
+        """
         ...
 
     def append(

@@ -58,6 +58,11 @@ class WatchedUploads:
             async for upload in self._uploads.list(container):
                 yield upload
 
+    async def check_fits(self, upload: Upload, more: int) -> None:
+        """See `UploadStorage.check_fits`."""
+        with self._watch("check_fits"):
+            await self._uploads.check_fits(upload, more)
+
     async def append(
         self, container: Container, upload: Upload, body: ClientBody, *, final: bool
     ) -> AsyncGenerator[Appended, None]:

@@ -6,19 +6,24 @@ parser could be built where the service was installed.
 
 from __future__ import annotations
 
-import contextlib
+import json
 import re
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
 from tests.support import raw
 from tests.support.bodies import content
+from tests.support.connections import open_blobs, open_connections
+from tests.support.links import made
 from tests.support.parsers import PARSERS, settings_for
 from tests.support.raw import Connection, End
 from tests.support.service import LocalBackend, Service, service
+from tests.support.waiting import until
 
 LARGE = 512 * 1024
 
@@ -85,6 +90,13 @@ REFUSED = {
 }
 
 
+COMMON = {
+    *("content-type", "content-length", "cache-control", "x-content-type-options"),
+    *("x-request-id", "server", "date"),
+}
+"""What every answer with a problem has, whoever gives it (RFC 9110, 6.6.1)."""
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_valid_request_gets_a_problem_and_the_connection_ends(
     server: Service, case: str
@@ -98,7 +110,12 @@ def test_what_is_no_valid_request_gets_a_problem_and_the_connection_ends(
         other = {"coding": 501, "trailer": 431}
         assert answer.status in (status, *(other[word] for word in other if word in case))
         assert answer.problem["detail"]
-        assert answer.header("cache-control") is not None
+        assert answer.problem["request-id"] == answer.header("x-request-id")
+        names = [name for name, _ in answer.headers]
+        assert sorted({*names} & COMMON) == sorted(COMMON)
+        assert len(names) == len({*names})
+        age = datetime.now(UTC) - parsedate_to_datetime(answer.header("date") or "")
+        assert timedelta(seconds=-2) < age < timedelta(seconds=20)
         if "Host" not in case:
             assert answer.closes
             assert client.end() is End.CLOSED
@@ -292,24 +309,263 @@ def test_large_bodies_in_a_row_are_all_taken(server: Service, framing: str) -> N
             assert client.read_answer().body == body
 
 
-def test_a_websocket_is_refused(server: Service) -> None:
-    """Also with frames behind its handshake that nobody waits for."""
-    handshake = raw.head(
-        "GET",
-        "/api/files",
-        server.token,
-        {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-        },
+WEBSOCKET = {
+    "Upgrade": "WebSocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+UPGRADES = {
+    "a websocket": {"Connection": "Upgrade", **WEBSOCKET},
+    "a websocket, besides": {"Connection": "keep-alive, UPgrade", **WEBSOCKET},
+    "a websocket without key": {"Connection": "Upgrade", "Upgrade": "websocket"},
+    "a websocket of another version": {
+        "Connection": "Upgrade",
+        **WEBSOCKET,
+        "Sec-WebSocket-Version": "8",
+    },
+    "HTTP/2": {
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+        "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA",
+    },
+    "several": {"Connection": "Upgrade", "Upgrade": "h2c, websocket, TLS/1.0"},
+}
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+def test_a_wish_for_another_protocol_changes_nothing(server: Service, upgrade: str) -> None:
+    """RFC 9110, 7.8: each request is answered, logged and followed by others as without it."""
+    fields, path, body = UPGRADES[upgrade], f"/api/files/{len(upgrade)}", b"\x82\x84data" * 20_000
+    length = {"Content-Length": str(len(body))}
+    requests = [
+        ("GET", "/health", {}, b"", 200),
+        ("PUT", path, length, body, 204),
+        ("GET", path, {}, b"", 200),
+        ("PUT", path, {CODING: "chunked"}, raw.chunk(b"short") + raw.chunk(b""), 204),
+        ("HEAD", path, {}, b"", 200),
+        ("POST", "/api/files", {}, b"", 405),
+        ("GET", "/nowhere", {}, b"", 404),
+        ("GET", path, length, body, 200),
+    ]
+    with Connection(server.port) as client:
+        for number, (method, target, more, sent, status) in enumerate(requests):
+            given = f"{len(upgrade)}-{number}"
+            here = {**more, **fields, "X-Request-ID": given}
+            client.send(raw.head(method, target, server.token, here) + sent)
+            answer = client.read_answer(method)
+            assert (answer.status, 100 in answer.interim) == (status, False), answer
+            assert answer.header("x-request-id") == given
+    until(
+        lambda: all(
+            f"request={len(upgrade)}-{number}" in server.log.read_text()
+            for number in range(len(requests))
+        ),
+        "they are in the log",
     )
-    for frames in (b"", b"\x82\x84\0\0\0\0data" * 10_000):
+    with Connection(server.port) as client:
+        client.send(b"".join(raw.head("GET", "/health", None, fields) for _ in range(3)))
+        assert [client.read_answer().status for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.parametrize("pieces", [1, 3], ids=["at once", "in pieces"])
+@pytest.mark.parametrize(
+    "request_line", ["HEAD /%s HTTP/1.1", "\r\nHEAD /%s HTTP/1.1", "HEAD / HTTP/1.1\r\nX: %s"]
+)
+def test_a_head_that_the_server_refuses_has_no_body_either(
+    server: Service, request_line: str, pieces: int
+) -> None:
+    request = (request_line % ("a" * 9000)).encode() + b"\r\nHost: h\r\n\r\n"
+    with Connection(server.port) as client:
+        if pieces > 1:
+            client.send_slowly([request[:3], request[3:6]], 0.05)
+            request = request[6:]
+        client.send(request)
+        answer = client.read_answer("HEAD")
+        assert answer.status in (414, 431)
+        assert int(answer.header("content-length") or 0) > 0
+        assert client.read_rest() == b""
+
+
+def test_a_head_with_a_coding_that_the_server_refuses_has_no_body(server: Service) -> None:
+    """And its answer the id that it came with, as one whose head was read."""
+    fields = {CODING: "gzip, chunked", "X-Request-ID": "given"}
+    with Connection(server.port) as client:
+        client.send(raw.head("HEAD", "/health", None, fields))
+        answer = client.read_answer("HEAD")
+        assert answer.status in (400, 501)
+        if answer.status == 501:
+            assert answer.header("x-request-id") == "given"
+        assert client.read_rest() == b""
+
+
+HUGE = 200_000_000_000_000
+TUS = {"Tus-Resumable": "1.0.0"}
+APPENDED = {**TUS, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+CREATED = {**TUS, "Upload-Metadata": "filename YQ=="}
+IETF = {"Upload-Draft-Interop-Version": "8", "Upload-Complete": "?1"}
+MOST = 3 * 1024 * 1024
+BEGUN = content(MOST, "begun")
+CONTENT_LENGTH = {"Content-Length": str(2 * MOST)}
+CUTS = {
+    "within the length": (CONTENT_LENGTH, b"hello", 5),
+    "after much of the length": (CONTENT_LENGTH, BEGUN, MOST),
+    "within a chunk": ({CODING: "chunked"}, raw.chunk(b"hello") + b"5\r\nab", 7),
+    "within a chunk's size": ({CODING: "chunked"}, raw.chunk(b"hello") + b"5", 5),
+    "behind a chunk": ({CODING: "chunked"}, raw.chunk(b"hello"), 5),
+    "behind many chunks": ({CODING: "chunked"}, b"".join([raw.chunk(b"hello")] * 1000), 5000),
+}
+ENDS = {
+    "closed": Connection.close,
+    "half-closed": Connection.half_close,
+    "reset": Connection.reset,
+}
+
+
+def _offset_at(server: Service, location: str) -> int:
+    with Connection(server.port) as client:
+        client.send(raw.head("HEAD", location, server.token, TUS))
+        return int(client.read_answer("HEAD").header("upload-offset") or -1)
+
+
+def _unfinished(server: Service, token: str) -> list[int]:
+    with Connection(server.port) as client:
+        client.send(raw.head("GET", "/api/uploads", token))
+        return [upload["offset"] for upload in json.loads(client.read_answer().body)]
+
+
+def _cut(server: Service, end: str, request: bytes) -> Connection:
+    """Send all of it in one write, if it fits in one, and the end of the connection with it."""
+    client = Connection(server.port)
+    client.send(request)
+    ENDS[end](client)
+    return client
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("cut", CUTS)
+def test_bytes_that_come_with_the_end_of_a_connection_are_kept(
+    server: Service, cut: str, end: str
+) -> None:
+    """Whoever asks at once learns of all of them."""
+    framing, sent, kept = CUTS[cut]
+    for _ in range(1 if len(sent) == MOST else 3):
         with Connection(server.port) as client:
-            client.send(handshake + frames)
-            assert client.read_interim() == 403
-            with contextlib.suppress(OSError):
-                client.send(frames)
-            assert client.end() in (End.CLOSED, End.RESET)
+            length = {"Upload-Length": str(2 * MOST), "Content-Length": "0"}
+            client.send(raw.head("POST", "/api/uploads", server.token, {**CREATED, **length}))
+            location = client.read_answer("POST").header("location") or ""
+        path = location.removeprefix("http://localhost")
+        head = raw.head("PATCH", path, server.token, {**APPENDED, **framing})
+        with _cut(server, end, head + sent):
+            offset = _offset_at(server, path)
+        # A reset throws away what its sender's kernel has not sent.
+        assert offset == kept or (end == "reset" and len(sent) == MOST and offset > 0)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("begin", ["tus", "IETF"])
+def test_bytes_that_come_with_the_beginning_and_the_end_are_kept(
+    server: Service, begin: str, end: str
+) -> None:
+    for cut, (framing, sent, kept) in CUTS.items():
+        token = str(uuid.uuid4())
+        if begin == "tus":
+            said = {"Upload-Length": str(2 * MOST), "Content-Type": APPENDED["Content-Type"]}
+            head = raw.head("POST", "/api/uploads", token, {**CREATED, **said, **framing})
+        else:
+            head = raw.head("PUT", "/api/files/a", token, {**IETF, **framing})
+        # A kernel throws away what it has not sent yet when it resets: also where a socket that
+        # was closed is told something, as in a 104.
+        resets = end == "reset" or (begin == "IETF" and end == "closed")
+        least = 1 if resets and len(sent) == MOST else kept
+        with _cut(server, end, head + sent):
+            until(
+                lambda: _unfinished(server, token)[:1] >= [least],  # noqa: B023
+                f"{cut}: all is there",
+            )
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_of_a_put_that_comes_with_the_end_nothing_is_kept(server: Service, end: str) -> None:
+    for number, (framing, sent, _) in enumerate(CUTS.values()):
+        path = f"/api/files/cut-{end}-{number}"
+        _cut(server, end, raw.head("PUT", path, server.token, framing) + sent).close()
+        with Connection(server.port) as client:
+            client.send(raw.head("GET", path, server.token))
+            assert client.read_answer().status == 404
+    until(lambda: not open_blobs(server), "nothing is open any more")
+
+
+def test_connections_that_end_with_their_requests_leave_nothing(server: Service) -> None:
+    """None stays open, also not of those whose request is never asked for its body."""
+    unread = raw.head("GET", "/health", None, {"Content-Length": "9"}) + b"hello"
+    refused = raw.head("PUT", "/api/files/a", None, {"Content-Length": "9"}) + b"hello"
+    for _ in range(5):
+        for end in ENDS:
+            for request in (unread, refused, unread + b"more", refused + b"more"):
+                _cut(server, end, request).close()
+    until(lambda: open_connections(server) == 0, "all are closed")
     assert "Traceback" not in server.log.read_text()
+
+
+SAID = {"Content-Length": str(HUGE)}
+DEFERRED = {"Upload-Defer-Length": "1", **CREATED, "Content-Type": APPENDED["Content-Type"]}
+LARGE_UPLOAD = {"Upload-Length": str(HUGE), **CREATED}
+PARTIAL = {**IETF, "Upload-Complete": "?0"}
+FORESEEN = {
+    "a body": ("PUT", "/api/files/a", SAID, 507),
+    "an upload": ("POST", "/api/uploads", {**LARGE_UPLOAD, "Content-Length": "0"}, 507),
+    "an upload with its first bytes": (
+        "POST",
+        "/api/uploads",
+        {**LARGE_UPLOAD, "Content-Type": APPENDED["Content-Type"]},
+        507,
+    ),
+    "first bytes": ("POST", "/api/uploads", {**DEFERRED, **SAID}, 507),
+    "bytes": ("PATCH", "{upload}", {**APPENDED, **SAID}, 507),
+    "a length that is said late": (
+        "PATCH",
+        "{upload}",
+        {**APPENDED, "Upload-Length": str(HUGE)},
+        507,
+    ),
+    "an upload of the IETF's": ("PUT", "/api/files/a", {**IETF, **SAID}, 507),
+    "a length of the IETF's": (
+        "PUT",
+        "/api/files/a",
+        {**PARTIAL, "Upload-Length": str(HUGE)},
+        507,
+    ),
+    "first bytes of the IETF's": ("PUT", "/api/files/a", {**PARTIAL, **SAID}, 507),
+    "bytes of the IETF's": (
+        "PATCH",
+        "{upload}",
+        {**PARTIAL, **SAID, "Upload-Offset": "0", "Content-Type": "application/partial-upload"},
+        507,
+    ),
+    "what a link does not admit": ("PUT", "{link}", {"Content-Length": "11"}, 413),
+    "a digest": ("PUT", "/api/files/a", {"Repr-Digest": "sha-3=:eA==:"}, 400),
+    "a condition": ("PUT", "/api/files/a", {"If-Match": '"other"'}, 412),
+    "metadata": ("PUT", "/api/files/a", {"X-Object-Meta-A": "a" * 4000}, 400),
+    "a token": ("PUT", "/api/files/a", {"X-Auth-Token": "none"}, 401),
+    "a method": ("POST", "/api/files/a", {}, 405),
+    "a type": ("PATCH", "{upload}", {**APPENDED, "Content-Type": "text/plain"}, 415),
+    "an offset": ("PATCH", "{upload}", {**APPENDED, "Upload-Offset": "3"}, 409),
+}
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_nobody_is_asked_for_a_body_that_is_known_to_be_refused(server: Service, case: str) -> None:
+    """RFC 9110, 10.1.1: the final answer comes instead of ``100``."""
+    method, path, said, status = FORESEEN[case]
+    with Connection(server.port) as client:
+        begin = {**CREATED, "Upload-Defer-Length": "1", "Content-Length": "0"}
+        client.send(raw.head("POST", "/api/uploads", server.token, begin))
+        upload = client.read_answer("POST").header("location") or ""
+    link = made(server, "a-link", "PUT", max_size=10)
+    path = path.replace("{upload}", upload).replace("{link}", link)
+    fields = {"Content-Length": "5", **said, "Expect": "100-continue"}
+    with Connection(server.port, patience=3) as client:
+        client.send(raw.head(method, path.removeprefix("http://localhost"), server.token, fields))
+        answer = client.read_answer(method)
+    assert (answer.status, 100 in answer.interim) == (status, False)
+    assert answer.header("content-type") == "application/problem+json"

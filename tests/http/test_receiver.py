@@ -12,7 +12,8 @@ from file_uploader.http.receiver import Receiver
 
 def _receiver() -> Receiver:
     request = SimpleNamespace(content_length=100, chunked=False)
-    return Receiver(request, SimpleNamespace(_closed=False, _maybe_resume_reading=lambda: None))
+    nothing = {"_maybe_resume_reading": lambda: None, "tell_end": lambda: None}
+    return Receiver(request, SimpleNamespace(_closed=False, **nothing))
 
 
 async def test_data_ends_the_wait() -> None:
@@ -55,3 +56,16 @@ async def test_the_end_of_the_connection_ends_the_wait() -> None:
     await asyncio.sleep(0)
     receiver.signal_disconnect()
     assert await waiting == {"type": "http.disconnect"}
+
+
+async def test_what_arrived_comes_before_the_end_of_the_connection() -> None:
+    receiver = _receiver()
+    receiver.feed(b"that")
+    receiver.feed(b"this")
+    receiver.signal_disconnect()
+    assert [await receiver.receive() for _ in range(4)] == [
+        {"type": "http.request", "body": b"that", "more_body": True},
+        {"type": "http.request", "body": b"this", "more_body": True},
+        {"type": "http.disconnect"},
+        {"type": "http.disconnect"},
+    ]

@@ -10,12 +10,15 @@ from dataclasses import replace
 
 import pytest
 
+from file_uploader.body import ClientBody
 from file_uploader.errors import (
     BodyInterrupted,
     ClientDisconnected,
+    FileTooLarge,
     NoSuchFile,
     OffsetMismatch,
     PieceMismatch,
+    StorageFull,
     Superseded,
 )
 from file_uploader.model import (
@@ -26,7 +29,7 @@ from file_uploader.model import (
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3 import appending
 from file_uploader.uploads import Piece, Uploads
-from tests.storage.stores import Place, read
+from tests.storage.stores import Place, put, read
 from tests.storage.uploading import EXPIRY, METADATA, NAME, begun, cut, piece, record, send
 from tests.support.bodies import KIB, MIB, Source, body_of, content, pieces
 
@@ -54,6 +57,29 @@ async def test_one_piece(
     assert await read(store, container, "file") == data
     assert [each async for each in uploads.list(container)] == []
     assert (await uploads.look(container, upload_id)).offset == size
+
+
+async def test_what_cannot_fit_is_refused_before_a_byte_is_pulled(
+    store: Storage, uploads: Uploads, container: Container
+) -> None:
+    """No disk and no object has 2**56 bytes: at one go, at the beginning, in a piece, or later."""
+    huge = 1 << 56
+    source = Source([b"pulled"])
+    began = [await begun(uploads, container, length) for length in (None, 10)]
+    with pytest.raises((StorageFull, FileTooLarge)):
+        await put(store, container, "file", ClientBody(source, length=huge))
+    with pytest.raises((StorageFull, FileTooLarge)):
+        await begun(uploads, container, huge)
+    with pytest.raises((StorageFull, FileTooLarge)):
+        await uploads.append(container, began[0], Piece(source, huge), offset=0)
+    with pytest.raises((StorageFull, FileTooLarge)):
+        await uploads.append(container, began[0], Piece(source, 6), offset=0, length=huge)
+    assert source.sent == 0
+    assert len([each async for each in uploads.list(container)]) == 2
+    for upload_id in began:
+        assert not (await uploads.peek(container, upload_id)).claimed
+        upload = await uploads.append(container, upload_id, piece(content(10)), offset=0, length=10)
+        assert upload.state is UploadState.COMPLETE
 
 
 @pytest.mark.parametrize(

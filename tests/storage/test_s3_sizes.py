@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from file_uploader.errors import FileTooLarge
 from file_uploader.storage.s3.copying import COPIED, Range, Source, plan
 from file_uploader.storage.s3.sizes import (
+    MAX_GROWN,
     MAX_OBJECT,
     MAX_PART,
     MAX_PARTS,
     MIN_PART,
     PartSizes,
+    check_size,
     equal_part_size,
     growing_part_size,
     upload_part_size,
@@ -66,6 +68,18 @@ def test_a_body_of_unknown_length_ends_in_an_error_and_not_in_silence() -> None:
     assert sizes.due(MAX_PARTS) == MAX_PART
     with pytest.raises(FileTooLarge):
         sizes.due(MAX_PARTS + 1)
+
+
+def test_an_upload_says_at_once_that_no_object_can_hold_it() -> None:
+    check_size(10, MAX_OBJECT)
+    check_size(None, MAX_GROWN)
+    assert 28.3 * TIB < MAX_GROWN < 28.4 * TIB
+    with pytest.raises(FileTooLarge, match="files"):
+        check_size(None, MAX_OBJECT + 1)
+    with pytest.raises(FileTooLarge, match="files"):
+        check_size(MAX_OBJECT + 1, MAX_OBJECT + 1)
+    with pytest.raises(FileTooLarge, match="without a length"):
+        check_size(None, MAX_GROWN + 1)
 
 
 def test_without_room_to_grow_the_size_stays() -> None:

@@ -22,7 +22,8 @@ class UploadsDouble:
     """A `file_uploader.storage.base.UploadStorage` in memory.
 
     Its steps: ``upload-create``, ``upload-load``, ``upload-swap``, ``upload-list``,
-    ``upload-chunk`` (before each chunk is taken), ``upload-complete``, ``upload-remove``.
+    ``upload-fits``, ``upload-chunk`` (before each chunk is taken), ``upload-complete``,
+    ``upload-remove``.
     What an append writes is its own: ``chunks`` by a number, which the record names. It makes
     durable what it has after each ``checkpoint`` bytes.
     """
@@ -53,6 +54,9 @@ class UploadsDouble:
         for (owner, _), upload in sorted(self.records.items(), key=lambda item: item[0][1]):
             if owner == container:
                 yield upload
+
+    async def check_fits(self, _upload: Upload, _more: int) -> None:
+        await self._step("upload-fits")
 
     async def append(
         self, _container: Container, upload: Upload, body: ClientBody, *, final: bool

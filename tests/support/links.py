@@ -11,9 +11,9 @@ from tests.support.service import Service
 from tests.support.stored import put
 
 
-def made(running: Service, name: str, method: str = "GET") -> str:
+def made(running: Service, name: str, method: str = "GET", **more: object) -> str:
     """The path of a new link."""
-    document = json.dumps({"name": name, "method": method}).encode()
+    document = json.dumps({"name": name, "method": method, **more}).encode()
     fields = {"Content-Type": "application/json", "Content-Length": str(len(document))}
     with Connection(running.port) as client:
         client.send(raw.head("POST", "/api/links", running.token, fields) + document)

@@ -6,6 +6,7 @@ filled to the last byte it fails as they do, and then nobody can make room.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -27,5 +28,20 @@ def room(place: int | str | Path) -> int:
 
 def check_room(place: int | str | Path, size: int) -> None:
     """Raise `StorageFull` unless an upload may take so many bytes more, and `OSError`."""
-    if room(place) < size:
-        raise StorageFull("No space is left to store this.")
+    left = room(place)
+    if left < size:
+        raise full(left, size)
+
+
+def full(left: int, size: int) -> StorageFull:
+    """What to raise where uploads may take ``left`` bytes more and one needs ``size``.
+
+    Its cause, which is for the log, says why, where the file system itself may seem to have room.
+    """
+    error = StorageFull("No space is left to store this.")
+    error.__cause__ = OSError(
+        errno.ENOSPC,
+        f"{size} bytes do not fit: uploads may take {max(0, left)} more, and leave the last"
+        f" {RESERVE // 2**20} MiB of the file system so that files can be deleted",
+    )
+    return error

@@ -45,7 +45,12 @@ class Intake:
         self.gathered -= len(data)
 
     async def receive(self, body: ClientBody) -> bytes | NewBlob:
-        """Pull the whole body. A blob is durable then, and the caller's to keep or discard."""
+        """Pull the whole body. A blob is durable then, and the caller's to keep or discard.
+
+        Of a body that is known to be large nothing is pulled before it is known to fit.
+        """
+        if body.length is not None and body.length > INLINE:
+            return await self._receive_blob(body, b"")
         chunks: list[bytes] = []
         async for chunk in body:
             chunks.append(chunk)
@@ -59,7 +64,8 @@ class Intake:
             await self.threads.run(blob.create, body.length)
             writing = self.writing(blob.write)
             try:
-                await writing.add(begun)
+                if begun:
+                    await writing.add(begun)
                 async for chunk in body:
                     await writing.add(chunk)
                 await writing.finish()

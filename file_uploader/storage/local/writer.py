@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import apsw
 
-from file_uploader.errors import NoSuchFile, NoSuchUpload, StorageFull, Superseded
+from file_uploader.errors import NoSuchFile, NoSuchUpload, Superseded
 from file_uploader.model import Container, FileInfo, FileName, Precondition, Upload, UploadState
 from file_uploader.storage import records
 
 from .cache import distrusted_after_errors
-from .room import room
+from .room import full, room
 from .rows import (
     NAMED,
     PAGE,
@@ -73,7 +73,7 @@ class Writer:
             unused = self._connection.pragma("freelist_count") * PAGE
             self._room = room(self._connection.filename) + unused
         if self._room < size:
-            raise StorageFull("No space is left to store this.")
+            raise full(self._room, size)
         self._room -= size
 
     def put(

@@ -30,7 +30,7 @@ from .keys import RECORD, Layout, Ledger, upload_headers
 from .ledger import Records, pages
 from .multipart import Address, abort
 from .room import SLOT, Room
-from .sizes import MAX_PARTS, upload_part_size
+from .sizes import MAX_PARTS, check_size, upload_part_size
 
 PAUSE = 1.0
 """Seconds of a client's silence after which what has arrived is made durable."""
@@ -65,6 +65,7 @@ class S3Uploads:
     async def create(self, container: Container, upload: Upload) -> Upload:
         """See `UploadStorage.create`."""
         storable.check(upload.plan.name, upload.plan.metadata)
+        check_size(upload.length, upload.length or 0)
         held = Held(length=upload.length).to_json()
         return await self._records.create(container, replace(upload, held=held))
 
@@ -79,6 +80,12 @@ class S3Uploads:
     def list(self, container: Container) -> AsyncIterator[Upload]:
         """See `UploadStorage.list`."""
         return self._records.list(container)
+
+    async def check_fits(self, upload: Upload, more: int) -> None:
+        """See `UploadStorage.check_fits`."""
+        known = Held.of(upload).length
+        check_size(known, upload.length or 0)
+        check_size(known, upload.offset + more)
 
     async def append(
         self, container: Container, upload: Upload, body: ClientBody, *, final: bool
