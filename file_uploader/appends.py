@@ -24,9 +24,12 @@ from .model import Appended, Container, Upload, UploadState
 
 Acknowledge = Callable[[Upload], Awaitable[None]]
 
-REST = 2 * 1024 * 1024
+REST = 8 * 1024 * 1024
 """Bytes that an interrupted append still takes of those that have arrived: more than a connection
-reads ahead, and little enough to be stored in time, however fast more comes."""
+and its socket hold, and little enough to be stored in time, however fast more comes."""
+
+_MOMENT = 0.02
+"""Seconds for what is in the socket to get here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class Turn:
     def interrupt(self, rest: int = 0) -> None:
         """End the source as if its client had gone; what it gave before is still stored.
 
-        So are ``rest`` bytes, about, that it has and nobody needs to wait for.
+        So are ``rest`` bytes, about, that have arrived.
         """
         self._rest = rest if self._rest is None else min(rest, self._rest)
         if self._waiting is not None:
@@ -154,7 +157,7 @@ class Turn:
         if left <= 0:
             raise self._over()
         try:
-            async with asyncio.timeout(0):
+            async with asyncio.timeout(_MOMENT):
                 chunk = await anext(self._source)
         except TimeoutError:
             raise self._over() from None
