@@ -10,6 +10,7 @@ from file_uploader.body import ClientBody
 from file_uploader.errors import FileTooLarge, FileUploaderError, InvalidParameter
 from file_uploader.model import TransferLimits
 
+from . import digests
 from .headers import content_length, single
 from .negotiation import require_type
 from .routing import Call
@@ -29,7 +30,7 @@ async def read(call: Call, limits: TransferLimits) -> dict[str, Any]:
     """The object that a request's body is; ``limits`` but for its size are those of all bodies.
 
     Raises `UnsupportedMediaType`, `DocumentTooLarge`, `InvalidParameter`, and every error of a
-    body.
+    body and of its digests.
     """
     require_type(single(call.headers, "Content-Type"), JSON, told_in="Accept")
     try:
@@ -37,6 +38,7 @@ async def read(call: Call, limits: TransferLimits) -> dict[str, Any]:
             incoming(call.receive),
             length=content_length(call.headers),
             limits=replace(limits, max_size=MAX_SIZE),
+            expected=digests.announced(call.headers),
             algorithms=(),
         )
         data = b"".join([chunk async for chunk in body])

@@ -144,7 +144,7 @@ class Resumable:
         if offset is None:
             raise InvalidHeader("Send Upload-Offset with the offset at which these bytes begin.")
         final = version.appends_last(call.headers)
-        expected = digests.of_content(call.headers)
+        expected = digests.of_piece(call.headers)
         piece = Piece(incoming(call.receive), content_length(call.headers), expected)
         upload_id = target.upload_id(call.path)
         upload = await self._append(call, version, upload_id, piece, offset, final=final)
