@@ -17,6 +17,9 @@ from .headers import combined, single
 ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
 """The active algorithms of RFC 9530: name in `hashlib`, and length in bytes."""
 
+WANTED = "Want-Repr-Digest"
+"""What an answer with `described` in it depends on."""
+
 MOST_WANTED = 10
 """The highest preference in a ``Want-`` field (RFC 9530, 4)."""
 
@@ -106,7 +109,7 @@ def wanted(headers: Headers) -> list[str]:
     Without the header, or with one that cannot be read: SHA-256. An algorithm with a preference
     of 0 is not wanted (section 4).
     """
-    value = combined(headers, "Want-Repr-Digest")
+    value = combined(headers, WANTED)
     members = None if value is None else structured.dictionary(value)
     if members is None:
         return ["sha-256"]

@@ -33,6 +33,18 @@ async def put_link(client: Client, name: str = "a", **more: Any) -> str:
     return await link(client, name, method="PUT", **more)
 
 
+@pytest.mark.parametrize("headers", [[], [("Range", "bytes=0-0")], [("If-None-Match", "*")]])
+async def test_a_public_answer_names_what_it_depends_on(
+    client: Client, nobody: Client, headers: list[tuple[str, str]]
+) -> None:
+    """RFC 9111, 4.1: else a cache gives one client the digests that another one wanted."""
+    await client("PUT", "/api/files/a", [("Cache-Control", "public, max-age=60")], DATA)
+    for wish in ("sha-256=1", "sha-512=1"):
+        answer = await nobody("GET", await link(client), [*headers, ("Want-Repr-Digest", wish)])
+        assert answer["vary"] == "Want-Repr-Digest"
+        assert (answer.get("repr-digest") is None) == (wish == "sha-512=1")
+
+
 READS: list[list[tuple[str, str]]] = [
     [],
     [("Range", "bytes=2-4")],
