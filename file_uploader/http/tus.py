@@ -216,21 +216,38 @@ def _plan(call: Call, concat: tus_headers.Concat | None) -> UploadPlan:
 
 
 def _name(said: Mapping[str, bytes]) -> FileName:
+    """``filename``, or what else clients call it, in the folders of ``relativePath``.
+
+    That is what browsers know of a file in a folder, its own name with it. A name that has folders
+    in it is the whole name already.
+    """
     name = said.get("filename", said.get("name"))
-    if name is None:
+    path = _said(said, "relativePath").removeprefix(b"/")
+    if name is None and not path:
         raise InvalidHeader(
             "Upload-Metadata has to hold the file's name as 'filename', in base64; only partial"
             " uploads need none."
         )
+    if name is None:
+        name = path
+    elif b"/" not in name:
+        folders, slash, _ = path.rpartition(b"/")
+        name = folders + slash + name
     try:
         return FileName(name.decode())
     except UnicodeDecodeError:
-        raise InvalidName("The 'filename' in Upload-Metadata has to be UTF-8.") from None
+        raise InvalidName("The file's name in Upload-Metadata has to be UTF-8.") from None
 
 
 def _content_type(said: Mapping[str, bytes]) -> str:
-    given = (said.get("filetype") or said.get("type") or b"").decode("latin-1").strip()
+    given = (_said(said, "filetype") or _said(said, "type")).decode("latin-1").strip()
     return metadata.visible("'filetype' in Upload-Metadata", given) or Metadata().content_type
+
+
+def _said(said: Mapping[str, bytes], key: str) -> bytes:
+    """A value that may be missing, also as JavaScript writes that down."""
+    value = said.get(key, b"")
+    return b"" if value in (b"null", b"undefined") else value
 
 
 def _created(call: Call, upload: Upload) -> Response:
