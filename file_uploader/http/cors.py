@@ -12,8 +12,7 @@ from file_uploader.errors import InvalidHeader
 
 from . import problems
 from .headers import Fields, combined
-
-METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
+from .target import METHODS
 
 EXPOSED = (
     *("Accept-Patch", "Accept-Ranges", "Allow", "Content-Disposition", "Content-Encoding"),
