@@ -430,6 +430,16 @@ async def test_a_whole_one_is_never_resumable(
     assert (await client("GET", "/api/uploads")).json == []
 
 
+@pytest.mark.parametrize("body", [DATA, [DATA]])
+async def test_a_whole_one_is_as_long_as_it_says(
+    client: Client, nobody: Client, double: StorageDouble, body: bytes | list[bytes]
+) -> None:
+    headers = [("Upload-Complete", "?1"), ("Upload-Length", "99")]
+    answer = await nobody("PUT", await put_link(client), headers, body)
+    assert (answer.status, answer.slug) == (400, "inconsistent-upload-length")
+    assert double.files == {}
+
+
 async def test_options_takes_nothing(nobody: Client, double: StorageDouble) -> None:
     for path in ("x/a", "", "1.x.x/a"):
         answer = await nobody("OPTIONS", f"/api/links/{path}")
