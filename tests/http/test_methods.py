@@ -90,6 +90,14 @@ async def test_without_a_token_for_it_there_are_no_metrics(serve: Serve) -> None
     assert (answer.status, answer["allow"]) == (204, "GET, HEAD, OPTIONS")
 
 
+async def test_what_metrics_depend_on(serve: Serve) -> None:
+    client = await serve(metrics_token=SecretStr("a" * 16))
+    for token, status in (("a" * 16, 200), ("b" * 16, 401)):
+        answer = await client("GET", "/metrics", [("Authorization", f"Bearer {token}")])
+        assert (answer.status, answer["vary"]) == (status, "Authorization")
+        assert answer["cache-control"] == "no-store"
+
+
 @pytest.mark.parametrize("target", ["/api/uploads", UPLOAD])
 @pytest.mark.parametrize("override", ["FOO", "TRACE", "delete", "", "PATCH, PATCH", "\u00e9"])
 async def test_no_override_refuses_options(nobody: Client, target: str, override: str) -> None:
