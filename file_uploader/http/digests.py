@@ -29,14 +29,17 @@ CHECKED = frozenset({"content-digest", "repr-digest", "content-md5"})
 UNCHECKED = (
     "digest",  # RFC 3230, which RFC 9530 obsoletes
     "upload-checksum",  # tus, which checks its own
+    "etag",  # OpenStack Swift: the MD5 of what is put
     "oc-checksum",  # ownCloud and Nextcloud
-    "x-checksum-",  # Artifactory
+    "x-checksum",  # Artifactory
+    "x-checksum-",
     "x-amz-checksum-",  # S3
     "x-amz-content-sha256",
     "x-amz-trailer",
     "x-goog-hash",  # Google Cloud Storage
     "x-ms-blob-content-md5",  # Azure
     "x-ms-content-crc64",
+    "x-ms-content-md5",
     "x-bz-content-sha1",  # Backblaze B2
 )
 """Those that other services check, or what several of them begin with: each ends in ``-`` then."""
