@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 import file_uploader
-from file_uploader.http import problems
+from file_uploader.http import digests, problem_types, problems
 from file_uploader.http.app import fixed, routes
 from file_uploader.http.routing import NoRoute
 from file_uploader.settings import Settings
@@ -117,6 +117,23 @@ def test_problem_types_are_documented_with_their_status(problem: problems.Proble
     assert text is not None
     assert text[1].startswith(f"`{problem.status}`")
     assert ("`Retry-After`" in text[1]) == problem.retry
+
+
+@pytest.mark.parametrize("path", ["docs/api.md", "file_uploader/http/openapi.yaml"])
+def test_every_digest_that_is_refused_is_documented(path: str) -> None:
+    named = {name.lower().rstrip("*") for name in re.findall(r"`([A-Za-z0-9*-]+)`", read(path))}
+    assert {*digests.UNCHECKED, "trailer"} <= named
+
+
+@pytest.mark.parametrize("problem", problems.ALL, ids=lambda problem: problem.slug)
+def test_problem_types_are_explained_in_the_words_of_the_manual(problem: problems.Problem) -> None:
+    text = re.search(
+        rf"^### {problem.slug}\n\n(.*?)(?=^#|\Z)", read("docs/api.md"), re.MULTILINE | re.DOTALL
+    )
+    assert text is not None
+    words = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", " ".join(text[1].split()))
+    assert words.endswith(problem_types.MEANINGS[problem.slug])
+    assert problem_types.MEANINGS.keys() == {each.slug for each in problems.ALL}
 
 
 def test_the_table_of_symptoms_names_problems_that_exist() -> None:

@@ -22,7 +22,7 @@ from file_uploader.storage.watched import WatchedStorage
 from file_uploader.stores import open_storage
 from file_uploader.uploads import Uploads
 
-from . import access, contract, figures, health, page
+from . import access, contract, figures, health, page, problem_types
 from .access import AccessLog
 from .application import Application
 from .contents import Contents
@@ -87,6 +87,7 @@ def create_app(
             resources.table = routes(storage, uploads, settings, unchanging)
             figures_only.table = [
                 PublicRoute("/metrics", figures.endpoint(storage, None)),
+                PublicRoute(problem_types.PATH, problem_types.SENT.endpoint),
                 NoRoute(),
             ]
             sweeper = asyncio.create_task(_sweep_for_ever(storage))
@@ -118,11 +119,12 @@ def create_app(
 
 
 def fixed(pages: Path) -> dict[str, OpenEndpoint]:
-    """What answers with the pages of a directory, and with the contract, by path."""
+    """What is the same for everybody, by path: the pages of a directory, and those made here."""
     return {
         "/": page.endpoint(pages / page.FRONT),
         "/api/docs": page.endpoint(pages / page.DOCUMENTATION),
         "/api/openapi.json": contract.SENT.endpoint,
+        problem_types.PATH: problem_types.SENT.endpoint,
     }
 
 

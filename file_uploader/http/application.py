@@ -16,7 +16,7 @@ from file_uploader import metrics
 
 from . import exchange, zerocopy
 from .access import AccessLog, Served
-from .cors import METHODS
+from .target import METHODS
 
 CLIENT_GONE = 499
 """What logs and figures say of a request whose client left before it was answered."""

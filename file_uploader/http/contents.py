@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from starlette.responses import Response
 
 from file_uploader.body import ClientBody
-from file_uploader.errors import InvalidHeader, NoSuchFile, PreconditionFailed, StorageUnavailable
+from file_uploader.errors import (
+    BodyLengthMismatch,
+    InconsistentLength,
+    InvalidHeader,
+    NoSuchFile,
+    PreconditionFailed,
+    StorageUnavailable,
+)
 from file_uploader.model import (
     ByteRange,
     Container,
@@ -24,7 +31,7 @@ from file_uploader.storage.base import Storage
 
 from . import conditions, digests, metadata, ranges, sandbox, target
 from .headers import content_length, single
-from .interop import version_of
+from .interop import said_length, version_of
 from .problems import PRIVATE
 from .routing import Call
 from .streams import Answer, Streamed, incoming
@@ -38,7 +45,7 @@ Caching = Callable[[Metadata], Mapping[str, str]]
 
 def private(_metadata: Metadata) -> Mapping[str, str]:
     """What is behind a token is nobody else's."""
-    return PRIVATE
+    return {**PRIVATE, "vary": f"{PRIVATE['vary']}, {digests.WANTED}"}
 
 
 def planned(call: Call, name: FileName) -> UploadPlan:
@@ -76,21 +83,30 @@ class Contents:
         ``limits`` are this body's own, where they are not those of all.
         """
         wanted = digests.wanted(call.headers)
+        version, size = version_of(call.headers), content_length(call.headers)
+        complete = version.complete(call.headers)
+        said = said_length(call.headers, size, complete=True) if complete else None
         body = ClientBody(
             incoming(call.receive),
-            length=content_length(call.headers),
+            length=said if size is None else size,
             limits=limits or self._limits,
             expected=digests.announced(call.headers),
             algorithms={"sha256", *(digests.ALGORITHMS[each][0] for each in wanted)},
         )
         if plan.precondition:
             plan.precondition.check(await self._current(container, name))
-        info = await self._storage.put(
-            container, name, body, metadata=plan.metadata, precondition=plan.precondition
-        )
+        try:
+            info = await self._storage.put(
+                container, name, body, metadata=plan.metadata, precondition=plan.precondition
+            )
+        except BodyLengthMismatch:
+            if size is not None:
+                raise
+            raise InconsistentLength(
+                f"Upload-Length is {said}; {body.received} bytes arrived."
+            ) from None
         headers = {**PRIVATE, "etag": f'"{info.etag}"'}
-        version = version_of(call.headers)
-        if version.complete(call.headers):
+        if complete:
             headers.update(version.says(complete=True))
         if wanted:
             found = {each: body.digests[digests.ALGORITHMS[each][0]] for each in wanted}

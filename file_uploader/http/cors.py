@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
+from file_uploader.errors import InvalidHeader
+
+from . import problems
+from .headers import Fields, combined
+from .target import METHODS
 
 EXPOSED = (
     *("Accept-Patch", "Accept-Ranges", "Allow", "Content-Disposition", "Content-Encoding"),
@@ -26,6 +31,12 @@ MAX_AGE = 86_400
 """Seconds for which a browser may remember a preflight; each has a limit of its own."""
 
 
+_ASKED_BY_PREFLIGHTS = (
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers,"
+    " Access-Control-Request-Private-Network"
+)
+
+
 class CrossOrigin:
     """Lets pages of these origins in, ``*`` for all.
 
@@ -34,20 +45,59 @@ class CrossOrigin:
     """
 
     def __init__(self, origins: Sequence[str]) -> None:
-        self._origins = origins
+        self._origins = frozenset(origins)
 
-    def concerns(self, scope: Scope) -> bool:
-        """See `Layer.concerns`."""
-        return bool(self._origins) and any(name == b"origin" for name, _ in scope["headers"])
+    def concerns(self, _scope: Scope) -> bool:
+        """See `Layer.concerns`: also without an origin the answer depends on that (3.2.5)."""
+        return bool(self._origins)
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight; else say whose pages may read the answer."""
-        around = CORSMiddleware(
-            app,
-            allow_origins=self._origins,
-            allow_methods=METHODS,
-            allow_headers=["*"],
-            expose_headers=EXPOSED,
-            max_age=MAX_AGE,
-        )
-        await around(scope, receive, send)
+        headers = Fields(scope["headers"])
+        origin = combined(headers, "Origin")
+        allowed = self._allowed(origin)
+        asks = scope["method"] == "OPTIONS"
+
+        async def send_said(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                said = MutableHeaders(raw=list(message["headers"]))
+                said.add_vary_header(_ASKED_BY_PREFLIGHTS if asks else "Origin")
+                if allowed is not None:
+                    said["Access-Control-Allow-Origin"] = allowed
+                    said["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
+                message = {**message, "headers": said.raw}
+            await send(message)
+
+        if asks and origin is not None and "Access-Control-Request-Method" in headers:
+            await _preflight(headers, let_in=allowed is not None)(scope, receive, send_said)
+        else:
+            await app(scope, receive, send_said)
+
+    def _allowed(self, origin: str | None) -> str | None:
+        """The value of ``Access-Control-Allow-Origin``; None where no page is let in."""
+        if origin is None:
+            return None
+        if "*" in self._origins:
+            return "*"
+        return origin if origin in self._origins else None
+
+
+def _preflight(headers: Headers, *, let_in: bool) -> Response:
+    """What a page of an origin may send (Fetch, 4.8), and whether it may from a public network."""
+    said = {
+        "Access-Control-Allow-Methods": ", ".join(METHODS),
+        "Access-Control-Max-Age": str(MAX_AGE),
+    }
+    if "Access-Control-Request-Headers" in headers:
+        said["Access-Control-Allow-Headers"] = headers["Access-Control-Request-Headers"]
+    if not let_in:
+        refused = "Pages of this origin are not let in: CORS_ORIGINS of the server names those."
+    elif headers["Access-Control-Request-Method"] not in METHODS:
+        refused = f"No page needs this method; there are {', '.join(METHODS)}."
+    else:
+        if headers.get("Access-Control-Request-Private-Network") == "true":
+            said["Access-Control-Allow-Private-Network"] = "true"
+        return Response(headers=said)
+    answer = problems.answer(InvalidHeader(refused))
+    answer.headers.update(said)
+    return answer

@@ -1,10 +1,9 @@
-"""Digest fields (RFC 9530) and Content-MD5 (RFC 1864)."""
+"""Digest fields (RFC 9530) and Content-MD5 (RFC 1864); those of others, which are refused."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
@@ -12,17 +11,42 @@ from starlette.datastructures import Headers
 from file_uploader.errors import DigestUnsupported, InvalidHeader
 from file_uploader.model import FileInfo
 
+from . import structured
 from .headers import combined, single
 
 ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
 """The active algorithms of RFC 9530: name in `hashlib`, and length in bytes."""
 
-_FIELDS = frozenset({"content-digest", "repr-digest", "content-md5"})
-_KEY = r"[a-z*][a-z0-9_.*-]*"
-# Of algorithms that are not known here, any value may come. No two repetitions side by side take
-# the same character: that would cost time with the third power of a value's length.
-_MEMBER = re.compile(rf"\s*({_KEY})\s*=(?:\s*:([A-Za-z0-9+/=]*):\s*|[^,:]*|\s*:[^,:]*:\s*)(?:,|$)")
-_PREFERENCE = re.compile(rf"\s*({_KEY})\s*=\s*(\d{{1,2}})\s*", re.ASCII)
+WANTED = "Want-Repr-Digest"
+"""What an answer with `described` in it depends on."""
+
+MOST_WANTED = 10
+"""The highest preference in a ``Want-`` field (RFC 9530, 4)."""
+
+CHECKED = frozenset({"content-digest", "repr-digest", "content-md5"})
+"""The fields of a body's integrity that are checked wherever one is stored."""
+
+UNCHECKED = (
+    "digest",  # RFC 3230, which RFC 9530 obsoletes
+    "upload-checksum",  # tus, which checks its own
+    "etag",  # OpenStack Swift: the MD5 of what is put
+    "oc-checksum",  # ownCloud and Nextcloud
+    "x-checksum",  # Artifactory
+    "x-checksum-",
+    "x-amz-checksum-",  # S3
+    "x-amz-content-sha256",
+    "x-amz-trailer",
+    "x-goog-hash",  # Google Cloud Storage
+    "x-ms-blob-content-md5",  # Azure
+    "x-ms-content-crc64",
+    "x-ms-content-md5",
+    "x-bz-content-sha1",  # Backblaze B2
+)
+"""Those that other services check, or what several of them begin with: each ends in ``-`` then."""
+
+_EXACTLY = frozenset(name for name in UNCHECKED if not name.endswith("-"))
+_BEGINNINGS = tuple(name for name in UNCHECKED if name.endswith("-"))
+_INSTEAD = "send Content-Digest or Repr-Digest (RFC 9530) before the body, with sha-256 or sha-512."
 
 
 def announced(headers: Headers) -> dict[str, bytes]:
@@ -31,8 +55,6 @@ def announced(headers: Headers) -> dict[str, bytes]:
     For a body that is stored as it comes, ``Content-Digest`` and ``Repr-Digest`` speak of the same
     bytes. Raises `InvalidHeader` and `DigestUnsupported`.
     """
-    if _FIELDS.isdisjoint(headers):
-        return {}
     found = of_content(headers)
     for algorithm, digest in announced_by(headers, "Repr-Digest").items():
         if found.setdefault(algorithm, digest) != digest:
@@ -40,11 +62,34 @@ def announced(headers: Headers) -> dict[str, bytes]:
     return found
 
 
-def of_content(headers: Headers) -> dict[str, bytes]:
+def of_piece(headers: Headers, *, own: str | None = None) -> dict[str, bytes]:
+    """Those of a body that goes on with an upload: see `of_content`.
+
+    A digest of the whole belongs to the request that began it.
+    """
+    if "repr-digest" in headers:
+        raise InvalidHeader(
+            "Repr-Digest is of the whole file: send it when the upload begins, and Content-Digest"
+            " with a piece."
+        )
+    return of_content(headers, own=own)
+
+
+def of_content(headers: Headers, *, own: str | None = None) -> dict[str, bytes]:
     """The digests of one message's content, by `hashlib` name: Content-Digest and Content-MD5.
 
-    Raises `InvalidHeader` and `DigestUnsupported`.
+    ``own`` is a field that the caller checks by itself. Raises `DigestUnsupported`, and
+    `InvalidHeader`: also for digests that nobody would look at, since whoever sends one relies on
+    its being checked.
     """
+    for name in headers:
+        if name != own and _unchecked(name):
+            raise InvalidHeader(f"{name} is not checked here; {_INSTEAD}")
+    for name in (combined(headers, "Trailer") or "").lower().split(","):
+        if name.strip() in CHECKED or _unchecked(name.strip()):
+            raise InvalidHeader(f"{name.strip()} is not read behind a body; {_INSTEAD}")
+    if CHECKED.isdisjoint(headers):
+        return {}
     found = announced_by(headers, "Content-Digest")
     md5 = single(headers, "Content-MD5")
     if md5 is not None:
@@ -67,12 +112,12 @@ def wanted(headers: Headers) -> list[str]:
     Without the header, or with one that cannot be read: SHA-256. An algorithm with a preference
     of 0 is not wanted (section 4).
     """
-    value = combined(headers, "Want-Repr-Digest")
-    if value is None:
+    value = combined(headers, WANTED)
+    members = None if value is None else structured.dictionary(value)
+    if members is None:
         return ["sha-256"]
-    matches = filter(None, map(_PREFERENCE.fullmatch, value.split(",")))
-    preferences = {match[1]: int(match[2]) for match in matches if match[1] in ALGORITHMS}
-    asked = [name for name, preference in preferences.items() if preference > 0]
+    preferences = {name: structured.as_integer(members.get(name, "")) or 0 for name in ALGORITHMS}
+    asked = [name for name in ALGORITHMS if 0 < preferences[name] <= MOST_WANTED]
     return sorted(asked, key=lambda name: -preferences[name])
 
 
@@ -91,21 +136,23 @@ def render(digests: Mapping[str, bytes]) -> str:
 
 
 def _known_members(name: str, value: str) -> dict[str, bytes]:
-    members: dict[str, bytes] = {}
-    position = 0
-    while position < len(value):
-        match = _MEMBER.match(value, position)
-        if match is None:
-            raise InvalidHeader(f"{name} has to look like sha-256=:<base64>: (RFC 9530).")
-        if match[1] in ALGORITHMS:
-            algorithm, size = ALGORITHMS[match[1]]
-            members[algorithm] = decode(name, match[2] or "", size)
-        position = match.end()
-    if not members:
+    members = structured.dictionary(value)
+    if members is None:
+        raise InvalidHeader(f"{name} has to look like sha-256=:<base64>: (RFC 9530).")
+    known = {
+        algorithm: decode(name, members[key][1:-1] if members[key][0] == ":" else "", size)
+        for key, (algorithm, size) in ALGORITHMS.items()
+        if key in members
+    }
+    if not known:
         raise DigestUnsupported(
             f"{name} names no algorithm that is known here; use {' or '.join(ALGORITHMS)}."
         )
-    return members
+    return known
+
+
+def _unchecked(name: str) -> bool:
+    return name in _EXACTLY or name.startswith(_BEGINNINGS)
 
 
 def decode(name: str, value: str, size: int) -> bytes:

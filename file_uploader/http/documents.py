@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from file_uploader.body import ClientBody
 from file_uploader.errors import FileTooLarge, FileUploaderError, InvalidParameter
 from file_uploader.model import TransferLimits
 
+from . import digests
 from .headers import content_length, single
 from .negotiation import require_type
 from .routing import Call
@@ -21,6 +23,9 @@ MAX_SIZE = 8 * 1024
 """Bytes of a document: the longest file name fits, with every byte escaped."""
 
 
+_BEYOND = 2**64
+
+
 class DocumentTooLarge(FileUploaderError):
     """A document of more than `MAX_SIZE` bytes."""
 
@@ -29,7 +34,7 @@ async def read(call: Call, limits: TransferLimits) -> dict[str, Any]:
     """The object that a request's body is; ``limits`` but for its size are those of all bodies.
 
     Raises `UnsupportedMediaType`, `DocumentTooLarge`, `InvalidParameter`, and every error of a
-    body.
+    body and of its digests.
     """
     require_type(single(call.headers, "Content-Type"), JSON, told_in="Accept")
     try:
@@ -37,6 +42,7 @@ async def read(call: Call, limits: TransferLimits) -> dict[str, Any]:
             incoming(call.receive),
             length=content_length(call.headers),
             limits=replace(limits, max_size=MAX_SIZE),
+            expected=digests.announced(call.headers),
             algorithms=(),
         )
         data = b"".join([chunk async for chunk in body])
@@ -47,8 +53,14 @@ async def read(call: Call, limits: TransferLimits) -> dict[str, Any]:
 
 def _parsed(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_constant)
-    except (ValueError, RecursionError):  # also of bytes that are not UTF-8, and of long numbers
+        found = json.loads(
+            data.decode(),
+            object_pairs_hook=_object,
+            parse_int=_number,
+            parse_float=_number,
+            parse_constant=_constant,
+        )
+    except (ValueError, RecursionError):  # also of bytes that are not UTF-8
         raise InvalidParameter("The body has to be a JSON object in UTF-8.") from None
     if not isinstance(found, dict):
         raise InvalidParameter("The body has to be a JSON object.")
@@ -62,6 +74,19 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise InvalidParameter(f"The member {name!r} is given twice.")
         found[name] = value
     return found
+
+
+def _number(text: str) -> int | float:
+    """A number: an integer without a fraction, however it is written (JSON Schema, 6.1.1).
+
+    A float where it is none, or beyond 64 bits: nobody writes out all digits of 1e999999.
+    """
+    try:
+        exact = Decimal(text)
+        whole = abs(exact) < _BEYOND and exact == int(exact)
+    except ArithmeticError:  # an exponent that even this cannot hold
+        whole = False
+    return int(exact) if whole else float(text)
 
 
 def _constant(name: str) -> NoReturn:

@@ -18,6 +18,8 @@ from . import problems
 from .problems import NOSNIFF
 from .routing import OpenEndpoint
 
+_VARY = {"vary": "Authorization"}
+
 
 def endpoint(storage: Storage, token: str | None) -> OpenEndpoint:
     """What answers with the figures; without ``token``, to everybody."""
@@ -27,10 +29,12 @@ def endpoint(storage: Storage, token: str | None) -> OpenEndpoint:
             return problems.response(
                 problems.NO_METRICS_TOKEN,
                 "Send `Authorization: Bearer ` with METRICS_TOKEN.",
-                {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"},
+                {"WWW-Authenticate": "Bearer", "cache-control": "no-store", **_VARY},
             )
         text = await asyncio.to_thread(metrics.exposition, await storage.vitals())
         about = {"cache-control": "no-store", "content-type": metrics.CONTENT_TYPE, **NOSNIFF}
+        if token is not None:
+            about.update(_VARY)
         return Response(text, headers=about)
 
     return answer

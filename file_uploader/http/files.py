@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.responses import Response
 
 from file_uploader.storage.base import Storage
@@ -37,10 +39,9 @@ class Files:
         """Store the body, or begin an upload in several requests with it."""
         name = target.file_name(call.path)
         plan = planned(call, name)
-        answer = await self._resumable.create(call, plan)
-        if answer is not None:
-            return answer
-        return await self._contents.put(call, call.container, name, plan)
+        return await self._resumable.create(
+            call, plan, store=partial(self._contents.put, call, call.container, name, plan)
+        )
 
     async def post(self, call: Call) -> Response:
         """Do what PUT does, for clients of resumable uploads that can only POST."""

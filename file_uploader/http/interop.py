@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from starlette.datastructures import Headers
 
-from file_uploader.errors import InvalidHeader
+from file_uploader.errors import InconsistentLength, InvalidHeader
 
 from . import structured
 
@@ -121,3 +121,18 @@ def version_of(headers: Headers) -> Version:
         return NEWEST
     number = structured.integer(headers, HEADER)
     return NEWEST if number is None else VERSIONS.get(number, NEWEST)
+
+
+def said_length(headers: Headers, size: int | None, *, complete: bool) -> int | None:
+    """``Upload-Length`` of a request that begins an upload (4.1.3); None without it.
+
+    ``size`` are the bytes of its body, where they are known, and ``complete`` says whether these
+    are all. Raises `InconsistentLength`.
+    """
+    length = structured.integer(headers, "Upload-Length")
+    if length is None or size is None or size == length or (size < length and not complete):
+        return length
+    raise InconsistentLength(
+        f"Upload-Length is {length}, and this body has {size} bytes; Upload-Length is the length"
+        " of the whole upload."
+    )

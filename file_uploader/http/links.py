@@ -24,7 +24,7 @@ from file_uploader.model import (
 )
 from file_uploader.storage.base import Storage
 
-from . import documents, target
+from . import digests, documents, target
 from .contents import Contents, planned
 from .direct import DirectDownloads
 from .interop import version_of
@@ -40,7 +40,8 @@ _MEMBERS = ("name", "method", "expires_in", "max_size", "overwrite")
 
 def kept_caching(metadata: Metadata) -> Mapping[str, str]:
     """What the file's own Cache-Control allows: the URL alone decides who gets it."""
-    return {"cache-control": metadata.cache_control or "private, no-cache"}
+    allowed = metadata.cache_control or "private, no-cache"
+    return {"cache-control": allowed, "vary": digests.WANTED}
 
 
 class LinkResources:

@@ -168,7 +168,8 @@ class UploadMethod:
     """What comes before all else for requests to the uploads, preflights included.
 
     The method is what ``X-HTTP-Method-Override`` says, in either dialect; and every answer to
-    OPTIONS has the headers ``described``.
+    OPTIONS has the headers ``described``. One that nobody knows turns no OPTIONS into a refusal:
+    that takes no token, and tells which methods there are.
     """
 
     def __init__(self, described: Mapping[str, str]) -> None:
@@ -181,16 +182,17 @@ class UploadMethod:
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application with the method that is meant."""
         meant = combined(Headers(scope=scope), "X-HTTP-Method-Override")
-        method = scope["method"] if meant is None else meant
+        if meant is None or (scope["method"] == "OPTIONS" and meant not in target.METHODS):
+            meant = scope["method"]
 
         async def send_described(message: Message) -> None:
-            if method == "OPTIONS" and message["type"] == "http.response.start":
+            if meant == "OPTIONS" and message["type"] == "http.response.start":
                 said = MutableHeaders(raw=list(message["headers"]))
                 said.update(self._described)
                 message = {**message, "headers": said.raw}
             await send(message)
 
-        await app({**scope, "method": method}, receive, send_described)
+        await app({**scope, "method": meant}, receive, send_described)
 
 
 class RequireHost:

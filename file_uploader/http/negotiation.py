@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from file_uploader.errors import FileUploaderError
-
 from .headers import RefusedWithHeaders
 
 
-class NothingAcceptable(FileUploaderError):
+class NothingAcceptable(RefusedWithHeaders):
     """The client accepts none of what there is."""
 
     def __init__(self, offered: Sequence[str]) -> None:
         super().__init__(f"Accept one of {', '.join(offered)}.")
+        self.headers = {"vary": "X-Auth-Token, Accept"}
 
 
 class UnsupportedMediaType(RefusedWithHeaders):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -38,10 +38,17 @@ def endpoint(path: Path) -> Callable[[Headers], Awaitable[Response]]:
         content = path.read_bytes()
     except FileNotFoundError:
         return _missing
-    return Fixed(
-        "text/html",
-        lambda: (content, {**_ALWAYS, "content-security-policy": policy(content)}),
-    ).endpoint
+    return unchanging(lambda: content).endpoint
+
+
+def unchanging(make: Callable[[], bytes]) -> Fixed:
+    """A page that is the same for everybody, with its policy."""
+
+    def made() -> tuple[bytes, Mapping[str, str]]:
+        content = make()
+        return content, {**_ALWAYS, "content-security-policy": policy(content)}
+
+    return Fixed("text/html", made)
 
 
 async def _missing(_headers: Headers) -> Response:

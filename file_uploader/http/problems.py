@@ -32,7 +32,7 @@ RETRY_AFTER = "5"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of error: ``slug`` names its section in ``docs/api.md``."""
+    """A kind of error: ``slug`` names its section in the manual, and in `problem_types`."""
 
     slug: str
     status: int
@@ -43,12 +43,13 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The problem type: a URI into that registry, or a reference into the documentation."""
-        return f"{_REGISTRY if self.registered else _DOCUMENTATION}#{self.slug}"
+        """The problem type: a URI into that registry, or an absolute path of this service."""
+        return f"{_REGISTRY if self.registered else DOCUMENTATION}#{self.slug}"
 
 
 _REGISTRY = "https://iana.org/assignments/http-problem-types"
-_DOCUMENTATION = "/docs/api.md"
+DOCUMENTATION = "/docs/api.md"
+"""Where `problem_types` explains each: the manual's path in the source, and it does not change."""
 
 
 INTERNAL = Problem("internal", 500, "Internal error")

@@ -22,7 +22,6 @@ from file_uploader.errors import (
     DigestMismatch,
     FileTooLarge,
     FileUploaderError,
-    InconsistentLength,
     InvalidHeader,
     NoSuchUpload,
     OffsetMismatch,
@@ -35,7 +34,7 @@ from file_uploader.uploads import Acknowledge, Piece, Uploads
 
 from . import digests, problems, structured, target
 from .headers import content_length
-from .interop import NEWEST, Version, version_of
+from .interop import NEWEST, Version, said_length, version_of
 from .negotiation import require_type
 from .problems import PRIVATE
 from .routing import Call
@@ -68,24 +67,28 @@ class Resumable:
         """What OPTIONS tells of a resource that takes resumable uploads (4.1.4)."""
         return {"accept-patch": MEDIA_TYPE, **self._limits(NEWEST, self._uploads.expiry)}
 
-    async def create(self, call: Call, plan: UploadPlan) -> Response | None:
+    async def create(
+        self, call: Call, plan: UploadPlan, store: Callable[[], Awaitable[Response]]
+    ) -> Response:
         """Begin an upload, with its first bytes (4.2). ``plan`` has no digests yet.
 
-        Everything that can be refused is refused before anything is made. None where the request
-        is to be served as an ordinary one: it asks for no upload, or for one whose URI it could
-        not be told in time, or the store can keep none.
+        Everything that can be refused is refused before anything is made. ``store`` serves the
+        request as an ordinary one: where it asks for no upload, or for one whose URI it could not
+        be told in time, or the store can keep none.
         """
         version = version_of(call.headers)
         complete = version.complete(call.headers)
-        if complete is None or (complete and not self._informs(version)):
-            return None
+        if complete is None:
+            return await store()
+        if complete and not self._informs(version):
+            return await self._at_once(version, store)
         plan, piece = _planned(call, plan, complete=complete)
         try:
             length = self._length(call.headers, piece, complete=complete)
             upload = await self._uploads.create(call.container, plan, length)
-        except ResumableUnsupported as error:
-            return None if complete else self._refusal(version, error)
         except FileUploaderError as error:
+            if complete and isinstance(error, ResumableUnsupported):
+                return await self._at_once(version, store)
             return self._refusal(version, error)
         place = {"location": call.upload_url(upload.id)}
         if self._informs(version):
@@ -97,6 +100,15 @@ class Resumable:
             answer = self._refusal(version, error, place)
             return await self._with_offset(call, version, upload.id, answer)
         return self._accepted(call, version, upload, 201, place)
+
+    async def _at_once(
+        self, version: Version, store: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        """Serve a request that brings all there is, and answer its failure as an upload's."""
+        try:
+            return await store()
+        except FileUploaderError as error:
+            return self._refusal(version, error)
 
     async def head(self, call: Call) -> Response:
         """Tell the offset (4.3)."""
@@ -144,7 +156,7 @@ class Resumable:
         if offset is None:
             raise InvalidHeader("Send Upload-Offset with the offset at which these bytes begin.")
         final = version.appends_last(call.headers)
-        expected = digests.of_content(call.headers)
+        expected = digests.of_piece(call.headers)
         piece = Piece(incoming(call.receive), content_length(call.headers), expected)
         upload_id = target.upload_id(call.path)
         upload = await self._append(call, version, upload_id, piece, offset, final=final)
@@ -195,15 +207,10 @@ class Resumable:
 
     def _length(self, headers: Headers, piece: Piece, *, complete: bool) -> int | None:
         """The length that a creation says (4.1.3); checked against its own body."""
-        length, size = structured.integer(headers, "Upload-Length"), piece.length
-        if size is not None:
-            if length is not None and (size > length or (complete and size != length)):
-                raise InconsistentLength(
-                    f"Upload-Length is {length}, and this body has {size} bytes; Upload-Length is"
-                    " the length of the whole upload."
-                )
-            if self._max_size is not None and size > self._max_size:
-                raise FileTooLarge(f"A file may have at most {self._max_size} bytes here.")
+        size = piece.length
+        length = said_length(headers, size, complete=complete)
+        if size is not None and self._max_size is not None and size > self._max_size:
+            raise FileTooLarge(f"A file may have at most {self._max_size} bytes here.")
         return size if complete else length
 
     def _accepted(

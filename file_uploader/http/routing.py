@@ -21,7 +21,7 @@ from file_uploader.model import Container
 from . import exchange, problems
 from .auth import authenticate
 from .headers import Fields
-from .target import LINKS, link_of, raw_path, upload_path
+from .target import LINKS, METHODS, SERVER, link_of, raw_path, upload_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,10 @@ class NoRoute:
         return True
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer `404`."""
+        """Answer `404`; but OPTIONS of no path in particular with what there is at all."""
+        if scope["method"] == "OPTIONS" and scope["raw_path"] == SERVER:
+            await _allowed(METHODS)(scope, receive, send)
+            return
         if raw_path(scope["raw_path"]).startswith(b"/api/") and scope["method"] != "OPTIONS":
             authenticate(Fields(scope["headers"]))
         response = problems.response(
@@ -254,6 +257,6 @@ def _not_allowed(method: str, methods: tuple[str, ...]) -> Response:
     allow = ", ".join(methods)
     return problems.response(
         problems.METHOD_NOT_ALLOWED,
-        f"{method} is not possible here; use {allow}.",
+        f"The method {method!r} is not possible here; use {allow}.",
         {"Allow": allow},
     )

@@ -15,6 +15,12 @@ from file_uploader.errors import (
 )
 from file_uploader.model import FileName, is_upload_id
 
+METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
+"""All that some resource here knows."""
+
+SERVER = b"*"
+"""The target of an OPTIONS that asks about the server as a whole (RFC 9112, 3.2.4)."""
+
 FILES = b"/api/files"
 UPLOADS = b"/api/uploads"
 LINKS = b"/api/links"

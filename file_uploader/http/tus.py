@@ -85,10 +85,11 @@ class Tus:
         target.parameters(call.query, ())
         concat = tus_headers.concat(call.headers)
         plan = _plan(call, concat)
+        expected = tus_headers.digests_of(call.headers)
         if plan.sources:
-            return _created(call, await self._concatenate(call, plan))
+            return _created(call, await self._concatenate(call, plan, expected))
         length = tus_headers.length_or_deferred(call.headers)
-        piece = self._first_piece(call, length)
+        piece = self._first_piece(call, length, expected)
         upload = await self._uploads.create(call.container, plan, length)
         if piece is None:
             return _created(call, upload)
@@ -149,28 +150,34 @@ class Tus:
         await self._uploads.cancel(call.container, target.upload_id(call.path))
         return Response(status_code=204, headers=PRIVATE)
 
-    async def _concatenate(self, call: Call, plan: UploadPlan) -> Upload:
+    async def _concatenate(
+        self, call: Call, plan: UploadPlan, expected: Mapping[str, bytes]
+    ) -> Upload:
         if "upload-length" in call.headers or "upload-defer-length" in call.headers:
             raise InvalidHeader(
                 "A final upload is as long as its parts; send neither Upload-Length nor"
                 " Upload-Defer-Length."
             )
-        if has_body(call.headers.raw):
-            raise NotAppendable("A final upload is put together from others; send no body.")
+        if expected or has_body(call.headers.raw):
+            raise NotAppendable(
+                "A final upload is put together from others; send neither a body nor its digest."
+            )
         return await self._uploads.concatenate(call.container, plan)
 
-    def _first_piece(self, call: Call, length: int | None) -> Piece | None:
+    def _first_piece(
+        self, call: Call, length: int | None, expected: dict[str, bytes]
+    ) -> Piece | None:
         """What the creation brings ("Creation With Upload"); None if nothing is to be appended."""
         size = content_length(call.headers)
         if has_body(call.headers.raw):
             require_type(call.headers.get("content-type"), MEDIA_TYPE)
-        elif length != 0:
+        elif length != 0 and not expected:
             return None
         if size is not None and length is not None and size > length:
             raise InconsistentLength(f"Upload-Length is {length}, and this body has {size} bytes.")
         if size is not None and self._max_size is not None and size > self._max_size:
             raise FileTooLarge(f"A file may have at most {self._max_size} bytes here.")
-        return Piece(incoming(call.receive), size, tus_headers.checksum(call.headers))
+        return Piece(incoming(call.receive), size, expected)
 
     async def _patch(self, call: Call, upload_id: str) -> Upload:
         target.parameters(call.query, ())
@@ -179,8 +186,8 @@ class Tus:
         if offset is None:
             raise InvalidHeader("Send Upload-Offset with the offset at which these bytes begin.")
         length = tus_headers.length(call.headers)
-        size, expected = content_length(call.headers), tus_headers.checksum(call.headers)
-        piece = Piece(incoming(call.receive), size, expected)
+        expected = tus_headers.digests_of(call.headers, goes_on=True)
+        piece = Piece(incoming(call.receive), content_length(call.headers), expected)
         return await self._append(call, upload_id, piece, offset=offset, length=length)
 
     async def _append(
@@ -209,21 +216,38 @@ def _plan(call: Call, concat: tus_headers.Concat | None) -> UploadPlan:
 
 
 def _name(said: Mapping[str, bytes]) -> FileName:
+    """``filename``, or what else clients call it, in the folders of ``relativePath``.
+
+    That is what browsers know of a file in a folder, its own name with it. A name that has folders
+    in it is the whole name already.
+    """
     name = said.get("filename", said.get("name"))
-    if name is None:
+    path = _said(said, "relativePath").removeprefix(b"/")
+    if name is None and not path:
         raise InvalidHeader(
             "Upload-Metadata has to hold the file's name as 'filename', in base64; only partial"
             " uploads need none."
         )
+    if name is None:
+        name = path
+    elif b"/" not in name:
+        folders, slash, _ = path.rpartition(b"/")
+        name = folders + slash + name
     try:
         return FileName(name.decode())
     except UnicodeDecodeError:
-        raise InvalidName("The 'filename' in Upload-Metadata has to be UTF-8.") from None
+        raise InvalidName("The file's name in Upload-Metadata has to be UTF-8.") from None
 
 
 def _content_type(said: Mapping[str, bytes]) -> str:
-    given = (said.get("filetype") or said.get("type") or b"").decode("latin-1").strip()
+    given = (_said(said, "filetype") or _said(said, "type")).decode("latin-1").strip()
     return given or Metadata().content_type
+
+
+def _said(said: Mapping[str, bytes], key: str) -> bytes:
+    """A value that may be missing, also as JavaScript writes that down."""
+    value = said.get(key, b"")
+    return b"" if value in (b"null", b"undefined") else value
 
 
 def _created(call: Call, upload: Upload) -> Response:

@@ -123,6 +123,20 @@ def length_or_deferred(headers: Headers) -> int | None:
     return found
 
 
+def digests_of(headers: Headers, *, goes_on: bool = False) -> dict[str, bytes]:
+    """The digests that a request's body must have, by `hashlib` name.
+
+    Those of ``Upload-Checksum``, and those that every request may have; ``goes_on``: as one that
+    goes on with an upload. Raises `DigestUnsupported` and `InvalidHeader`.
+    """
+    read = digests.of_piece if goes_on else digests.of_content
+    found = read(headers, own="upload-checksum")
+    for algorithm, digest in checksum(headers).items():
+        if found.setdefault(algorithm, digest) != digest:
+            raise InvalidHeader("Upload-Checksum and Content-Digest contradict each other.")
+    return found
+
+
 def checksum(headers: Headers) -> dict[str, bytes]:
     """``Upload-Checksum`` ("Checksum") by `hashlib` name; empty without it.
 

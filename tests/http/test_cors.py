@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.http.conftest import Serve
-from tests.support.asgi import Client
+from tests.http.test_links import post
+from tests.support.asgi import Answer, Client
 from tests.support.double import StorageDouble, raise_
 from tests.support.tus import BYTES, VERSION, Tus, metadata
 
@@ -132,8 +133,79 @@ async def test_caches_keep_origins_apart(serve: Serve) -> None:
     for origin in (PAGE, OTHER):
         answer = await client("GET", "/api/files", [("Origin", origin)])
         assert answer["access-control-allow-origin"] == origin
-        varies = {name.strip() for name in answer["vary"].split(",")}
-        assert varies >= {"Origin", "X-Auth-Token", "Accept"}
+        assert varies(answer) == {"Origin", "X-Auth-Token", "Accept"}
+
+
+def varies(answer: Answer) -> set[str]:
+    """The request headers that an answer says it depends on."""
+    return {name.strip() for name in answer["vary"].split(",")}
+
+
+ASKED = [("GET", "/api/files/a", [("Range", "bytes=0-0")], 206)]
+ASKED += [(method, "/api/files/a", [], 200) for method in ("GET", "HEAD")]
+ASKED += [("GET", "/api/files/a", [("If-None-Match", "*")], 304)]
+ASKED += [("GET", "/api/files/a", [("If-Match", '"x"')], 412)]
+ASKED += [("GET", path, [], 200) for path in ("/api/files", "/api/uploads", "/health", "/ready")]
+ASKED += [("GET", "/api/openapi.json", [("Accept-Encoding", coding)], 200) for coding in ("", "*")]
+ASKED += [("GET", path, [], 404) for path in ("/", "/none", "/api/none", "/api/files/none")]
+ASKED += [("OPTIONS", path, [], 204) for path in ("/api/files/a", "/api/uploads", "/health")]
+ASKED += [("TRACE", "/api/files/a", [], 405), ("GET", "/api/files", [("Accept", "a/b")], 406)]
+ASKED += [("GET", "/api/links/x/a", [], 403), ("PUT", "/api/files/b", [], 204)]
+
+
+@pytest.mark.parametrize("origin", [None, PAGE, OTHER, "null"])
+@pytest.mark.parametrize("origins", [(PAGE,), ("*",)])
+async def test_every_answer_varies_with_the_origin_whoever_asks(
+    serve: Serve, origins: tuple[str, ...], origin: str | None
+) -> None:
+    """Else a cache gives a page what was answered to nobody, in which it may not read."""
+    client = await serve(cors_origins=origins)
+    await client("PUT", "/api/files/a", [("Cache-Control", "public, max-age=60")], b"hello")
+    public = (await post(client, {"name": "a"})).json["url"]
+    said = [] if origin is None else [("Origin", origin)]
+    for method, target, headers, status in [*ASKED, ("GET", public, [], 200)]:
+        answer = await client(method, target, [*headers, *said])
+        assert (answer.status, "Origin" in varies(answer)) == (status, True), target
+        allowed = "*" if "*" in origins and origin else origin if origin == PAGE else None
+        assert answer.get("access-control-allow-origin") == allowed
+        preflights = {"Access-Control-Request-Method", "Access-Control-Request-Headers"}
+        assert (preflights <= varies(answer)) == (method == "OPTIONS")
+
+
+@pytest.mark.parametrize("origin", [PAGE, OTHER])
+async def test_a_preflight_names_what_it_depends_on(serve: Serve, origin: str) -> None:
+    client = await serve(cors_origins=(PAGE,))
+    asked = [("Origin", origin), ("Access-Control-Request-Method", "PUT")]
+    answer = await client("OPTIONS", "/api/files/a", asked)
+    assert varies(answer) >= {
+        *("Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"),
+        "Access-Control-Request-Private-Network",
+    }
+
+
+async def test_a_page_of_a_public_network_reaches_a_private_one(serve: Serve) -> None:
+    """Private Network Access: its preflights ask for one thing more."""
+    client = await serve(cors_origins=(PAGE,))
+    asked = [("Access-Control-Request-Method", "PUT")]
+    private = ("Access-Control-Request-Private-Network", "true")
+    name = "access-control-allow-private-network"
+    answer = await client("OPTIONS", "/api/files/a", [ORIGIN, *asked, private])
+    assert (answer.status, answer[name]) == (200, "true")
+    assert (await client("OPTIONS", "/api/files/a", [ORIGIN, *asked])).get(name) is None
+    answer = await client("OPTIONS", "/api/files/a", [("Origin", OTHER), *asked, private])
+    assert (answer.status, answer.get(name)) == (400, None)
+
+
+@pytest.mark.parametrize(
+    ("origin", "method"), [(OTHER, "PUT"), (f"{PAGE}, {OTHER}", "PUT"), (PAGE, "TRACE"), (PAGE, "")]
+)
+async def test_a_preflight_that_is_refused_says_why(serve: Serve, origin: str, method: str) -> None:
+    client = await serve(cors_origins=(PAGE,))
+    asked = [("Origin", origin), ("Access-Control-Request-Method", method)]
+    answer = await client("OPTIONS", "/api/files/a", asked)
+    assert (answer.status, answer.slug) == (400, "invalid-header")
+    allowed = PAGE if origin == PAGE else None
+    assert answer.get("access-control-allow-origin") == allowed
 
 
 async def test_off_by_default(client: Client) -> None:

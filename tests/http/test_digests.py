@@ -34,12 +34,19 @@ GOOD = [
     f"  {IN_256}  ,\t{IN_512} ",
     f"md5=:AAAA:, {IN_256}",
     f"{IN_256}, unixsum=:AAAA:, x.y-z_1*=::",
+    f"{IN_256};x=1",
+    f'{IN_256}; a;b=?0;c="d, e";  *x=tok/en ,{IN_512};y=:AAAA:',
+    f"a, b;c, d=(1 2), e=1.5, {IN_256}",
+    f"sha-256=:{WRONG256}:, {IN_256}",  # RFC 9651, 3.2: of a key that is repeated the last counts.
+    f"{IN_256}; {IN_512}",  # The second is a parameter, and says nothing.
 ]
 MISMATCHED = [
     f"sha-256=:{WRONG256}:",
     f"sha-512=:{WRONG512}:",
     f"{IN_256}, sha-512=:{WRONG512}:",
     f"sha-256=:{WRONG256}:, {IN_512}",
+    f"sha-256=:{WRONG256}:;x=1",
+    f"{IN_256}, sha-256=:{WRONG256}:",
 ]
 UNSUPPORTED = ["md5=:AAAA:", "sha=:AAAA:", "unixsum=:AAAA:, crc32c=:AAAA:", ""]
 BAD = [
@@ -59,8 +66,16 @@ BAD = [
     "sha-256=:!!!!:",
     "sha-256=:\u00e9:",
     f"{IN_256} {IN_512}",
-    f"{IN_256}; {IN_512}",
-    f"{IN_256}, nonsense",
+    f"{IN_256}, Nonsense",
+    f"{IN_256},",
+    f"{IN_256};x=",
+    f"{IN_256};",
+    f"{IN_256};X=1",
+    f"sha-256 =:{SHA256}:",
+    f"sha-256= :{SHA256}:",
+    "sha-256",
+    "sha-256=?1",
+    "sha-256=(:AAAA:)",
     "=::",
     ":",
 ]
@@ -151,6 +166,12 @@ async def test_md5_right_and_sha_wrong(client: Client) -> None:
 
 
 WANTED: dict[str, list[str]] = {
+    "sha-512=1;x=2": [IN_512],
+    "sha-256=1, sha-256=0": [],
+    "sha-256=11": [],
+    "sha-256=?1": [],
+    "sha-256 = 1": [IN_256],  # It cannot be read, and so is as none.
+    "sha-512=1,": [IN_256],
     "sha-256=1": [IN_256],
     "sha-256=10": [IN_256],
     "sha-512=1": [IN_512],

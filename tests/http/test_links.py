@@ -81,6 +81,33 @@ async def test_what_is_said_is_in_the_link(
     assert seconds - 10 < left <= seconds + 1
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *(("3600.0", 3600), ("3.6e3", 3600), ("3.6E+3", 3600), ("36000000e-4", 3600), ("1.0", 1)),
+        *(("1e0", 1), ("6.048e5", 604800), ("1." + "0" * 3000, 1)),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+async def test_a_whole_number_may_be_written_in_any_way(
+    client: Client, double: StorageDouble, written: str, meant: int
+) -> None:
+    """JSON Schema, 6.1.1: any number with a zero fractional part is an integer."""
+    body = f'{{"name": "a", "method": "PUT", "expires_in": {written}, "max_size": {written}}}'
+    before = datetime.now(UTC)
+    link = read(double, await client("POST", "/api/links", [JSON], body.encode()))
+    assert link.max_size == meant
+    assert abs(link.expires - before - timedelta(seconds=meant)) < timedelta(seconds=30)
+
+
+async def test_a_large_number_keeps_its_last_digit(client: Client, double: StorageDouble) -> None:
+    """A double has 53 bits for it."""
+    for written in (f"{MAX_SIZE - 1}.0", f"{MAX_SIZE - 1}e0", f"{MAX_SIZE - 1}"):
+        body = f'{{"name": "a", "method": "PUT", "max_size": {written}}}'
+        link = read(double, await client("POST", "/api/links", [JSON], body.encode()))
+        assert link.max_size == MAX_SIZE - 1
+
+
 BAD: list[tuple[str, str]] = [
     ("{}", "invalid-name"),
     ('{"name": null}', "invalid-name"),
@@ -110,11 +137,57 @@ BAD: list[tuple[str, str]] = [
     ('{"name": "a", "method": ["GET"]}', "invalid-parameter"),
     *(
         (f'{{"name": "a", "expires_in": {value}}}', "invalid-parameter")
-        for value in ("0", "-1", "604801", "1.0", '"60"', "true", "null", "NaN", "1e2", "9" * 5000)
+        for value in (
+            *(
+                "0",
+                "-0",
+                "-0.0",
+                "-1",
+                "-1e0",
+                "604801",
+                "604800.5",
+                "1.5",
+                "1e-1",
+                "6.048e6",
+                '"60"',
+            ),
+            *(
+                "true",
+                "null",
+                "NaN",
+                "-Infinity",
+                "9" * 5000,
+                "0." + "9" * 5000,
+                "1." + "0" * 5000 + "1",
+            ),
+            *(
+                "1e400",
+                "1e-400",
+                "-1e400",
+                "1e999999999",
+                "1e99999999999999999999",
+                "0e" + "9" * 5000,
+            ),
+            *(
+                "1e" + "9" * 5000,
+                "1e-" + "9" * 5000,
+                "01",
+                "1.",
+                ".5",
+                "+1",
+                "0x1",
+                "1_0",
+                "1e",
+                "[1]",
+            ),
+        )
     ),
     *(
         (f'{{"name": "a", "method": "PUT", "max_size": {value}}}', "invalid-parameter")
-        for value in ("0", "-1", "1.5", '"1"', "true", "null", str(MAX_SIZE + 1), "Infinity")
+        for value in (
+            *("0", "-1", "1.5", '"1"', "true", "null", str(MAX_SIZE + 1), f"{MAX_SIZE + 1}.0"),
+            *("9.223372036854775808e18", "18446744073709551617", "Infinity", "1e19", "1e400"),
+        )
     ),
     *(
         (f'{{"name": "a", "method": "PUT", "overwrite": {value}}}', "invalid-parameter")

@@ -33,6 +33,18 @@ async def put_link(client: Client, name: str = "a", **more: Any) -> str:
     return await link(client, name, method="PUT", **more)
 
 
+@pytest.mark.parametrize("headers", [[], [("Range", "bytes=0-0")], [("If-None-Match", "*")]])
+async def test_a_public_answer_names_what_it_depends_on(
+    client: Client, nobody: Client, headers: list[tuple[str, str]]
+) -> None:
+    """RFC 9111, 4.1: else a cache gives one client the digests that another one wanted."""
+    await client("PUT", "/api/files/a", [("Cache-Control", "public, max-age=60")], DATA)
+    for wish in ("sha-256=1", "sha-512=1"):
+        answer = await nobody("GET", await link(client), [*headers, ("Want-Repr-Digest", wish)])
+        assert answer["vary"] == "Want-Repr-Digest"
+        assert (answer.get("repr-digest") is None) == (wish == "sha-512=1")
+
+
 READS: list[list[tuple[str, str]]] = [
     [],
     [("Range", "bytes=2-4")],
@@ -416,6 +428,16 @@ async def test_a_whole_one_is_never_resumable(
     assert (answer.status, answer.interim, answer.get("location")) == (204, [], None)
     assert (await client("GET", "/api/files/a")).body == DATA
     assert (await client("GET", "/api/uploads")).json == []
+
+
+@pytest.mark.parametrize("body", [DATA, [DATA]])
+async def test_a_whole_one_is_as_long_as_it_says(
+    client: Client, nobody: Client, double: StorageDouble, body: bytes | list[bytes]
+) -> None:
+    headers = [("Upload-Complete", "?1"), ("Upload-Length", "99")]
+    answer = await nobody("PUT", await put_link(client), headers, body)
+    assert (answer.status, answer.slug) == (400, "inconsistent-upload-length")
+    assert double.files == {}
 
 
 async def test_options_takes_nothing(nobody: Client, double: StorageDouble) -> None:

@@ -124,6 +124,7 @@ async def test_negotiation(client: Client, accept: str) -> None:
     wanted = ACCEPTED[accept]
     if wanted is None:
         assert (answer.status, answer.slug) == (406, "not-acceptable")
+        assert answer["vary"] == "X-Auth-Token, Accept"
         for media_type in (JSON, LINES, TEXT):
             assert media_type in answer.json["detail"]
         return

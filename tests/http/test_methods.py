@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
+from tests.http.conftest import Serve
 from tests.support.asgi import Client
 
 UPLOAD = "/api/uploads/" + "0" * 32
@@ -66,9 +68,65 @@ async def test_options_tells_what_is_allowed(nobody: Client, target: str) -> Non
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS"])
 async def test_other_paths_are_not_found(client: Client, method: str, target: str) -> None:
     answer = await client(method, target)
+    if (method, target) == ("OPTIONS", "*"):
+        return
     assert answer.status == 404
     if method != "HEAD":
         assert answer.slug == "not-found"
+
+
+async def test_options_of_the_server_as_a_whole(nobody: Client) -> None:
+    """RFC 9110, 9.3.7: it tests what the server can do, wherever."""
+    answer = await nobody("OPTIONS", "*")
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer["allow"] == "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS"
+
+
+async def test_without_a_token_for_it_there_are_no_metrics(serve: Serve) -> None:
+    without = await serve()
+    for method in ("GET", "HEAD", "OPTIONS", "POST"):
+        assert (await without(method, "/metrics")).status == 404
+    answer = await (await serve(metrics_token=SecretStr("a" * 16)))("OPTIONS", "/metrics")
+    assert (answer.status, answer["allow"]) == (204, "GET, HEAD, OPTIONS")
+
+
+async def test_what_metrics_depend_on(serve: Serve) -> None:
+    client = await serve(metrics_token=SecretStr("a" * 16))
+    for token, status in (("a" * 16, 200), ("b" * 16, 401)):
+        answer = await client("GET", "/metrics", [("Authorization", f"Bearer {token}")])
+        assert (answer.status, answer["vary"]) == (status, "Authorization")
+        assert answer["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("target", ["/api/uploads", UPLOAD])
+@pytest.mark.parametrize("override", ["FOO", "TRACE", "delete", "", "PATCH, PATCH", "\u00e9"])
+async def test_no_override_refuses_options(nobody: Client, target: str, override: str) -> None:
+    """It is for those who do not know yet what is possible, and need no token for that."""
+    answer = await nobody("OPTIONS", target, [("X-HTTP-Method-Override", override)])
+    assert (answer.status, answer["allow"]) == (204, ALLOW[target])
+    assert answer["tus-version"] == "1.0.0"
+
+
+@pytest.mark.parametrize("target", ["/api/uploads", UPLOAD])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE", "FOO"])
+@pytest.mark.parametrize("override", ["FOO", "PUT", "get", ""])
+async def test_an_override_that_is_not_possible(
+    client: Client, nobody: Client, method: str, target: str, override: str
+) -> None:
+    said = [("X-HTTP-Method-Override", override)]
+    answer = await client(method, target, said)
+    assert (answer.status, answer.slug) == (405, "method-not-allowed")
+    assert answer["allow"] == ALLOW[target]
+    assert repr(override) in answer.json["detail"]
+    assert (await nobody(method, target, said)).status == 401
+
+
+@pytest.mark.parametrize("target", ["/", "/api/files/a", "/api/links", "/health", "/none"])
+async def test_elsewhere_nothing_is_overridden(client: Client, target: str) -> None:
+    said = [("X-HTTP-Method-Override", "FOO")]
+    for method in ("GET", "POST", "OPTIONS"):
+        without, overridden = await client(method, target), await client(method, target, said)
+        assert (without.status, without.headers) == (overridden.status, overridden.headers)
 
 
 async def test_health_asks_nothing_of_the_store(client: Client) -> None:

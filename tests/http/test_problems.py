@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import inspect
 import json
+import re
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
+from pydantic import SecretStr
 
 from file_uploader import errors
-from file_uploader.http import problems
+from file_uploader.http import problem_types, problems
+from file_uploader.settings import Address
 from tests.http.conftest import ALICE, Serve, container
 from tests.support.asgi import Answer, Client
 from tests.support.double import StorageDouble, raise_
@@ -242,3 +247,43 @@ async def test_not_ready(
     answer = await nobody("GET", "/ready")
     assert (answer.status, answer.slug) == TABLE[kind]
     assert (await nobody("GET", "/health")).status == 200
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_the_type_of_every_problem_leads_to_what_explains_it(
+    serve: Serve, elsewhere: bool
+) -> None:
+    """RFC 9457, 3.1.1: it is resolved against the URL of the request, wherever that was sent."""
+    address = Address("127.0.0.1", 8080) if elsewhere else None
+    nobody = Client((await serve(metrics_address=address)).app)
+    for problem in problems.ALL:
+        path, _, fragment = problem.type.partition("#")
+        if problem.registered:
+            continue
+        page = await nobody("GET", path)
+        assert (page.status, page["content-type"]) == (200, "text/html; charset=utf-8")
+        section = page.body.decode().partition(f'<section id="{fragment}">')[2]
+        assert problem.type in section.partition("</section>")[0]
+        assert problem_types.MEANINGS[fragment].rpartition("`")[2] in html.unescape(section)
+
+
+async def test_the_page_of_the_types_is_safe_and_does_not_change(nobody: Client) -> None:
+    page = await nobody("GET", "/docs/api.md")
+    assert "default-src 'none'" in page["content-security-policy"]
+    assert page["x-content-type-options"] == "nosniff"
+    again = await nobody("GET", "/docs/api.md", [("If-None-Match", page["etag"])])
+    assert (again.status, again.body) == (304, b"")
+    assert (await nobody("PUT", "/docs/api.md", body=b"x")).slug == "method-not-allowed"
+    for target in re.findall(r'(?:href|src)="([^"]+)"', page.body.decode()):
+        assert (await nobody("GET", urljoin("/docs/api.md", target))).status == 200
+
+
+async def test_every_path_of_the_contract_is_there(serve: Serve) -> None:
+    """Below the server that it names, seen from where it is."""
+    client = await serve(metrics_token=SecretStr("a" * 16))
+    contract = (await client("GET", "/api/openapi.json")).json
+    (server,) = contract["servers"]
+    for path in contract["paths"]:
+        target = urljoin(urljoin("/api/openapi.json", server["url"]), path)
+        answer = await client("OPTIONS", re.sub(r"{\w+}", "x", target))
+        assert (answer.status, answer.get("allow") is None) == (204, False), path

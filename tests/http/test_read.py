@@ -39,7 +39,7 @@ async def test_every_header(client: Client, method: str) -> None:
             "content-security-policy": SHOWN,
             "connection-allowlist": "(response-origin)",
             "cache-control": "private, no-cache",
-            "vary": "X-Auth-Token",
+            "vary": "X-Auth-Token, Want-Repr-Digest",
             "x-request-id": "a-test",
         }.items()
     )

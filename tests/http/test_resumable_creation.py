@@ -211,13 +211,12 @@ async def test_4_1_3_lengths_that_contradict_each_other(
     client: Client, double: StorageDouble, version: int | None
 ) -> None:
     for complete, length in ((True, 2), (True, 4), (False, 2)):
-        if complete and version is None:
-            continue  # a plain PUT, which knows no Upload-Length
         fields = [*creation(version, complete=complete), ("Upload-Length", str(length))]
         answer = await client("PUT", FILE, fields, b"abc")
         assert (answer.status, answer.slug) == (400, "inconsistent-upload-length")
         assert not is_complete(answer, version)
-    assert double.uploads.records == {}
+        assert not answer.asked_first
+    assert (double.uploads.records, double.files) == ({}, {})
 
 
 @pytest.mark.parametrize("complete", [False, True])
@@ -231,6 +230,52 @@ async def test_4_1_3_a_body_that_turns_out_to_be_over_its_length(
     assert not is_complete(answer, version)
     assert await stored(client) is None
     assert double.uploads.records == {}
+
+
+@pytest.mark.parametrize("interim_responses", [False, True])
+@pytest.mark.parametrize("version", [None, *WITH_LENGTH])
+async def test_4_1_3_and_what_is_stored_at_once_has_a_length_too(
+    serve: Serve, double: StorageDouble, version: int | None, interim_responses: bool
+) -> None:
+    client = await serve(interim_responses=interim_responses)
+    fields = creation(version, complete=True)
+    for length, body in (("5", [b"abc", b"def"]), ("9", [b"abc", b"def"]), ("1025", b"x")):
+        answer = await client("PUT", FILE, [*fields, ("Upload-Length", length)], body)
+        assert (answer.status, answer.slug) == (400, "inconsistent-upload-length")
+        assert not is_complete(answer, version)
+    assert double.files == {}
+    for body in ([b"abc", b"def"], b"abcdef"):
+        answer = await client("PUT", FILE, [*fields, ("Upload-Length", "6")], body)
+        assert answer.status == 204
+        assert is_complete(answer, version)
+
+
+@pytest.mark.parametrize("interim_responses", [False, True])
+@pytest.mark.parametrize("version", [None, *WITH_LENGTH])
+@pytest.mark.parametrize("body", [b"x" * 11, [b"x" * 6, b"x" * 6]])
+async def test_4_1_4_whoever_sends_too_much_is_told_the_limit(
+    serve: Serve, version: int | None, interim_responses: bool, body: bytes | list[bytes]
+) -> None:
+    # "A server responding with a 413 … MUST include the Upload-Limit header in this response"
+    client = await serve(max_file_size=10, interim_responses=interim_responses)
+    for headers in ([], [("Upload-Length", "11")]):
+        fields = [*creation(version, complete=True), *headers]
+        answer = await client("PUT", FILE, fields, body)
+        assert (answer.status, answer.slug) == (413, "file-too-large")
+        key = "expires" if version == 6 else "max-age"
+        assert limits(answer["upload-limit"]).keys() == {"max-size", key}
+        assert not is_complete(answer, version)
+    assert await stored(client) is None
+
+
+@pytest.mark.parametrize("digest", [True, False])
+async def test_what_is_refused_at_once_is_refused_as_a_whole(client: Client, digest: bool) -> None:
+    # 4.4: whether an error is the upload's own or that of the whole.
+    await client("PUT", FILE, body=b"old")
+    header = ("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg==") if digest else ("If-None-Match", "*")
+    answer = await client("PUT", FILE, [*creation(None, complete=True), header], b"new")
+    assert (answer.status, is_complete(answer, None)) == (400 if digest else 412, True)
+    assert await stored(client) == b"old"
 
 
 @pytest.mark.parametrize("version", WITH_LENGTH)

@@ -184,7 +184,59 @@ async def test_the_name_is_in_the_metadata(client: Client, tus: Tus, said: dict[
     assert (await client("GET", "/api/files")).json == ["dir/\u00e9.txt"]
 
 
-@pytest.mark.parametrize("given", [None, ("Upload-Metadata", ""), metadata(filetype="text/plain")])
+UPPY = {"name": "img.jpg", "filename": "img.jpg", "type": "image/jpeg", "filetype": "image/jpeg"}
+"""What Uppy says of each file; of one that is dropped or chosen by itself `null` as the path."""
+
+
+async def test_a_folder_that_uppy_sends_is_one_file_for_each(client: Client, tus: Tus) -> None:
+    for path in ("trip/a/img.jpg", "trip/b/img.jpg", "null"):
+        await tus.begin(1, [metadata(**UPPY, relativePath=path)], body=b"x", name=None)
+    names = ["img.jpg", "trip/a/img.jpg", "trip/b/img.jpg"]
+    assert (await client("GET", "/api/files")).json == names
+    assert (await client("GET", "/api/files/img.jpg"))["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ({"filename": "a", "relativePath": ""}, "a"),
+        ({"filename": "a", "relativePath": "undefined"}, "a"),
+        ({"filename": "a", "relativePath": "a"}, "a"),
+        ({"filename": "a", "relativePath": "/x/y/a"}, "x/y/a"),
+        ({"name": "a", "relativePath": "x/a"}, "x/a"),
+        ({"filename": "renamed", "relativePath": "x/a"}, "x/renamed"),
+        ({"filename": "b/a", "relativePath": "x/a"}, "b/a"),
+        ({"relativePath": "x/a"}, "x/a"),
+        ({"filename": "null", "relativePath": "null"}, "null"),
+        ({"filename": "\u00e9", "relativePath": "\u00fc/\u00e9"}, "\u00fc/\u00e9"),
+    ],
+)
+async def test_a_name_and_a_path_make_one_name(
+    client: Client, tus: Tus, said: dict[str, str], meant: str
+) -> None:
+    await tus.begin(1, [metadata(**said)], body=b"x", name=None)
+    assert (await client("GET", "/api/files")).json == [meant]
+
+
+@pytest.mark.parametrize(
+    "path", [b"../a", b"x/../a", b"x//a", b"//a", b"x\0/a", b"\xff/a", b"/../a"]
+)
+async def test_a_path_obeys_the_rules_of_names(
+    tus: Tus, double: StorageDouble, path: bytes
+) -> None:
+    for said in ({"filename": "a"}, {}):
+        answer = await tus.post(5, [metadata(**said, relativePath=path)], name=None)
+        assert (answer.status, answer.slug) == (400, "invalid-name")
+    assert double.uploads.records == {}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(None, ("Upload-Metadata", ""), metadata(filetype="text/plain")),
+        *(metadata(relativePath=path) for path in ("", "null", "undefined", "/")),
+    ],
+)
 async def test_a_name_is_needed(
     tus: Tus, double: StorageDouble, given: tuple[str, str] | None
 ) -> None:
@@ -214,6 +266,7 @@ async def test_names_obey_the_rules(tus: Tus, double: StorageDouble, name: bytes
         ({"type": "text/plain"}, "text/plain"),
         ({"filetype": "text/html", "type": "text/plain"}, "text/html"),
         ({"filetype": "", "type": "text/plain"}, "text/plain"),
+        ({"filetype": "null", "type": "undefined"}, "application/octet-stream"),
     ],
 )
 async def test_the_type_is_in_the_metadata(

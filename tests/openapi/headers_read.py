@@ -18,7 +18,7 @@ _READERS = {
     *("announced_by", "_visible", "_date", "_entity_tags"),
 }
 """Functions that are told the name of a header."""
-_NAMES = {"HEADER", "CUSTOM", "completeness", "_KEPT", "_OF_READ", "_OF_WRITE", "_FIELDS"}
+_NAMES = {"HEADER", "CUSTOM", "WANTED", "completeness", "_KEPT", "_OF_READ", "_OF_WRITE"}
 """What names of headers are called, or collected in."""
 _HEADER = re.compile(r"[A-Za-z]+(-[A-Za-z0-9]+)*-?")
 

@@ -33,6 +33,7 @@ OF_HTTP = {
     "content-length": "of every request with a body",
     "content-type": "OpenAPI leaves it to the media types of the bodies",
     "content-range": "only refused: it is in the text of what refuses it",
+    "trailer": "only refused, and only where it announces a digest",
     "host": "of every request",
     "transfer-encoding": "of every request with a body",
 }

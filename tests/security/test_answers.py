@@ -240,7 +240,7 @@ def test_methods_of_proxies_do_nothing(running: Service, request_line: str) -> N
         fields = ["Host: h", f"X-Auth-Token: {running.token}", "X-Secret: canary"]
         client.send("\r\n".join([request_line, *fields, "", ""]).encode())
         answer = client.read_answer()
-    assert answer.status in (400, 404, 405)
+    assert answer.status in ((204,) if request_line.startswith("OPTIONS") else (400, 404, 405))
     assert running.token not in repr(answer)
     assert "canary" not in repr(answer)
 

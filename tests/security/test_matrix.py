@@ -140,7 +140,7 @@ ROWS: dict[tuple[str, str], list[Ask]] = {
     ],
 }
 """By route and method: requests of which at least one succeeds for whoever has a right to it."""
-PUBLIC = ("/", "/api/docs", "/api/openapi.json", "/health", "/ready")
+PUBLIC = ("/", "/api/docs", "/api/openapi.json", "/docs/api.md", "/health", "/ready")
 OPEN = {
     *((path, method) for path in PUBLIC for method in ("GET", "HEAD")),
     *(("/api/links/{link}/{name}", method) for method in ("GET", "HEAD", "PUT")),

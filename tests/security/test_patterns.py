@@ -48,10 +48,14 @@ PATIENCE = 0.03
 
 PREFIXES = ["", "a", "a=", "a =", "bytes", "bytes=", "?1", "1;", '"', 'W/"', "text/", "sha-256=:"]
 PREFIXES += ["filename ", "final;", "/api/links/1.", "/api/files/", "http://", "attachment"]
+PREFIXES += ["a=(", ":"]
 PUMPS = [" ", "\t", " \t", ",", ", ", ";", "; ", "; a", ";a=1", "=", ":", '"', '"",', '"a", ', "W/"]
 PUMPS += ["a", "a,", "a=", "a=1,", "a=:", "0", "00,", "-", "0-", "/", "/.", ".", "%", "%2", "%41"]
 PUMPS += [
     "+xml ",
+    "(",
+    "1 ",
+    "%e2%82%ac",
     "\\",
     '\\"',
     "\xa0",
@@ -105,7 +109,7 @@ PATTERNS = _patterns()
 
 
 def test_the_patterns_are_found() -> None:
-    assert {"http.digests:_MEMBER", "http.target:_BAD_ESCAPE", "links:_TEXT"} <= PATTERNS.keys()
+    assert {"http.structured:_MEMBER", "http.target:_BAD_ESCAPE", "links:_TEXT"} <= PATTERNS.keys()
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -172,6 +176,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "Upload-Complete": _field("Upload-Complete", interop.NEWEST.complete),
     "Upload-Offset": _field("Upload-Offset", lambda it: structured.integer(it, "Upload-Offset")),
     "Upload-Draft-Interop-Version": _field(interop.HEADER, interop.version_of),
+    "an item": structured.item,
+    "a dictionary": structured.dictionary,
     "X-Auth-Token": _field("X-Auth-Token", authenticate),
     "a target": _raw(target.raw_path),
     "a name": _raw(lambda raw: target.file_name(b"/api/files/" + raw)),
