@@ -81,6 +81,9 @@ STORE_RETRIES = _counter("store_retries", "Requests to S3 that were made again",
 SWEEPS = _counter("sweeps", "Sweeps that have ended", "outcome")
 SWEPT = _counter("sweep_removed", "What sweeps have removed", "kind")
 SWEPT_BYTES = _counter("sweep_removed_bytes", "Bytes of that", "kind")
+SWEEP_FINDINGS = _counter(
+    "sweep_findings", "What sweeps could not look at or remove, counted in each sweep"
+)
 LAST_SWEEP = _gauge(
     "sweep_last_success_timestamp_seconds", "When a sweep last went through", mode="max"
 )

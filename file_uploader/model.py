@@ -329,6 +329,11 @@ class Upload:
     version: str = field(default="", compare=False)
 
 
+def is_unfinished(upload: Upload) -> bool:
+    """Whether a client may go on with it, or its completion is not confirmed yet."""
+    return upload.state in (UploadState.OPEN, UploadState.COMPLETING)
+
+
 @dataclass(frozen=True, slots=True)
 class Appended:
     """What a store has made durable of an upload: its new offset, and what it then holds.

@@ -65,6 +65,7 @@ from .model import (
     Upload,
     UploadPlan,
     UploadState,
+    is_unfinished,
     new_upload_id,
 )
 from .owned import OwnedTasks
@@ -202,11 +203,12 @@ class Uploads:
         await self._tasks.finish(self._cancel(container, upload_id))
 
     async def list(self, container: Container) -> AsyncIterator[Upload]:
-        """The container's unfinished uploads; disturbs nobody."""
-        async for upload in self._storage.list(container):
-            unfinished = upload.state in (UploadState.OPEN, UploadState.COMPLETING)
-            if unfinished and upload.expires > self._now():
-                yield upload
+        """The container's unfinished uploads that can be read; disturbs nobody."""
+        async for found in self._storage.list(container):
+            if not isinstance(found, Upload):
+                _log.warning("an upload is left out of a list: %s", found)
+            elif is_unfinished(found) and found.expires > self._now():
+                yield found
 
     async def aclose(self) -> None:
         """Interrupt all appends, and wait until what they received is safe."""

@@ -48,10 +48,10 @@ def _settings() -> Settings:
 def _told(copied: local.Copied, *, as_json: bool) -> int:
     amount, flaws = copied.blobs, copied.flaws.values()
     for flaw in flaws:
-        print(shown.flaw_as_json(flaw) if as_json else shown.flaw(flaw))
+        print(shown.flaw(flaw, as_json=as_json))
     if as_json:
         counts = {"copied": amount.count, "bytes": amount.size, "wrong": len(flaws)}
-        print(shown.as_json(counts))
+        print(shown.json_line(counts))
     else:
         print(f"copied the index and {amount.count:,} contents, {shown.size(amount.size)}")
     return WRONG if flaws else 0

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import aclosing, closing
+from functools import partial
 
-from file_uploader.model import UploadState
+from file_uploader.model import Container, Upload, is_unfinished
 from file_uploader.settings import load_settings
 from file_uploader.storage.base import Storage
+from file_uploader.storage.passes import ItemFailed, Pass
 from file_uploader.storage.upkeep import Flaw
 from file_uploader.stores import open_existing_local, open_local, open_s3
 
 from . import shown
 from .progress import Progress
 from .transfer import Outcome, Transfer
-from .walk import Found, Place, at_once, both, every_file, total_size
+from .walk import Found, Place, Walk, at_once, both, total_size
 
 DIFFERENT = 1
 """The exit status where the stores do not hold the same in the end."""
@@ -46,82 +48,146 @@ async def migrate(*, to_s3: bool, as_json: bool, progress: bool) -> int:
             migration = _Migration(source, target, bar, as_json=as_json)
             await migration.run()
     print(migration.summary())
-    return DIFFERENT if migration.told else 0
+    return 0 if migration.all_is_same else DIFFERENT
 
 
 class _Migration:
     """Copies everything from ``source`` to ``target``."""
 
     def __init__(self, source: Storage, target: Storage, bar: Progress, *, as_json: bool) -> None:
-        self.told: set[Place] = set()
-        """The files that are not the same in both."""
         self._source = source
         self._target = target
         self._bar = bar
         self._as_json = as_json
+        self._pass = Pass(self._both_ready)
+        self._different: set[Place] = set()
+        """The files that are not the same in both."""
+        self._failed: set[Flaw] = set()
+        """What else could not be looked at or copied."""
         self._outcomes: Counter[Outcome] = Counter()
         self._size = 0
+        self._not_carried = 0
         self._unfinished = 0
         self._same_key = True
+
+    @property
+    def all_is_same(self) -> bool:
+        """Whether the target has all that the source has, as far as both could be looked at."""
+        return not self._different and not self._failed
 
     async def run(self) -> None:
         """Copy all files and the key of links, then compare the two lists."""
         if self._bar.shown:
             self._bar.expect(await total_size(self._source))
-        key = await self._source.kept_key()
-        self._same_key = await self._target.kept_key(key) == key
+        try:
+            self._same_key = await self._pass.attempt(self._copy_key, "the key of links")
+        except ItemFailed as why:
+            self._same_key = False
+            self._fail(Flaw(f"the key of links cannot be copied: {why}"))
         await self._copy()
         await self._compare()
-        async for container in self._source.containers():
-            async for upload in self._source.uploads.list(container):
-                self._unfinished += upload.state in (UploadState.OPEN, UploadState.COMPLETING)
+        await self._count_uploads()
+
+    async def _both_ready(self) -> None:
+        await self._source.ready()
+        await self._target.ready()
+
+    async def _copy_key(self) -> bool:
+        key = await self._source.kept_key()
+        return await self._target.kept_key(key) == key
 
     async def _copy(self) -> None:
         transfer = Transfer(self._source, self._target, self._bar)
 
-        async def copy(item: Found) -> Outcome:
+        async def copy(item: Found) -> Outcome | ItemFailed:
             place, _ = item
-            return await transfer.copy(place.owner, place.file)
+            try:
+                return await self._pass.attempt(
+                    lambda: transfer.copy(place.owner, place.file), str(place)
+                )
+            except ItemFailed as why:
+                return why
 
-        async with aclosing(at_once(_AT_ONCE, every_file(self._source), copy)) as copying:
+        files = Walk(self._source, self._fail).files()
+        async with aclosing(at_once(_AT_ONCE, files, copy)) as copying:
             async for (place, listed), outcome in copying:
+                if isinstance(outcome, ItemFailed):
+                    self._not_carried += 1
+                    self._tell(place, f"it was not copied: {outcome}")
+                    continue
                 self._outcomes[outcome] += 1
+                self._not_carried += outcome is Outcome.DAMAGED
                 if outcome is Outcome.COPIED:
                     self._size += listed.size
                 elif outcome in _TOLD:
                     self._tell(place, _TOLD[outcome])
 
     async def _compare(self) -> None:
-        async for place, ours, theirs in both(every_file(self._source), every_file(self._target)):
-            if place in self.told:
+        source, target = (Walk(each, self._fail) for each in (self._source, self._target))
+        async for place, ours, theirs in both(source.files(), target.files()):
+            if place in self._different:
                 continue
+            if source.hides(place.container) or target.hides(place.container):
+                continue  # That is told, and more is not known.
             if ours is None:
                 self._tell(place, _EXTRA)
             elif theirs is None or ours.size != theirs.size:
                 self._tell(place, _MISSING)
 
+    async def _count_uploads(self) -> None:
+        async for container in Walk(self._source, self._fail).containers():
+            try:
+                found = await self._pass.attempt(
+                    partial(self._uploads_of, container), container.name
+                )
+            except ItemFailed as why:
+                self._fail(Flaw(f"its uploads cannot be listed: {why}", container))
+                continue
+            self._unfinished += sum(isinstance(each, Upload) for each in found)
+            for each in found:
+                if isinstance(each, Flaw):
+                    self._fail(each)
+
+    async def _uploads_of(self, container: Container) -> list[Upload | Flaw]:
+        """The unfinished ones, and those of which that cannot be told."""
+        listed = self._source.uploads.list(container)
+        return [each async for each in listed if isinstance(each, Flaw) or is_unfinished(each)]
+
     def _tell(self, place: Place, what: str) -> None:
-        self.told.add(place)
-        flaw = Flaw(what, place.owner, place.name)
-        self._bar.say(shown.flaw_as_json(flaw) if self._as_json else shown.flaw(flaw))
+        self._different.add(place)
+        self._say(Flaw(what, place.owner, place.name))
+
+    def _fail(self, flaw: Flaw) -> None:
+        if flaw not in self._failed:  # Each list is read more than once.
+            self._failed.add(flaw)
+            self._say(flaw)
+
+    def _say(self, flaw: Flaw) -> None:
+        self._bar.say(shown.flaw(flaw, as_json=self._as_json))
 
     def summary(self) -> str:
         """What was done."""
         copied, same = self._outcomes[Outcome.COPIED], self._outcomes[Outcome.SAME]
         if self._as_json:
-            return shown.as_json(
+            return shown.json_line(
                 {
                     "copied": copied,
                     "bytes": self._size,
                     "there_already": same,
-                    "different": len(self.told),
+                    "not_carried": self._not_carried,
+                    "different": len(self._different),
+                    "failed": len(self._failed),
                     "unfinished_uploads": self._unfinished,
                     "same_link_key": self._same_key,
                 }
             )
         lines = [f"copied {copied:,} files, {shown.size(self._size)}; {same:,} were there already"]
-        if self.told:
-            lines.append(f"{len(self.told):,} files are not the same in both")
+        if self._not_carried:
+            lines.append(f"{self._not_carried:,} files were not carried over")
+        if self._different:
+            lines.append(f"{len(self._different):,} files are not the same in both")
+        if self._failed:
+            lines.append(f"{len(self._failed):,} other findings")
         if self._unfinished:
             lines.append(f"{self._unfinished:,} unfinished uploads stay behind; clients begin anew")
         if not self._same_key:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from file_uploader.errors import FileUploaderError, Unauthenticated
+from file_uploader.storage.passes import explained
 
 USAGE = 2
 FAILED = 3
@@ -115,7 +116,7 @@ async def _until_signalled(work: Coroutine[Any, Any, int]) -> int:
 
 
 def _failed(error: Exception, status: int) -> int:
-    print(f"file-uploader: {error}", file=sys.stderr)
+    print(f"file-uploader: {explained(error)}", file=sys.stderr)
     return status
 
 

@@ -22,30 +22,19 @@ def size(count: int) -> str:
     return f"{amount / _STEP:.1f} PiB"
 
 
-def name(text: str) -> str:
-    """A file's name, with nothing in it that a terminal would obey."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
-
-
-def flaw(found: Flaw) -> str:
-    """What is wrong, in a line that begins with whose it is."""
-    whose = [found.container.name] if found.container else []
-    whose += [name(found.name)] if found.name else []
-    whose += [f"the upload {found.upload_id}"] if found.upload_id else []
-    return f"{' '.join(whose)}: {found.what}" if whose else found.what
-
-
-def flaw_as_json(found: Flaw) -> str:
-    """The same for scripts."""
+def flaw(found: Flaw, *, as_json: bool) -> str:
+    """What is wrong, in a line: for people it begins with whose it is, with names as in URLs."""
+    if not as_json:
+        return str(found)
+    kind = "wrong" if not found.harmless else "unproven" if found.name else "harmless"
     said = {
         "container": found.container.name if found.container else None,
         "file": found.name,
         "upload": found.upload_id,
-        "unproven" if found.harmless else "wrong": found.what,
+        "key": found.key,
+        kind: found.what,
     }
-    return as_json({key: value for key, value in said.items() if value is not None})
+    return json_line({key: value for key, value in said.items() if value is not None})
 
 
 def swept(found: Swept) -> dict[str, dict[str, int]]:
@@ -56,6 +45,6 @@ def swept(found: Swept) -> dict[str, dict[str, int]]:
     }
 
 
-def as_json(value: dict[str, Any]) -> str:
-    """One line of JSON."""
-    return json.dumps(value, ensure_ascii=False)
+def json_line(value: dict[str, Any]) -> str:
+    """One line of JSON, in ASCII: there is nothing in it that a terminal obeys."""
+    return json.dumps(value)

@@ -11,6 +11,9 @@ from file_uploader.stores import open_existing
 
 from . import shown
 
+WRONG = 1
+"""The exit status where something could not be looked at or removed."""
+
 _KINDS = {
     Leftover.REPLACED: "contents of files that were replaced or deleted",
     Leftover.UPLOADS: "uploads that have expired or were cancelled",
@@ -20,17 +23,25 @@ _KINDS = {
 
 
 async def sweep(*, dry: bool, as_json: bool) -> int:
-    """Sweep and print what it removed. Raises `ConfigurationError` and `StorageError`."""
+    """Sweep; print what it removed and what it could not. Returns the exit status.
+
+    Raises `ConfigurationError` and `StorageError`.
+    """
     async with aclosing(await open_existing(load_settings())) as storage:
         swept = await storage.sweep(dry=dry)
     if swept is None:
         raise StorageUnavailable("Another process sweeps just now.")
+    for flaw in swept.flaws:
+        print(shown.flaw(flaw, as_json=as_json))
     if as_json:
-        print(shown.as_json({"dry_run": dry, "removed": shown.swept(swept)}))
+        counts = {"dry_run": dry, "removed": shown.swept(swept), "failed": swept.failed}
+        print(shown.json_line(counts))
     else:
         for kind, amount in swept.amounts.items():
             done = "would remove" if dry else "removed"
             print(f"{done} {amount.count:,} {_KINDS[kind]} ({shown.size(amount.size)})")
-        if not swept.amounts:
+        if swept.failed:
+            print(f"{swept.failed:,} could not be looked at or removed")
+        elif not swept.amounts:
             print("nothing to remove")
-    return 0
+    return WRONG if swept.failed else 0

@@ -9,10 +9,11 @@ from enum import Enum, auto
 
 from file_uploader.body import ClientBody
 from file_uploader.errors import (
+    BodyLengthMismatch,
     DigestMismatch,
     NoSuchFile,
     PreconditionFailed,
-    StorageFailed,
+    StorageError,
     StorageUnavailable,
 )
 from file_uploader.model import Container, FileInfo, FileName, TransferLimits
@@ -42,7 +43,15 @@ class Outcome(Enum):
 
 
 class _DamagedError(Exception):
-    """The source cannot give what was stored."""
+    """The source does not have what was stored."""
+
+
+class _SourceError(Exception):
+    """The source failed while the target pulled: no error of the target's."""
+
+    def __init__(self, error: StorageError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Transfer:
@@ -54,17 +63,23 @@ class Transfer:
         self._bar = bar
 
     async def copy(self, container: Container, name: FileName) -> Outcome:
-        """Copy a file unless the target has it. Raises `StorageError`."""
+        """Copy a file unless the target has it.
+
+        Raises what either store raises, and what the target refuses: `InvalidInput`, `FileTooLarge`
+        and `Overloaded`.
+        """
         for _ in range(_MOST_TURNS):
             try:
                 return await self._copy(container, await self._source.head(container, name))
             except NoSuchFile:
                 return Outcome.GONE
-            except (_DamagedError, DigestMismatch):
+            except _SourceError as failed:
+                raise failed.error from None
+            except (_DamagedError, DigestMismatch, BodyLengthMismatch):
                 return Outcome.DAMAGED
             except PreconditionFailed:  # It is another version by now.
                 continue
-        raise StorageUnavailable(f"{name} is being replaced all the time; try again later.")
+        raise StorageUnavailable("The file is being replaced all the time; try again later.")
 
     async def _copy(self, container: Container, info: FileInfo) -> Outcome:
         try:
@@ -77,10 +92,7 @@ class Transfer:
                 return Outcome.SAME if _is_same(info, there) else Outcome.NEWER
         async with AsyncExitStack() as opened:
             opening = self._source.open(container, info.name, etag=info.etag)
-            try:
-                content = await opened.enter_async_context(opening)
-            except StorageFailed as error:
-                raise _DamagedError from error
+            content = await opened.enter_async_context(opening)
             body = ClientBody(
                 self._read(content),
                 length=info.size,
@@ -104,8 +116,8 @@ class Transfer:
                     proof.update(chunk)
                 self._bar.advance(len(chunk))
                 yield chunk
-        except StorageFailed as error:
-            raise _DamagedError from error
+        except StorageError as error:
+            raise _SourceError(error) from error
         if proof is not None and proof.holds() is False:
             raise _DamagedError
 

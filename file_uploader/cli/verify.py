@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
+from file_uploader.errors import NoSuchFile, StorageFailed
 from file_uploader.model import Container, FileName
 from file_uploader.settings import load_settings
 from file_uploader.storage.base import Storage
+from file_uploader.storage.passes import ItemFailed, Pass, explained
 from file_uploader.storage.upkeep import Flaw, Swept
 from file_uploader.stores import open_existing, whereabouts
 
@@ -19,15 +19,12 @@ from . import shown
 from .pace import Pace
 from .progress import Progress
 from .state import Checked, StateFile
-from .walk import Found, Place, at_once, every_file, total_size
+from .walk import Found, Place, Walk, at_once, total_size
 
 WRONG = 1
 """The exit status where something is."""
 
 _AT_ONCE = 4
-_TRIES = 3
-_PAUSE = 1.0
-"""Seconds until a file is read again that could not be read just now."""
 
 _DIFFERENT = "its bytes are not those that were stored"
 _UNPROVEN = "nothing that is kept of it tells whether its bytes are those that were stored"
@@ -49,11 +46,12 @@ async def verify(*, rate: int | None, state: Path | None, as_json: bool, progres
             except StorageFailed as error:
                 if not checked.wrong:
                     raise
-                print(f"file-uploader: {error}", file=sys.stderr)  # No wonder.
+                print(f"file-uploader: {explained(error)}", file=sys.stderr)  # No wonder.
                 return WRONG
             finally:
                 file.keep(checked)
             left = await storage.sweep(dry=True) or Swept()
+            verification.tell_of_sweep(left)
     file.forget()
     print(_summary_as_json(checked, left) if as_json else _summary(checked, left))
     return WRONG if checked.wrong else 0
@@ -87,6 +85,8 @@ class _Verification:
         self._bar = bar
         self._pace = pace
         self._as_json = as_json
+        self._pass = Pass(storage.ready)
+        self._examined: set[Flaw] = set()
 
     async def run(self) -> None:
         """Look at everything."""
@@ -94,12 +94,19 @@ class _Verification:
             # Told once all are known: what is interrupted here is begun again.
             for flaw in [flaw async for flaw in self._storage.examine()]:
                 self._tell(flaw)
+                self._examined.add(flaw)
             self._checked.examined = True
-        files = every_file(self._storage, self._checked.place)
+        files = Walk(self._storage, self._tell).files(self._checked.place)
         async with aclosing(at_once(_AT_ONCE, files, self._read_again)) as reading:
             async for (place, _), read in reading:
                 self._count(place, read)
                 self._file.note(self._checked)
+
+    def tell_of_sweep(self, swept: Swept) -> None:
+        """Tell what a sweep cannot look at, as far as that is not told yet."""
+        for flaw in swept.flaws:
+            if flaw not in self._examined:
+                self._tell(flaw)
 
     def _count(self, place: Place, read: _Read) -> None:
         self._checked.place = place
@@ -116,19 +123,15 @@ class _Verification:
     def _tell(self, flaw: Flaw) -> None:
         if not flaw.harmless:
             self._checked.wrong += 1
-        self._bar.say(shown.flaw_as_json(flaw) if self._as_json else shown.flaw(flaw))
+        self._bar.say(shown.flaw(flaw, as_json=self._as_json))
 
     async def _read_again(self, item: Found) -> _Read:
-        """Read a file, several times where the store cannot be read just now."""
+        """Read a file; one that cannot be read is a finding."""
         place, _ = item
-        for _ in range(_TRIES - 1):
-            try:
-                return await self._read(place.owner, place.file)
-            except StorageFailed as error:
-                return _Read(0, str(error))
-            except StorageError:
-                await asyncio.sleep(_PAUSE)
-        return await self._read(place.owner, place.file)
+        try:
+            return await self._pass.attempt(lambda: self._read(place.owner, place.file), str(place))
+        except ItemFailed as why:
+            return _Read(0, str(why))
 
     async def _read(self, container: Container, name: FileName) -> _Read:
         try:
@@ -156,7 +159,7 @@ def _summary(checked: Checked, left: Swept) -> str:
 
 
 def _summary_as_json(checked: Checked, left: Swept) -> str:
-    return shown.as_json(
+    return shown.json_line(
         {
             "files": checked.files,
             "bytes": checked.size,

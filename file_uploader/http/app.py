@@ -18,6 +18,7 @@ from file_uploader.links import Links
 from file_uploader.model import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
+from file_uploader.storage.upkeep import Swept
 from file_uploader.storage.watched import WatchedStorage
 from file_uploader.stores import open_storage
 from file_uploader.uploads import Uploads
@@ -56,6 +57,9 @@ from .uploads import UploadResources
 
 SWEEP_INTERVAL = 3600.0
 """Seconds between sweeps, give or take a tenth so that workers and nodes spread out."""
+
+MOST_LOGGED = 100
+"""Lines of a sweep's findings that are logged; the command ``sweep`` tells more."""
 
 _log = logging.getLogger(__name__)
 
@@ -191,12 +195,22 @@ async def _sweep_for_ever(storage: Storage) -> None:
             swept = await storage.sweep()
             metrics.LAST_SWEEP.set_to_current_time()
             outcome = "ok" if swept else "skipped"
-            for kind, amount in swept.amounts.items() if swept else ():
-                metrics.SWEPT.labels(kind).inc(amount.count)
-                metrics.SWEPT_BYTES.labels(kind).inc(amount.size)
+            if swept is not None:
+                _tell_of_sweep(swept)
         except StorageError as error:
             _log.warning("the sweep failed and will be tried again: %s", error)
         except Exception:  # noqa: BLE001 - whatever it is, the next one may succeed
             _log.exception("the sweep failed and will be tried again")
         metrics.SWEEPS.labels(outcome).inc()
         await asyncio.sleep(SWEEP_INTERVAL * random.uniform(0.9, 1.1))  # noqa: S311
+
+
+def _tell_of_sweep(swept: Swept) -> None:
+    for kind, amount in swept.amounts.items():
+        metrics.SWEPT.labels(kind).inc(amount.count)
+        metrics.SWEPT_BYTES.labels(kind).inc(amount.size)
+    metrics.SWEEP_FINDINGS.inc(swept.failed)
+    for flaw in swept.flaws[:MOST_LOGGED]:
+        _log.warning("the sweep could not look at or remove something: %s", flaw)
+    if swept.failed > MOST_LOGGED:
+        _log.warning("the sweep could not look at or remove %d things in all", swept.failed)

@@ -93,8 +93,11 @@ class UploadStorage(Protocol):
         """
         ...
 
-    def list(self, container: Container) -> AsyncIterator[Upload]:
-        """The container's records in the order of their ids, which is that of their creation."""
+    def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
+        """The container's records in the order of their ids, which is that of their creation.
+
+        One that cannot be read is a flaw, and ends nothing.
+        """
         ...
 
     async def check_fits(self, upload: Upload, more: int) -> None:
@@ -228,7 +231,10 @@ class Storage(Protocol):
         ...
 
     def containers(self) -> AsyncIterator[Container]:
-        """Those that hold files or uploads, in the order of their names; perhaps empty ones too."""
+        """Those that hold files or uploads, in the order of their names; perhaps empty ones too.
+
+        Where some cannot be found, the others come first, and the `StorageError` last.
+        """
         ...
 
     async def claim(self, container: Container) -> None:
@@ -278,7 +284,9 @@ class Storage(Protocol):
 
         Safe beside live traffic and other processes. An upload has expired when its ``expires``
         has passed, whatever its state; whoever works on it then is superseded. Returns what was
-        removed, or with ``dry`` what would be; None where another process sweeps just now.
+        removed, or with ``dry`` what would be, and what could not be looked at or removed, which
+        ends nothing (see `file_uploader.storage.passes`); None where another process sweeps just
+        now.
         """
         ...
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from file_uploader.errors import InvalidInput, StorageFailed
 from file_uploader.model import (
     EntityTags,
     FileInfo,
@@ -17,6 +20,21 @@ from file_uploader.model import (
     UploadPlan,
     UploadState,
 )
+
+
+class UnreadableRecord(StorageFailed):
+    """What a store keeps of a file or an upload is not what this program writes."""
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Raise `UnreadableRecord` for what is damaged: the errors that reading it as JSON ends in."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        raise UnreadableRecord(f"What is kept of this {what} cannot be read.") from None
+    except InvalidInput as error:  # A name that no file may have (any more).
+        raise UnreadableRecord(f"What is kept of this {what} cannot be used: {error}") from None
 
 
 def dumps(upload: Upload) -> str:
@@ -40,8 +58,16 @@ def dumps(upload: Upload) -> str:
     return json.dumps(record, separators=(",", ":"))
 
 
-def loads(text: str | bytes, version: str) -> Upload:
-    """The upload of a record. Raises `ValueError`, `KeyError` or `TypeError` for what is none."""
+def loads(text: str | bytes, version: str, upload_id: str) -> Upload:
+    """The upload of a record. Raises `UnreadableRecord` for what is none, or another upload's."""
+    with readable("upload"):
+        upload = _loads(text, version)
+        if upload.id != upload_id:
+            raise ValueError("another upload's")
+        return upload
+
+
+def _loads(text: str | bytes, version: str) -> Upload:
     record: dict[str, Any] = json.loads(text)
     plan = record["plan"]
     record["plan"] = UploadPlan(
@@ -53,11 +79,17 @@ def loads(text: str | bytes, version: str) -> Upload:
         tus_metadata=plan["tus_metadata"],
         tus_concat=plan["tus_concat"],
     )
-    record["created"] = datetime.fromisoformat(record["created"])
-    record["expires"] = datetime.fromisoformat(record["expires"])
+    record["created"] = _moment(record["created"])
+    record["expires"] = _moment(record["expires"])
     record["state"] = UploadState(record["state"])
     record["result"] = None if record["result"] is None else _info_from_json(record["result"])
-    return Upload(**record, version=version)
+    upload = Upload(**record, version=version)
+    for number in (upload.offset, upload.generation, upload.torn, upload.length or 0):
+        if not isinstance(number, int) or number < 0:
+            raise ValueError("no number of bytes, or of an append")
+    if not isinstance(upload.held, Mapping):
+        raise TypeError("not what a store notes")
+    return upload
 
 
 def metadata_to_json(metadata: Metadata) -> dict[str, Any]:
@@ -77,7 +109,21 @@ def metadata_to_json(metadata: Metadata) -> dict[str, Any]:
 
 def metadata_from_json(said: dict[str, Any]) -> Metadata:
     """The reverse of `metadata_to_json`."""
-    return Metadata(**said)
+    metadata = Metadata(**said)
+    custom = metadata.custom
+    kept = [getattr(metadata, field.name) for field in fields(metadata) if field.name != "custom"]
+    if not all(
+        each is None or isinstance(each, str) for each in (*kept, *custom, *custom.values())
+    ):
+        raise TypeError("metadata is text")
+    return metadata
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time of no zone")
+    return moment
 
 
 def _precondition_to_json(precondition: Precondition) -> dict[str, Any]:
@@ -94,7 +140,7 @@ def _precondition_from_json(said: dict[str, Any]) -> Precondition:
     return Precondition(
         if_match=_tags_from_json(said["if_match"]),
         if_none_match=_tags_from_json(said["if_none_match"]),
-        if_unmodified_since=None if since is None else datetime.fromisoformat(since),
+        if_unmodified_since=None if since is None else _moment(since),
     )
 
 
@@ -122,7 +168,7 @@ def _info_from_json(said: dict[str, Any]) -> FileInfo:
         name=FileName(said["name"]),
         size=said["size"],
         etag=said["etag"],
-        modified=datetime.fromisoformat(said["modified"]),
+        modified=_moment(said["modified"]),
         metadata=metadata_from_json(said["metadata"]),
         sha256=None if said["sha256"] is None else bytes.fromhex(said["sha256"]),
     )

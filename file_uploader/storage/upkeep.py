@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+from urllib.parse import quote
 
 from file_uploader.model import Container
 
@@ -31,11 +32,44 @@ class Amount:
     size: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Something that is not as it should be: ``what``, and of which file or upload, if of any.
+
+    ``key`` is how the store calls what has no name: an object's key, a blob's id. ``harmless``:
+    nothing is lost, and it costs no more than room. As text it is one line of visible ASCII but for
+    ``what``, whose words are ours.
+    """
+
+    what: str
+    container: Container | None = None
+    name: str | None = None
+    upload_id: str | None = None
+    key: str | None = None
+    harmless: bool = False
+
+    def __str__(self) -> str:
+        whose = [] if self.container is None else [shown(self.container.name)]
+        whose += [] if self.name is None else [shown(self.name)]
+        whose += [] if self.upload_id is None else [f"the upload {shown(self.upload_id)}"]
+        whose += [] if self.key is None else [shown(self.key)]
+        return f"{' '.join(whose)}: {self.what}" if whose else self.what
+
+
+MOST_FLAWS = 1_000
+"""Flaws that a sweep names; further ones it counts."""
+
+
 @dataclass
 class Swept:
-    """What a sweep has removed, or would remove."""
+    """What a sweep has removed, or would remove, and what it could not look at or remove.
+
+    ``flaws`` are the first of these, ``failed`` counts all.
+    """
 
     amounts: dict[Leftover, Amount] = field(default_factory=dict)
+    flaws: list[Flaw] = field(default_factory=list)
+    failed: int = 0
 
     def add(self, kind: Leftover, count: int, size: int) -> None:
         """Count what was found."""
@@ -43,19 +77,16 @@ class Swept:
             before = self.amounts.get(kind, Amount())
             self.amounts[kind] = Amount(before.count + count, before.size + size)
 
+    def tell(self, flaw: Flaw) -> None:
+        """Note what could not be looked at or removed."""
+        self.failed += 1
+        if len(self.flaws) < MOST_FLAWS:
+            self.flaws.append(flaw)
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """Something that is not as it should be: ``what``, and of which file or upload, if of any.
 
-    ``harmless``: nothing is lost, and it costs no more than room.
-    """
-
-    what: str
-    container: Container | None = None
-    name: str | None = None
-    upload_id: str | None = None
-    harmless: bool = False
+def shown(text: str) -> str:
+    """A name or a key, percent-encoded but for ``/``: nothing that a terminal or a log obeys."""
+    return quote(text, safe="/", errors="surrogatepass")
 
 
 class Proof(Protocol):

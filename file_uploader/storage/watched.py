@@ -52,11 +52,11 @@ class WatchedUploads:
         with self._watch("swap_upload"):
             return await self._uploads.swap(container, upload)
 
-    async def list(self, container: Container) -> AsyncIterator[Upload]:
+    async def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
         """See `UploadStorage.list`."""
         with self._watch("list_uploads"):
-            async for upload in self._uploads.list(container):
-                yield upload
+            async for found in self._uploads.list(container):
+                yield found
 
     async def check_fits(self, upload: Upload, more: int) -> None:
         """See `UploadStorage.check_fits`."""

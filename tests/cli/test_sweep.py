@@ -39,12 +39,15 @@ async def test_it_tells_what_goes_and_what_would_go(place: Place, tmp_path: Path
     for _ in range(2):
         done = command("sweep", "--dry-run", "--json", settings=settings, cwd=tmp_path)
         assert (done.status, done.err) == (0, "")
-        assert done.json == [{"dry_run": True, "removed": removed}]
+        assert done.json == [{"dry_run": True, "removed": removed, "failed": 0}]
     told = command("sweep", "--dry-run", settings=settings, cwd=tmp_path)
     line = "would remove 1 uploads that have expired or were cancelled (3.0 KiB)"
     assert told.out.splitlines()[0] == line
     done = command("sweep", "--json", settings=settings, cwd=tmp_path)
-    assert (done.status, done.json) == (0, [{"dry_run": False, "removed": removed}])
+    assert (done.status, done.json) == (
+        0,
+        [{"dry_run": False, "removed": removed, "failed": 0}],
+    )
     told = command("sweep", settings=settings, cwd=tmp_path)
     assert (told.status, told.out) == (0, "nothing to remove\n")
 

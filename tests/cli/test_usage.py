@@ -29,7 +29,8 @@ async def test_it_counts_everything_and_one(place: Place, tmp_path: Path) -> Non
         {"container": each.name, "files": counts[each][0], "bytes": counts[each][1]}
         for each in everybody
     ]
-    assert done.json == [{"containers": expected, "files": 13, "bytes": 2 * SIZE + 5}]
+    counted = {"files": 13, "bytes": 2 * SIZE + 5, "failed": 0}
+    assert done.json == [{"containers": expected, **counted}]
     done = command("usage", settings=place.settings, cwd=tmp_path)
     lines = [line.split() for line in done.out.splitlines()]
     assert [line[0] for line in lines] == [*(each.name for each in everybody), "total"]

@@ -7,11 +7,13 @@ import asyncio
 import pytest
 from starlette.types import Message
 
+from file_uploader import metrics
 from file_uploader.errors import ConfigurationError, StorageUnavailable
 from file_uploader.http import app as http_app
 from file_uploader.http.app import create_app
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
+from file_uploader.storage.upkeep import Flaw, Swept
 from tests.http.conftest import ALICE, Serve, settings
 from tests.support.asgi import Client, running
 from tests.support.double import StorageDouble
@@ -68,6 +70,41 @@ async def test_the_sweep_goes_on_after_a_failure(
     async with asyncio.timeout(5):
         await third.wait()
     assert caplog.text.count("the sweep failed") == 2
+
+
+def findings() -> float:
+    [metric] = metrics.SWEEP_FINDINGS.collect()
+    return metric.samples[0].value
+
+
+async def test_what_a_sweep_cannot_remove_is_logged_and_counted(
+    serve: Serve,
+    double: StorageDouble,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Once in each sweep, in so many lines; the next sweep comes all the same."""
+    monkeypatch.setattr(http_app, "SWEEP_INTERVAL", 0.001)
+    monkeypatch.setattr(http_app, "MOST_LOGGED", 2)
+    counted = findings()
+    third = asyncio.Event()
+
+    async def find() -> None:
+        double.swept = Swept()
+        if double.calls["sweep"] > 2:
+            third.set()
+            return
+        for number in range(5):
+            double.swept.tell(Flaw("it cannot be removed", name=f"\u202e{number}\n"))
+
+    double.before["sweep"] = find
+    await serve()
+    async with asyncio.timeout(5):
+        await third.wait()
+    assert caplog.text.count("%E2%80%AE0%0A: it cannot be removed") == 2
+    assert caplog.text.count("it cannot be removed") == 4
+    assert caplog.text.count("could not look at or remove 5 things in all") == 2
+    assert findings() == counted + 10
 
 
 async def test_the_store_is_closed_while_a_sweep_runs(double: StorageDouble) -> None:

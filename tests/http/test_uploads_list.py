@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
 
 from file_uploader.errors import StorageUnavailable
 from file_uploader.http import uploads as http_uploads
+from file_uploader.model import Container, Upload
+from file_uploader.storage.upkeep import Flaw
 from tests.http.conftest import Serve
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble, raise_
@@ -118,3 +121,24 @@ async def test_a_store_that_fails(client: Client, tus: Tus, double: StorageDoubl
     double.before["upload-list"] = raise_(StorageUnavailable("gone"))
     for headers in ([], LINES):
         assert (await client("GET", URL, headers)).status == 503
+
+
+async def test_one_that_cannot_be_read_is_left_out(
+    client: Client,
+    tus: Tus,
+    double: StorageDouble,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    location = await tus.begin(5)
+    listing = double.uploads.list
+
+    async def with_a_flaw(owner: Container) -> AsyncIterator[Upload | Flaw]:
+        yield Flaw("what is kept of it cannot be read", owner, upload_id="0\n1")
+        async for upload in listing(owner):
+            yield upload
+
+    monkeypatch.setattr(double.uploads, "list", with_a_flaw)
+    answer = await client("GET", URL)
+    assert [f"{URL}/{entry['id']}" for entry in answer.json] == [location]
+    assert "0%0A1: what is kept of it cannot be read" in caplog.text

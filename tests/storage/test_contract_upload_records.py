@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import apsw
 import pytest
 
 from file_uploader.errors import (
     NoSuchUpload,
+    StorageFailed,
     Superseded,
 )
 from file_uploader.model import (
@@ -22,9 +25,10 @@ from file_uploader.model import (
     UploadState,
 )
 from file_uploader.storage.base import Storage
+from file_uploader.storage.upkeep import Flaw
 from file_uploader.uploads import Uploads
-from tests.storage.stores import Place, new_container
-from tests.storage.uploading import METADATA, begun, piece, record
+from tests.storage.stores import LocalPlace, Place, S3Place, admin_of, new_container
+from tests.storage.uploading import EXPIRY, METADATA, begun, piece, record
 
 
 async def test_a_record_is_swapped_on_its_version(store: Storage, container: Container) -> None:
@@ -114,3 +118,34 @@ async def test_nobody_reaches_the_upload_of_another(
         await store.uploads.swap(stranger, await store.uploads.load(container, upload_id))
     assert [each async for each in uploads.list(stranger)] == []
     assert (await uploads.look(container, upload_id)).offset == 0
+
+
+async def test_one_that_cannot_be_read_hides_no_other(
+    place: Place, store: Storage, container: Container
+) -> None:
+    ids = [(await store.uploads.create(container, record())).id for _ in range(20)]
+    spoil_record(place, container, ids[3])
+    with pytest.raises(StorageFailed, match="cannot be read"):
+        await store.uploads.load(container, ids[3])
+    listed = [each async for each in store.uploads.list(container)]
+    assert [each.id if isinstance(each, Upload) else each.upload_id for each in listed] == sorted(
+        ids
+    )
+    [flaw] = [each for each in listed if isinstance(each, Flaw)]
+    assert (flaw.container, flaw.upload_id) == (container, ids[3])
+    uploads = Uploads(store, expiry=EXPIRY)
+    assert [each.id async for each in uploads.list(container)] == sorted({*ids} - {ids[3]})
+    await uploads.aclose()
+    examined = [each async for each in store.examine() if not each.harmless]
+    assert [(each.container, each.upload_id) for each in examined] == [(container, ids[3])]
+
+
+def spoil_record(place: Place, container: Container, upload_id: str) -> None:
+    """Damage a record behind the store's back."""
+    if isinstance(place, S3Place):
+        key = f"uploads/{container.name}/{upload_id}/record"
+        bucket = place.settings["BUCKET"]
+        admin_of(place.server).put_object(Bucket=bucket, Key=key, Body=b"\xffmark\n{")
+    elif isinstance(place, LocalPlace):
+        with closing(apsw.Connection(str(place.directory / "index.db"))) as index:
+            index.execute("UPDATE uploads SET record = '{' WHERE id = ?", (upload_id,))

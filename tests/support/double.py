@@ -72,6 +72,7 @@ class StorageDouble:
         self.open_files = 0
         self.key = b"k" * 32
         self.closed = False
+        self.swept = Swept()
         self.uploads = UploadsDouble(self, self._step)
 
     async def put(
@@ -210,7 +211,7 @@ class StorageDouble:
     async def sweep(self, *, dry: bool = False) -> Swept:
         del dry
         await self._step("sweep")
-        return Swept()
+        return self.swept
 
     async def aclose(self) -> None:
         await self._step("aclose")

@@ -10,24 +10,25 @@ from dataclasses import dataclass
 
 import apsw
 
-from file_uploader.model import Container
+from file_uploader.errors import StorageFailed
+from file_uploader.model import Container, is_container_name, is_upload_id
 from file_uploader.storage.upkeep import Flaw
 
-from .rows import NAMED, typed
+from .rows import NAMED, find_upload, is_name, is_time, text_of, typed
 
 _AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A blob that a row names, and how many of its bytes count.
+    """A blob that a row names, and how many of its bytes count: None where the row is damaged.
 
     ``sha256`` is that of all of them, None in the blob of an upload, which can grow; ``name`` is
     the file's, or the upload's id.
     """
 
     blob: str
-    size: int
+    size: int | None
     sha256: bytes | None
     container: Container
     name: str
@@ -36,18 +37,22 @@ class Kept:
 def kept_blobs(connection: apsw.Connection, prefix: str = "") -> Iterator[Kept]:
     """The blobs that rows name, or those whose ids start with ``prefix``."""
     files = (
-        "SELECT blob, size, sha256, container, name FROM files"
-        " WHERE blob > ? AND blob < ? ORDER BY blob LIMIT ?"
+        "SELECT CAST(blob AS BLOB), size, sha256, container, CAST(name AS BLOB) FROM files"
+        " WHERE blob > CAST(? AS TEXT) AND blob < ? ORDER BY blob LIMIT ?"
     )
     uploads = (
-        "SELECT blob, json_extract(record, '$.offset'), NULL, container, id FROM uploads"
-        " WHERE blob > ? AND blob < ? ORDER BY blob LIMIT ?"
+        "SELECT CAST(blob AS BLOB),"
+        " iif(json_valid(record), json_extract(record, '$.offset'), NULL), NULL,"
+        " container, CAST(id AS BLOB) FROM uploads"
+        " WHERE blob > CAST(? AS TEXT) AND blob < ? ORDER BY blob LIMIT ?"
     )
     for sql in (files, uploads):
-        after, end = prefix, prefix + "g"  # Ids are made of hex digits.
+        after, end = prefix.encode(), prefix + "g"  # Ids are made of hex digits.
         while rows := list(typed(connection.execute(sql, (after, end, _AT_ONCE)))):
             for blob, size, sha256, container, name in rows:
-                yield Kept(blob, size, sha256, Container(container.hex()), name)
+                known = size if isinstance(size, int) else None
+                owner = Container(container.hex())
+                yield Kept(text_of(blob), known, sha256, owner, text_of(name))
                 after = blob
 
 
@@ -62,11 +67,11 @@ def damage(connection: apsw.Connection) -> Iterator[Flaw]:
         if said != "ok":
             yield Flaw(f"the index: {said}")
     lost = (
-        "SELECT container, name FROM files"
+        "SELECT container, CAST(name AS BLOB) FROM files"
         " WHERE content IS NOT NULL AND content NOT IN (SELECT id FROM contents)"
     )
     for container, name in typed(connection.execute(lost)):
-        yield Flaw("the index has lost its content", Container(container.hex()), name)
+        yield Flaw("the index has lost its content", Container(container.hex()), text_of(name))
     unused = (
         "SELECT count(*) FROM contents WHERE id NOT IN"
         " (SELECT content FROM files WHERE content IS NOT NULL)"
@@ -74,3 +79,31 @@ def damage(connection: apsw.Connection) -> Iterator[Flaw]:
     [(count,)] = typed(connection.execute(unused))
     if count:
         yield Flaw(f"the index: {count} contents belong to no file", harmless=True)
+    yield from _hidden(connection)
+    yield from _unreadable_uploads(connection)
+
+
+def _hidden(connection: apsw.Connection) -> Iterator[Flaw]:
+    """The rows of files that no list shows: those whose container, name or time is none."""
+    sql = "SELECT container, CAST(name AS BLOB), modified FROM files"
+    for container, data, modified in typed(connection.execute(sql)):
+        name, owner = text_of(data), Container(container.hex())
+        if not is_container_name(owner.name):
+            yield Flaw("its row in the index names no container", owner, name)
+        elif not is_name(name):
+            yield Flaw("its row in the index has a name that no file may have", owner, name)
+        elif not is_time(modified):
+            yield Flaw("its row in the index has a time that there is not", owner, name)
+
+
+def _unreadable_uploads(connection: apsw.Connection) -> Iterator[Flaw]:
+    sql = "SELECT container, CAST(id AS BLOB) FROM uploads"
+    for container, data in typed(connection.execute(sql)):
+        owner, upload_id = Container(container.hex()), text_of(data)
+        if not (is_container_name(owner.name) and is_upload_id(upload_id)):
+            yield Flaw("its row in the index is no upload's", owner, upload_id=upload_id)
+            continue
+        try:
+            find_upload(connection, owner, upload_id)
+        except StorageFailed as error:
+            yield Flaw(str(error), owner, upload_id=upload_id)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import logging
 import os
 import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from file_uploader.errors import NoSuchUpload, StorageFailed
@@ -27,8 +27,6 @@ from .direct import FileWriter, suits_direct
 from .room import check_room
 
 SHARDS = tuple(f"{number:02x}" for number in range(256))
-
-_log = logging.getLogger(__name__)
 
 _BLOB_ID = re.compile("[0-9a-f]{16}-[0-9a-f]{16}")
 
@@ -56,6 +54,14 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What came of removing blobs: those that are gone, and why others are not."""
+
+    gone: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
 class Blobs:
     """All blobs below one directory, as one session sees them.
 
@@ -81,24 +87,27 @@ class Blobs:
         return NewBlob(self, blob_id)
 
     def path(self, blob_id: str) -> Path:
-        """Where the blob is."""
+        """Where the blob is. Raises `FileNotFoundError` for what is no blob's id."""
+        if not _BLOB_ID.fullmatch(blob_id):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self._directory / blob_id[:2] / blob_id
 
     def unlink(self, blob_id: str) -> None:
         """Remove the blob; whoever has it open can still read it."""
-        self.path(blob_id).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            self.path(blob_id).unlink()
 
-    def unlink_each(self, blob_ids: Sequence[str]) -> list[str]:
-        """Remove the blobs; return those that are gone. The others are left to the next sweep."""
-        gone = []
+    def unlink_each(self, blob_ids: Sequence[str]) -> Removal:
+        """Remove the blobs; what cannot be removed is left to the next sweep."""
+        removal = Removal()
         for blob_id in blob_ids:
             try:
                 self.unlink(blob_id)
-            except OSError:
-                _log.warning("a blob cannot be removed; the next sweep tries again", exc_info=True)
+            except OSError as error:
+                removal.failed[blob_id] = error.strerror or str(error)
             else:
-                gone.append(blob_id)
-        return gone
+                removal.gone.append(blob_id)
+        return removal
 
     def in_shard(self, shard: str) -> list[str]:
         """The ids of the blobs in one of the `SHARDS`; files of others are left alone."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 from file_uploader.errors import FileUploaderError, StorageError
 from file_uploader.owned import OwnedTasks
 
-from .blobs import Blobs, NewBlob
+from .blobs import Blobs, NewBlob, Removal
 from .commits import GroupCommit
 from .directory import DataDirectory
 from .threads import Threads
@@ -43,20 +43,20 @@ class Changes:
         """
         return await self._tasks.finish(self._make(operation, new_blob))
 
-    async def remove(self, suspects: list[str]) -> Sequence[str]:
-        """Remove those of the blobs that no row names; return them. None may be in flight."""
-        return await self.unlink(await self.commits.run(lambda writer: writer.condemn(suspects)))
+    async def condemn(self, suspects: list[str]) -> list[str]:
+        """Make those of the blobs garbage that no row names; return them. None may be in flight."""
+        return await self.commits.run(lambda writer: writer.condemn(suspects))
 
-    async def unlink(self, garbage: Sequence[str]) -> Sequence[str]:
+    async def unlink(self, garbage: Sequence[str]) -> Removal:
         """Remove the files of blobs that a transaction has made garbage, and forget them.
 
-        Returns those that are gone; none are while a backup needs them.
+        None are removed while a backup needs them.
         """
         if not self._backup_lock.free:
-            return ()
-        gone = await self._threads.run(self._blobs.unlink_each, garbage)
-        await self.commits.run(lambda writer: writer.forget(gone))
-        return gone
+            return Removal()
+        removal = await self._threads.run(self._blobs.unlink_each, garbage)
+        await self.commits.run(lambda writer: writer.forget(removal.gone))
+        return removal
 
     async def drain(self) -> None:
         """Wait for the commits that are under way."""
@@ -78,7 +78,7 @@ class Changes:
             if new_blob is not None:
                 self._blobs.in_flight.discard(new_blob.id)
                 with suppress(StorageError):  # If this fails as well, the next sweep settles it.
-                    await self.remove([new_blob.id])
+                    await self.unlink(await self.condemn([new_blob.id]))
             raise
         except FileUploaderError:
             if new_blob is not None:

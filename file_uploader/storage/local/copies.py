@@ -6,9 +6,9 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from file_uploader.storage.upkeep import Amount, Flaw
 
 from .audit import Kept, kept_blobs
 from .blobs import SHARDS, Blobs, make_directory, sync_directory
+from .failures import EXHAUSTED
 from .locks import FileLock
 
 INDEX = "index.db"
@@ -111,7 +112,7 @@ class Copy:
         What is missing does not count where one is ``tolerant``.
         """
         with closing(read_only(self._new)) as index, ThreadPoolExecutor(_THREADS) as threads:
-            self._watcher.expect(sum(kept.size for kept in self._missing(index)))
+            self._watcher.expect(sum(kept.size or 0 for kept in self._missing(index)))
             wanted = self._missing(index)
             while some := list(islice(wanted, _AT_ONCE)):
                 for _ in threads.map(lambda kept: self._copy_blob(kept, tolerant=tolerant), some):
@@ -125,33 +126,44 @@ class Copy:
                 there = self._to.path(kept.blob).stat().st_size
             except FileNotFoundError:
                 there = -1
-            if there != kept.size:
+            if there != kept.size:  # Of an upload whose record is damaged, always.
                 yield kept
 
     def _copy_blob(self, kept: Kept, *, tolerant: bool) -> None:
+        """Copy a blob and note what is wrong with it; one that cannot be read is left out."""
+        try:
+            with closing(_Source(self._from.path, kept.blob)) as source:
+                self._copy_from(source, kept)
+        except _UnreadableError as error:
+            self._check_source()
+            if not tolerant:
+                self._note(kept, str(error))
+
+    def _copy_from(self, source: _Source, kept: Kept) -> None:
         to = self._to.path(kept.blob)
         new = to.with_name(f"{to.name}{_NEW}")
         try:
-            with self._from.path(kept.blob).open("rb", buffering=0) as source:
-                found, sha256 = self._copy_bytes(source.fileno(), new, kept.size)
-        except FileNotFoundError:
-            if not tolerant:
-                self._note(kept, "its content is missing")
-            return
+            found, sha256 = self._copy_bytes(source, new, kept.size)
+        except _UnreadableError:
+            new.unlink()
+            raise
         new.rename(to)
         with self._lock:
             before = self.copied.blobs
             self.copied.blobs = Amount(before.count + 1, before.size + found)
-        if found < kept.size or sha256 != (kept.sha256 or sha256):
+        if found < (kept.size or 0) or sha256 != (kept.sha256 or sha256):
             self._note(kept, "its bytes are not those that were stored")
 
-    def _copy_bytes(self, source: int, new: Path, size: int) -> tuple[int, bytes]:
-        """Copy the first ``size`` bytes, durably; return how many there were, and their SHA-256."""
+    def _copy_bytes(self, source: _Source, new: Path, size: int | None) -> tuple[int, bytes]:
+        """Copy the first ``size`` bytes, durably; return how many there were, and their SHA-256.
+
+        None: all that there are.
+        """
         sha256 = hashlib.sha256()
         done = 0
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with closing(os.fdopen(fd, "wb", buffering=0)) as target:
-            while done < size and (data := os.pread(source, min(_READ, size - done), done)):
+            while data := source.read(_READ if size is None else min(_READ, size - done), done):
                 self._check_stop()
                 sha256.update(data)
                 rest = memoryview(data)
@@ -168,13 +180,25 @@ class Copy:
         sync_directory(self._target)
 
     def prune(self) -> None:
-        """Remove what the index does not name."""
+        """Remove what the index does not name; what cannot be removed costs room."""
         with closing(read_only(self._target / INDEX)) as index:
             for shard in SHARDS:
                 named = {kept.blob for kept in kept_blobs(index, shard)}
                 for path in (self._target / "blobs" / shard).iterdir():
                     if path.name not in named:
-                        path.unlink()
+                        self._remove(path, shard)
+
+    def _remove(self, path: Path, shard: str) -> None:
+        try:
+            path.unlink()
+        except OSError as error:
+            what = f"what the copy does not need cannot be removed: {error.strerror}"
+            self.copied.flaws[path.name] = Flaw(what, key=f"blobs/{shard}/{path.name}")
+
+    def _check_source(self) -> None:
+        """Raise `OSError` unless the store from which a blob cannot be read is there at all."""
+        with (self._source / INDEX).open("rb", buffering=0) as index:
+            index.read(1)
 
     def _note(self, kept: Kept, what: str) -> None:
         is_upload = kept.sha256 is None
@@ -190,6 +214,39 @@ class Copy:
     def _check_stop(self) -> None:
         if self.stopping.is_set():
             raise StoppedError
+
+
+class _Source:
+    """A blob to be copied. Raises `_UnreadableError` for what is wrong with it alone."""
+
+    def __init__(self, path_of: Callable[[str], Path], blob: str) -> None:
+        with _its_own_errors():
+            self._fd = os.open(path_of(blob), os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self, size: int, offset: int) -> bytes:
+        """At most so many bytes from there on; none at its end, or where none are wanted."""
+        with _its_own_errors():
+            return os.pread(self._fd, size, offset)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._fd)
+
+
+class _UnreadableError(Exception):
+    """A blob cannot be read; as text: why."""
+
+
+@contextmanager
+def _its_own_errors() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise _UnreadableError("its content is missing") from None
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
+        raise _UnreadableError(f"its content cannot be read: {error.strerror}") from None
 
 
 def read_only(path: Path) -> apsw.Connection:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import apsw
 
+from file_uploader.storage.passes import ItemFailed, Pass
 from file_uploader.storage.upkeep import Flaw
 
 from .audit import Kept, damage, kept_blobs, still_kept
@@ -21,13 +23,20 @@ class Examination:
         self._index = directory.index
         self._blobs = directory.blobs
         self._threads = threads
+        self._pass = Pass(lambda: threads.run(directory.check))
 
     async def run(self) -> AsyncIterator[Flaw]:
         """Yield what is wrong. The first step reads all of the index."""
         for flaw in await self._threads.run(self._damage):
             yield flaw
         for shard in SHARDS:
-            for flaw in await self._threads.run(self._lost_uploads, shard):
+            try:
+                flaws = await self._pass.attempt(
+                    partial(self._threads.run, self._lost_uploads, shard)
+                )
+            except ItemFailed as why:
+                flaws = [Flaw(f"what is in it cannot be told: {why}", key=f"blobs/{shard}/")]
+            for flaw in flaws:
                 yield flaw
 
     def _damage(self) -> list[Flaw]:
@@ -50,6 +59,8 @@ class Examination:
         return flaws
 
     def _is_short(self, kept: Kept) -> bool:
+        if kept.size is None:  # Its record is damaged, which is told.
+            return False
         try:
             return self._blobs.path(kept.blob).stat().st_size < kept.size
         except FileNotFoundError:

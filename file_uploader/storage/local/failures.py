@@ -21,16 +21,24 @@ from file_uploader.errors import (
 )
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+"""What is wrong with the process or the machine, and not with what was to be read."""
 
 
 def failure(error: OSError | apsw.Error, number: int = 0) -> FileUploaderError:
     """The error to raise for ``error``; ``number`` is the errno that SQLite noted last.
 
-    That one may be of an earlier call: it only tells one failed write from another.
+    That one may be of an earlier call: it only tells one failed write from another. A note tells
+    who looks after the store what was reported.
     """
+    failed = _failure(error, number)
+    failed.add_note(f"It was: {error.strerror if isinstance(error, OSError) else error}.")
+    return failed
+
+
+def _failure(error: OSError | apsw.Error, number: int) -> FileUploaderError:
     if isinstance(error, OSError):
-        full, busy = error.errno in _FULL, error.errno in _EXHAUSTED
+        full, busy = error.errno in _FULL, error.errno in EXHAUSTED
         if error.errno == errno.EFBIG:
             return FileTooLarge("The file is larger than the file system can hold.")
     else:
@@ -51,3 +59,5 @@ def translated() -> Iterator[None]:
         yield
     except (OSError, apsw.Error) as error:
         raise failure(error) from error
+    except UnicodeDecodeError as error:
+        raise StorageFailed("What the index says is no text: it is damaged.") from error

@@ -25,6 +25,7 @@ from file_uploader.model import (
     Upload,
     Usage,
     after_prefix,
+    is_container_name,
 )
 
 from . import listing
@@ -36,8 +37,11 @@ from .rows import (
     connect,
     find,
     find_upload,
+    is_name,
+    is_time,
     key,
     now,
+    text_of,
     there,
     time_of,
     typed,
@@ -102,20 +106,21 @@ class Index:
     def page(
         self, container: Container, query: ListQuery, start: str, size: int
     ) -> tuple[list[ListEntry], str | None]:
-        """See `listing.page`."""
+        """See `listing.page`. A row that is damaged is left out: `audit` tells of it."""
         with self.reading() as connection:
 
             @contextmanager
             def scan(position: str) -> Iterator[Iterator[ListedFile]]:
                 cursor = connection.execute(
-                    "SELECT name, size, sha256, modified FROM files"
+                    "SELECT CAST(name AS BLOB), size, sha256, modified FROM files"
                     " WHERE container = ? AND name >= ? AND name < ? ORDER BY name",
                     (key(container), position, after_prefix(query.prefix) or _ABOVE_ALL_TEXT),
                 )
                 with closing(cursor):  # And with it the read transaction.
                     yield (
                         ListedFile(name, length, sha256.hex(), time_of(modified))
-                        for name, length, sha256, modified in typed(cursor)
+                        for data, length, sha256, modified in typed(cursor)
+                        if is_name(name := text_of(data)) and is_time(modified)
                     )
 
             return listing.page(scan, query, start, size)
@@ -123,11 +128,11 @@ class Index:
     def usage(self, container: Container) -> Usage:
         """Number and size of a container's files; takes time with their number."""
         sql = (
-            "SELECT count(*), coalesce(sum(size), 0), max(name) FROM"
-            " (SELECT name, size FROM files WHERE container = ? AND name > ? ORDER BY name LIMIT ?)"
+            "SELECT count(*), coalesce(sum(size), 0), CAST(max(name) AS BLOB) FROM (SELECT name,"
+            " size FROM files WHERE container = ? AND name > CAST(? AS TEXT) ORDER BY name LIMIT ?)"
         )
         files = size = 0
-        after: str | None = ""
+        after: bytes | None = b""
         while after is not None:
             with self.reading() as connection:
                 rows = typed(connection.execute(sql, (key(container), after, _COUNTED_AT_ONCE)))
@@ -150,7 +155,8 @@ class Index:
                 if following is None:
                     break
                 after = following.hex()
-                found.append(Container(after))
+                if is_container_name(after):
+                    found.append(Container(after))
         return found
 
     def check(self) -> None:
@@ -190,11 +196,15 @@ class Index:
         return upload
 
     def upload_ids(self, container: Container, after: str, count: int) -> list[str]:
-        """The ids of a container's first uploads above ``after``."""
-        sql = "SELECT id FROM uploads WHERE container = ? AND id > ? ORDER BY id LIMIT ?"
+        """The ids of a container's first uploads above ``after``; a damaged one is none."""
+        sql = (
+            "SELECT CAST(id AS BLOB) FROM uploads"
+            " WHERE container = ? AND id > CAST(? AS TEXT) ORDER BY id LIMIT ?"
+        )
+        passed = after.encode(errors="surrogateescape")
         with self.reading() as connection:
-            rows = typed(connection.execute(sql, (key(container), after, count)))
-            return [upload_id for (upload_id,) in rows]
+            rows = typed(connection.execute(sql, (key(container), passed, count)))
+            return [text_of(upload_id) for (upload_id,) in rows]
 
     def check_generation(self, container: Container, upload: Upload) -> None:
         """Raise `Superseded` if a later generation has taken the upload over, or removed it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,16 @@ from typing import Any
 
 import apsw
 
-from file_uploader.errors import ConfigurationError, NoSuchFile
-from file_uploader.model import Container, FileInfo, FileName, Metadata, Upload, UploadState
+from file_uploader.errors import ConfigurationError, InvalidName, NoSuchFile
+from file_uploader.model import (
+    MAX_NAME_BYTES,
+    Container,
+    FileInfo,
+    FileName,
+    Metadata,
+    Upload,
+    UploadState,
+)
 from file_uploader.storage import records
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -88,6 +97,7 @@ NAMED = "SELECT 1 FROM files WHERE blob = ?1 UNION ALL SELECT 1 FROM uploads WHE
 """Whether any row names a blob."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +153,15 @@ def typed(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...]]:
 def find(
     connection: apsw.Connection, container: Container, name: FileName, sql: str = FIND
 ) -> Stored | None:
-    """The current version of a file, if there is one."""
-    found = connection.execute(sql, (key(container), name.value)).fetchall()
-    if not found:
-        return None
-    row: tuple[Any, ...] = found[0]
-    size, sha256, modified, metadata, blob, content, *data = row
-    info = FileInfo(name, size, sha256.hex(), time_of(modified), _decoded(metadata), sha256)
-    return Stored(info, blob, content, *data)
+    """The current version of a file, if there is one. Raises `records.UnreadableRecord`."""
+    with records.readable("file"):
+        found = connection.execute(sql, (key(container), name.value)).fetchall()
+        if not found:
+            return None
+        row: tuple[Any, ...] = found[0]
+        size, sha256, modified, metadata, blob, content, *data = row
+        info = FileInfo(name, size, sha256.hex(), time_of(modified), _decoded(metadata), sha256)
+        return Stored(info, blob, content, *data)
 
 
 def there(stored: Stored | None) -> Stored:
@@ -203,10 +214,35 @@ def end_of(upload: Upload) -> int:
 
 
 def find_upload(connection: apsw.Connection, container: Container, upload_id: str) -> Upload | None:
-    """An upload as it is now, if there is such a one."""
-    sql = "SELECT record, version FROM uploads WHERE container = ? AND id = ?"
-    found = connection.execute(sql, (key(container), upload_id)).fetchall()
+    """An upload as it is now, if there is such a one. Raises `records.UnreadableRecord`."""
+    sql = "SELECT CAST(record AS BLOB), version FROM uploads WHERE container = ? AND id = ?"
+    found = list(typed(connection.execute(sql, (key(container), upload_id))))
     if not found:
         return None
     record, version = found[0]
-    return records.loads(str(record), str(version))
+    return records.loads(record, str(version), upload_id)
+
+
+def text_of(data: bytes) -> str:
+    """A text that was read as bytes, since it may be damaged; then it is none that is valid."""
+    return data.decode(errors="surrogateescape")
+
+
+_SUSPECT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.{0,2}(?:/|\Z)")
+_SURELY_SHORT = MAX_NAME_BYTES // 4
+
+
+def is_name(text: str) -> bool:
+    """Whether this is a file's name, as `FileName` says it, and in less time."""
+    if len(text) <= _SURELY_SHORT:
+        return _SUSPECT.search(text) is None
+    try:
+        FileName(text)
+    except InvalidName:
+        return False
+    return True
+
+
+def is_time(microseconds: int) -> bool:
+    """Whether `time_of` knows it."""
+    return 0 <= microseconds < _END

@@ -14,12 +14,14 @@ before another one has overwritten it. If its blob were gone by then, so would t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Sequence, Set
 from contextlib import suppress
+from functools import partial
 
-from file_uploader.storage.upkeep import Leftover, Swept
+from file_uploader.storage.passes import ItemFailed, Pass
+from file_uploader.storage.upkeep import Flaw, Leftover, Swept
 
-from .blobs import SHARDS, session_of
+from .blobs import SHARDS, Removal, session_of
 from .changes import Changes
 from .directory import DataDirectory
 from .locks import is_dead
@@ -39,6 +41,7 @@ class Sweep:
         self._index = directory.index
         self._changes = changes
         self._threads = threads
+        self._pass = Pass(lambda: threads.run(directory.check))
         self._running = False
 
     async def run(self, *, dry: bool = False) -> Swept | None:
@@ -55,23 +58,26 @@ class Sweep:
             waiting = await self._finish_garbage(swept, dry=dry)
             await self._end_uploads(swept, dry=dry)
             dead = {self._own_session: False}
-            await self._threads.run(self._look_at_sessions, dead, dry)
+            await self._look_at_sessions(dead, swept, dry=dry)
             for shard in SHARDS:
-                suspects = await self._threads.run(self._suspects, shard, dead, waiting)
-                await self._remove(suspects, swept, dry=dry)
+                try:
+                    suspects = await self._pass.attempt(
+                        partial(self._threads.run, self._suspects, shard, dead, waiting)
+                    )
+                except ItemFailed as why:
+                    swept.tell(Flaw(f"what is in it cannot be told: {why}", key=f"blobs/{shard}/"))
+                else:
+                    await self._remove(suspects, swept, dry=dry)
         finally:
             self._running = False
             self._lock.release()
         return swept
 
     async def _finish_garbage(self, swept: Swept, *, dry: bool) -> Set[str]:
-        """Remove it, and return what could not be removed."""
+        """Remove it, and return what is still there."""
         after, waiting = "", set[str]()
         while blobs := await self._threads.run(self._index.garbage, after, _AT_ONCE):
-            sizes = await self._threads.run(self._sizes, blobs)
-            gone = blobs if dry else await self._changes.unlink(blobs)
-            _count(swept, Leftover.REPLACED, sizes, gone)
-            waiting |= sizes.keys() if dry else sizes.keys() - set(gone)
+            waiting |= set(blobs) - await self._unlink(blobs, Leftover.REPLACED, swept, dry=dry)
             after = blobs[-1]
         return waiting
 
@@ -87,28 +93,47 @@ class Sweep:
                 lambda writer: writer.remove_ended_uploads(_AT_ONCE)
             )
             sizes = await self._threads.run(self._sizes, garbage)
-            await self._changes.unlink(garbage)
+            _tell(swept, await self._changes.unlink(garbage))
             swept.add(Leftover.UPLOADS, found, sum(sizes.values()))
 
     async def _remove(self, suspects: list[str], swept: Swept, *, dry: bool) -> None:
+        """Remove the blobs that no row names."""
+        if suspects and not dry:
+            suspects = await self._changes.condemn(suspects)
         if suspects:
-            sizes = await self._threads.run(self._sizes, suspects)
-            gone = suspects if dry else await self._changes.remove(suspects)
-            _count(swept, Leftover.UNFINISHED, sizes, gone)
+            await self._unlink(suspects, Leftover.UNFINISHED, swept, dry=dry)
+
+    async def _unlink(
+        self, blobs: Sequence[str], kind: Leftover, swept: Swept, *, dry: bool
+    ) -> Set[str]:
+        """Remove what is garbage and count what was there; return what is gone."""
+        sizes = await self._threads.run(self._sizes, blobs)
+        removal = Removal() if dry else await self._changes.unlink(blobs)
+        _tell(swept, removal)
+        gone = set(removal.gone)
+        counted = [size for blob, size in sizes.items() if dry or blob in gone]
+        swept.add(kind, len(counted), sum(counted))
+        return gone
 
     def _sizes(self, blobs: Iterable[str]) -> dict[str, int]:
         """The bytes of each of the blobs that is there."""
         found = {}
         for blob in blobs:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 found[blob] = self._blobs.path(blob).stat().st_size
         return found
 
-    def _look_at_sessions(self, dead: dict[str, bool], dry: bool) -> None:
+    async def _look_at_sessions(self, dead: dict[str, bool], swept: Swept, *, dry: bool) -> None:
         """Note which sessions are dead, and remove their files."""
-        for path in self._sessions.iterdir():
+        for path in await self._threads.run(lambda: list(self._sessions.iterdir())):
             if path.name not in dead:
-                dead[path.name] = is_dead(self._sessions, path.name, remove=not dry)
+                look = partial(is_dead, self._sessions, path.name, remove=not dry)
+                try:
+                    dead[path.name] = await self._pass.attempt(partial(self._threads.run, look))
+                except ItemFailed as why:
+                    dead[path.name] = False  # It may be alive.
+                    what = f"whether its process lives cannot be told: {why}"
+                    swept.tell(Flaw(what, key=f"sessions/{path.name}"))
 
     def _suspects(self, shard: str, dead: dict[str, bool], waiting: Set[str]) -> list[str]:
         """The blobs in a shard that nobody is writing and no row names, as it looks now.
@@ -129,7 +154,6 @@ class Sweep:
         return [blob for blob in given_up if blob not in used]
 
 
-def _count(swept: Swept, kind: Leftover, sizes: Mapping[str, int], gone: Iterable[str]) -> None:
-    """Add up those that were there and are gone."""
-    found = [sizes[blob] for blob in gone if blob in sizes]
-    swept.add(kind, len(found), sum(found))
+def _tell(swept: Swept, removal: Removal) -> None:
+    for blob, why in removal.failed.items():
+        swept.tell(Flaw(f"what nobody needs cannot be removed: {why}.", key=f"blobs/{blob}"))

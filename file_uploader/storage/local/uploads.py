@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +19,9 @@ from file_uploader import storable
 from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
 from file_uploader.hashing import Hash
-from file_uploader.model import Appended, Container, Upload, UploadState
+from file_uploader.model import Appended, Container, Upload, UploadState, is_upload_id
+from file_uploader.storage.records import UnreadableRecord
+from file_uploader.storage.upkeep import Flaw
 
 from .appending import Appending
 from .blobs import Blobs, NewBlob, OpenBlob
@@ -85,13 +86,17 @@ class LocalUploads:
         """See `UploadStorage.swap`."""
         return await self._changes.make(lambda writer: (writer.swap_upload(container, upload), ()))
 
-    async def list(self, container: Container) -> AsyncIterator[Upload]:
+    async def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
         """See `UploadStorage.list`."""
         after = ""
         while ids := await self._reading.run(self._index.upload_ids, container, after, 100):
-            for upload_id in ids:
-                with suppress(NoSuchUpload):
+            for upload_id in filter(is_upload_id, ids):
+                try:
                     yield await self.load(container, upload_id)
+                except NoSuchUpload:  # removed since it was listed
+                    continue
+                except UnreadableRecord as error:
+                    yield Flaw(str(error), container, upload_id=upload_id)
             after = ids[-1]
 
     async def check_fits(self, upload: Upload, more: int) -> None:

@@ -26,6 +26,7 @@ from .rows import (
     key,
     now,
     time_of,
+    typed,
 )
 
 
@@ -222,17 +223,19 @@ class Writer:
 
         Returns their number, and the blobs that became garbage.
         """
-        ended = self._connection.execute(
-            "SELECT container, id, blob FROM uploads WHERE ends <= ? LIMIT ?",
-            (now(), count),
-        ).fetchall()
+        sql = (  # As bytes: a damaged row goes like any other.
+            "SELECT container, CAST(id AS BLOB), CAST(blob AS BLOB) FROM uploads"
+            " WHERE ends <= ? LIMIT ?"
+        )
+        ended = list(typed(self._connection.execute(sql, (now(), count))))
         garbage: list[str] = []
         for container, upload_id, blob in ended:
             self._connection.execute(
-                "DELETE FROM uploads WHERE container = ? AND id = ?", (container, upload_id)
+                "DELETE FROM uploads WHERE container = ? AND id = CAST(? AS TEXT)",
+                (container, upload_id),
             )
-            if blob is not None:
-                garbage += self._waste(str(blob))
+            if blob is not None and blob.isascii():
+                garbage += self._waste(blob.decode())
         return len(ended), garbage
 
     def close(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from file_uploader.errors import NoSuchFile, StorageFailed
+from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
 from file_uploader.model import is_container_name
 
 from .client import Client
@@ -70,22 +70,29 @@ class Buckets:
             if not self._layout.own_buckets:
                 raise
 
-    async def all(self) -> list[str]:
-        """Every bucket that holds files."""
-        own = await self._own() if self._layout.own_buckets else ()
-        return [self._layout.bucket, *own]
-
-    async def containers(self) -> set[str]:
-        """The names of the containers that have files or uploads, or a bucket for them."""
-        found = await self._below(UPLOADS)
+    async def all(self) -> tuple[list[str], StorageError | None]:
+        """Every bucket that holds files, and what has kept others from being found, if anything."""
         if not self._layout.own_buckets:
-            return found | await self._below(FILES)
-        owners = map(self._layout.container_of_bucket, await self._own())
-        return found | {owner for owner in owners if owner is not None}
+            return [self._layout.bucket], None
+        own, broken = await _until_broken(self._own())
+        return [self._layout.bucket, *own], broken
 
-    async def _below(self, prefix: str) -> set[str]:
+    async def containers(self) -> tuple[set[str], StorageError | None]:
+        """The names of the containers that have files or uploads, or a bucket for them.
+
+        And what has kept others from being found, if anything.
+        """
+        uploading, broken = await _until_broken(self._below(UPLOADS))
+        if self._layout.own_buckets:
+            buckets, also_broken = await _until_broken(self._own())
+            owners = map(self._layout.container_of_bucket, buckets)
+            holding = [owner for owner in owners if owner is not None]
+        else:
+            holding, also_broken = await _until_broken(self._below(FILES))
+        return {*uploading, *holding}, broken or also_broken
+
+    async def _below(self, prefix: str) -> AsyncIterator[str]:
         """The containers that the keys with this prefix name next, in the one bucket."""
-        found: set[str] = set()
         more: dict[str, str] = {}
         while True:
             answer = await self._client.call(
@@ -96,23 +103,26 @@ class Buckets:
                 **more,
             )
             keys = [each["Prefix"] for each in answer.get("CommonPrefixes", ())]
-            names = (key.removeprefix(prefix).removesuffix("/") for key in keys)
-            found |= {name for name in names if is_container_name(name)}
-            if not answer.get("IsTruncated") or not keys:
-                return found
-            more = {"StartAfter": max(keys) + PAST}
+            for name in (key.removeprefix(prefix).removesuffix("/") for key in keys):
+                if is_container_name(name):
+                    yield name
+            ends = [key + PAST for key in keys]
+            ends += [item["Key"] for item in answer.get("Contents", ())]  # others'
+            if not answer.get("IsTruncated") or not ends:
+                return
+            more = {"StartAfter": max(ends)}
 
-    async def _own(self) -> list[str]:
+    async def _own(self) -> AsyncIterator[str]:
         """The buckets that are a container's own."""
-        found: list[str] = []
         more: dict[str, Any] = {}
         while True:
             answer = await self._client.call("list_buckets", **more)
-            found += [bucket["Name"] for bucket in answer.get("Buckets", ())]
+            for name in (bucket["Name"] for bucket in answer.get("Buckets", ())):
+                if self._layout.container_of_bucket(name) is not None:
+                    yield name
             if not (token := answer.get("ContinuationToken")):
-                break
+                return
             more = {"ContinuationToken": token}
-        return [each for each in found if self._layout.container_of_bucket(each) is not None]
 
     async def _make(self, bucket: str) -> None:
         parameters: dict[str, Any] = {"Bucket": bucket}
@@ -128,3 +138,14 @@ class Buckets:
             # stranger's bucket denies it. Its name cannot be guessed without the container's, which
             # nobody else gets to know before the bucket is there (`claim`).
             return
+
+
+async def _until_broken(names: AsyncIterator[str]) -> tuple[list[str], StorageError | None]:
+    """All that a list yields, and the error with which it ended, if with one."""
+    found: list[str] = []
+    try:
+        async for name in names:
+            found.append(name)  # noqa: PERF401 - what was found is kept
+    except StorageError as error:
+        return found, error
+    return found, None

@@ -191,7 +191,9 @@ def translated(operation: str, error: Exception, *, doubtful: bool = False) -> F
             request = _metadata(error).get("RequestId", "-")
             code, status = error_code(error), error_status(error)
             logger.warning("S3 %s failed: %s (%s), request %s", operation, code, status, request)
-        return kind(message)
+        failure = kind(message)
+        failure.add_note(_said(error))
+        return failure
     if not isinstance(error, NotAsked):
         logger.warning("S3 %s failed: %s", operation, type(error).__name__)
     if isinstance(error, ConnectTimeoutError):
@@ -201,6 +203,12 @@ def translated(operation: str, error: Exception, *, doubtful: bool = False) -> F
     if isinstance(error, TRANSPORT_ERRORS):
         return StorageUnavailable(_LATER)
     return StorageFailed(_FAILED)
+
+
+def _said(error: ClientError) -> str:
+    """What the store answered, for who looks after it."""
+    code, status = error_code(error), error_status(error)
+    return f"It said {code} ({status})." if code.isalpha() else f"It answered with {status}."
 
 
 def _answer(error: ClientError) -> tuple[type[FileUploaderError], str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from file_uploader.model import Upload
+from file_uploader.storage.records import readable
 
 from .keys import CONTENT
 
@@ -57,11 +58,17 @@ class Held:
 
     @classmethod
     def of(cls, upload: Upload) -> Held:
-        """What a record says; nothing where it says nothing."""
-        said = dict(upload.held)
-        said["parts"] = tuple(HeldPart(*part) for part in said.get("parts", ()))
-        said["tails"] = tuple(Tail(*tail) for tail in said.get("tails", ()))
-        return cls(**said)
+        """What a record says; nothing where it says nothing. Raises `UnreadableRecord`."""
+        with readable("upload"):
+            said = dict(upload.held)
+            said["parts"] = tuple(HeldPart(*part) for part in said.get("parts", ()))
+            said["tails"] = tuple(Tail(*tail) for tail in said.get("tails", ()))
+            held = cls(**said)
+            if not all(
+                each is None or isinstance(each, str) for each in (held.multipart, held.copy)
+            ):
+                raise TypeError("an id is text")
+            return held
 
     def to_json(self) -> Mapping[str, Any]:
         """The reverse of `of`."""

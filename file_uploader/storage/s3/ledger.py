@@ -20,8 +20,9 @@ from file_uploader.errors import (
     StorageFailed,
     Superseded,
 )
-from file_uploader.model import Container, Upload
+from file_uploader.model import Container, Upload, is_upload_id
 from file_uploader.storage import records
+from file_uploader.storage.upkeep import Flaw
 
 from .client import Client
 from .conditions import Probe
@@ -83,25 +84,30 @@ class Records:
         address = self._layout.ledger(container, upload_id).record
         await self._client.call("delete_object", **address)
 
-    async def list(self, container: Container) -> AsyncIterator[Upload]:
+    async def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
         """The container's records in the order of their ids."""
         prefix = self._layout.ledgers(container)
         async for answer in pages(self._client, self._layout.bucket, prefix):
             keys = (item["Key"].removeprefix(prefix) for item in answer.get("Contents", ()))
             ids = [key.removesuffix(f"/{RECORD}") for key in keys if key.endswith(f"/{RECORD}")]
+            ids = [each for each in ids if is_upload_id(each)]  # Others may write there too.
             for start in range(0, len(ids), _AT_ONCE):
-                for upload in await self._load_all(container, ids[start : start + _AT_ONCE]):
-                    yield upload
+                for found in await self._load_all(container, ids[start : start + _AT_ONCE]):
+                    yield found
 
-    async def _load_all(self, container: Container, upload_ids: Sequence[str]) -> Sequence[Upload]:
+    async def _load_all(
+        self, container: Container, upload_ids: Sequence[str]
+    ) -> Sequence[Upload | Flaw]:
         loading = (self._load_if_there(container, upload_id) for upload_id in upload_ids)
-        return [upload for upload in await asyncio.gather(*loading) if upload is not None]
+        return [found for found in await asyncio.gather(*loading) if found is not None]
 
-    async def _load_if_there(self, container: Container, upload_id: str) -> Upload | None:
+    async def _load_if_there(self, container: Container, upload_id: str) -> Upload | Flaw | None:
         try:
             return await self.load(container, upload_id)
         except NoSuchUpload:  # removed since it was listed
             return None
+        except StorageFailed as error:
+            return Flaw(str(error), container, upload_id=upload_id)
 
     async def _read(self, container: Container, upload_id: str) -> tuple[Upload, str]:
         address = self._layout.ledger(container, upload_id).record
@@ -109,11 +115,8 @@ class Records:
             answer, text = await self._client.fetch(**address)
         except NoSuchFile:
             raise NoSuchUpload("There is no such upload.") from None
-        mark, _, record = text.decode().partition("\n")
-        try:
-            return records.loads(record, etag_of(answer)), mark
-        except (ValueError, KeyError, TypeError):
-            raise StorageFailed("What is kept of this upload cannot be read.") from None
+        mark, _, record = text.partition(b"\n")
+        return records.loads(record, etag_of(answer), upload_id), mark.decode(errors="replace")
 
     async def _put(self, **parameters: Any) -> dict[str, Any]:
         for round_number in range(_ROUNDS):
@@ -135,13 +138,16 @@ class Records:
 
 async def pages(client: Client, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
     """Every object below a prefix, in the order of their keys, as S3 answers: page by page."""
-    more: dict[str, str] = {}
+    after = ""
     while True:
+        more = {"StartAfter": after} if after else {}
         answer = await client.call("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
         yield answer
         if not answer.get("IsTruncated") or not answer.get("Contents"):
             return
-        more = {"StartAfter": answer["Contents"][-1]["Key"]}
+        if answer["Contents"][-1]["Key"] == after:
+            raise StorageFailed("The object store's list does not go on.")
+        after = answer["Contents"][-1]["Key"]
 
 
 def _written(upload: Upload) -> tuple[str, dict[str, Any]]:

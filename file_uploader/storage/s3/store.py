@@ -31,6 +31,7 @@ from file_uploader.model import (
 )
 from file_uploader.owned import OwnedTasks
 from file_uploader.storage.base import Content
+from file_uploader.storage.passes import Pass
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 
 from . import listing, reading
@@ -39,14 +40,16 @@ from .client import Client
 from .commit import Target
 from .conditions import Probe
 from .config import S3Config
+from .examining import Examination
 from .gather import Gatherer
+from .inventory import Inventory
 from .key import kept_key
 from .keys import PROBES, Layout
 from .ledger import Records
 from .part import Part
 from .room import Room
 from .sizes import MIN_PART, PartSizes
-from .sweeping import Upkeep
+from .sweeping import Sweep
 from .tags import tag_proof
 from .upload import Multipart
 from .uploads import S3Uploads
@@ -82,14 +85,8 @@ class S3Storage:
             target=self._target,
         )
         self._live: set[str] = set()
-        self._upkeep = Upkeep(
-            client,
-            self._buckets,
-            self._layout,
-            self._uploads,
-            expiry=config.upload_expiry,
-            live=self._live,
-        )
+        self._pass = Pass(self.ready)
+        self._inventory = Inventory(client, self._buckets, self._layout, self._pass)
         self._closed = False
 
     @classmethod
@@ -204,8 +201,11 @@ class S3Storage:
 
     async def containers(self) -> AsyncIterator[Container]:
         """See `Storage.containers`."""
-        for name in sorted(await self._buckets.containers()):
+        found, broken = await self._buckets.containers()
+        for name in sorted(found):
             yield Container(name)
+        if broken is not None:
+            raise broken
 
     async def claim(self, container: Container) -> None:
         """See `Storage.claim`."""
@@ -237,11 +237,21 @@ class S3Storage:
 
     def examine(self) -> AsyncIterator[Flaw]:
         """See `Storage.examine`."""
-        return self._upkeep.examine()
+        return Examination(self._inventory, self._uploads, self._pass).run()
 
     async def sweep(self, *, dry: bool = False) -> Swept:
         """See `Storage.sweep`; any number of processes may do it at once."""
-        return await self._upkeep.sweep(dry=dry)
+        sweep = Sweep(
+            self._client,
+            self._inventory,
+            self._uploads,
+            self._pass,
+            bucket=self._config.bucket,
+            expiry=self._config.upload_expiry,
+            live=self._live,
+            dry=dry,
+        )
+        return await sweep.run()
 
     async def aclose(self) -> None:
         """See `Storage.aclose`; waits half a minute at most, and does nothing the second time."""

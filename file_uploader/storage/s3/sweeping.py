@@ -1,32 +1,36 @@
-"""What failures left behind in the buckets, how it goes, and what else is not as it should be."""
+"""What failures left behind in the buckets, and how it goes.
+
+What cannot be looked at or removed is told, and everything else goes on. Two things keep that from
+doing harm. A multipart upload is aborted only where every record that could name it was read: of a
+container with a record that was not, all are left alone. And a record that says nothing is removed
+only once it is older than any upload may become.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
 
-from file_uploader.errors import FileUploaderError, NoSuchFile, StorageFailed, Superseded
-from file_uploader.errors import NoSuchUpload as NoLedger
-from file_uploader.model import Container, UploadState, is_upload_id, upload_created
+from file_uploader.errors import FileUploaderError, NoSuchFile, NoSuchUpload, Superseded
+from file_uploader.model import UploadState, upload_created
+from file_uploader.storage.passes import ItemFailed, Pass
+from file_uploader.storage.records import UnreadableRecord
 from file_uploader.storage.upkeep import Flaw, Leftover, Swept
 
-from .buckets import Buckets
 from .client import Client
-from .errors import NoSuchBucket, NoSuchUpload
+from .errors import NoSuchUpload as NoSuchMultipart
 from .held import Held
-from .keys import FILES, PROBES, RECORD, UPLOADS, Layout, date_of
+from .inventory import FoundLedger, FoundMultipart, Hidden, Inventory
+from .keys import PROBES, date_of
 from .ledger import pages
 from .multipart import parts_size
 from .uploads import S3Uploads
 
 logger = logging.getLogger(__name__)
-
-_DEPTH = 4
-"""Parts of the key of what an upload keeps: ``uploads/<container>/<id>/<name>``."""
 
 
 LONGEST_QUIET = timedelta(days=1)
@@ -34,169 +38,140 @@ LONGEST_QUIET = timedelta(days=1)
 upload is kept that long, and an unfinished one as a rule longer."""
 
 
-class Upkeep:
-    """Looks after what is in the buckets.
+class Sweep:
+    """One sweep: uploads that are over, and multipart uploads and probes older than the expiry.
 
-    ``live`` are the ids of multipart uploads that this process is working on; those that a record
-    names are live as long as that is.
+    With ``dry`` it only looks. ``live`` are the ids of multipart uploads that this process is
+    working on; those that a record names are live as long as that is. Ages are taken from the
+    store's clock. MinIO lists multipart uploads by exact key only, and so shows none that no record
+    names: there, its own expiry of stale uploads does the work.
     """
 
     def __init__(
         self,
         client: Client,
-        buckets: Buckets,
-        layout: Layout,
+        inventory: Inventory,
         uploads: S3Uploads,
+        items: Pass,
         *,
+        bucket: str,
         expiry: timedelta,
         live: Collection[str],
+        dry: bool,
     ) -> None:
         self._client = client
-        self._buckets = buckets
-        self._layout = layout
+        self._inventory = inventory
         self._uploads = uploads
+        self._pass = items
+        self._bucket = bucket
         self._expiry = expiry
-        self._live = live
+        self._dry = dry
+        self._busy: set[str | None] = set(live)
+        self._hidden = Hidden()
+        self._aborted = 0
+        self._swept = Swept()
 
-    async def sweep(self, *, dry: bool) -> Swept:
-        """Remove uploads that are over, and multipart uploads and probes older than the expiry.
-
-        With ``dry`` only look. Ages are taken from the store's clock. MinIO lists multipart uploads
-        by exact key only, and so shows none that no record names: there, its own expiry of stale
-        uploads does the work.
-        """
-        swept = Swept()
-        busy: set[str | None] = set(self._live)
-        async for found in _ledgers(self._client, self._layout.bucket):
-            with contextlib.suppress(NoLedger, Superseded):  # changed meanwhile
-                busy |= await self._end_if_over(found, swept, dry=dry)
-        for bucket in await self._buckets.all():
-            with contextlib.suppress(NoSuchBucket):  # removed meanwhile
-                await self._abort_uploads(bucket, FILES, busy, swept, dry=dry)
-        await self._abort_uploads(self._layout.bucket, UPLOADS, busy, swept, dry=dry)
-        await self._remove_probes(swept, dry=dry)
-        return swept
-
-    async def examine(self) -> AsyncIterator[Flaw]:
-        """Yield the uploads whose records cannot be read."""
-        async for found in _ledgers(self._client, self._layout.bucket):
-            if found.has_record:
+    async def run(self) -> Swept:
+        """Sweep once."""
+        async for ledger in self._inventory.ledgers(self._swept.tell, self._hidden):
+            try:
+                await self._pass.attempt(partial(self._end_if_over, ledger), str(ledger))
+            except ItemFailed as why:
+                self._hidden.containers.add(ledger.container.name)
+                self._swept.tell(Flaw(str(why), ledger.container, upload_id=ledger.upload_id))
+        async for multipart in self._inventory.multiparts(self._swept.tell):
+            place = self._inventory.flaw("", multipart.bucket, multipart.key)
+            if self._may_abort(multipart, place):
                 try:
-                    await self._uploads.load(found.container, found.upload_id)
-                except NoLedger:  # removed meanwhile
-                    pass
-                except StorageFailed as error:
-                    yield Flaw(str(error), found.container, upload_id=found.upload_id)
+                    await self._pass.attempt(partial(self._abort, multipart), str(place))
+                except ItemFailed as why:
+                    what = f"a multipart upload that nobody finished cannot be removed: {why}"
+                    self._swept.tell(replace(place, what=what))
+        if self._aborted:
+            logger.info("aborted %d multipart uploads that nobody finished", self._aborted)
+        await self._remove_probes()
+        return self._swept
 
-    async def _end_if_over(self, found: _Ledger, swept: Swept, *, dry: bool) -> set[str | None]:
-        """Remove an upload that is over; return the multipart uploads of one that is not."""
+    async def _end_if_over(self, found: FoundLedger) -> None:
+        """Remove an upload that is over; note the multipart uploads of one that is not."""
+        try:
+            with contextlib.suppress(NoSuchUpload, Superseded):  # changed meanwhile
+                await self._end_or_note(found)
+        except UnreadableRecord as error:
+            if not _expired(found.newest, found.now, self._expiry):
+                raise
+            # It would have expired by now, whatever it said.
+            await self._remove_objects(found)
+            self._swept.tell(Flaw(str(error), found.container, upload_id=found.upload_id))
+
+    async def _end_or_note(self, found: FoundLedger) -> None:
         quiet = _expired(found.newest, found.now, min(self._expiry, LONGEST_QUIET))
         if not found.has_record:
             if _expired(found.newest, found.now, self._expiry):
-                swept.add(Leftover.UNFINISHED, 1, found.size)
-                if not dry:
-                    await self._uploads.remove_objects(found.container, found.upload_id)
-            return set()
+                await self._remove_objects(found)
+            return
         if not quiet and not _expired(upload_created(found.upload_id), found.now, self._expiry):
-            return set()
+            return
         upload = await self._uploads.load(found.container, found.upload_id)
         held = Held.of(upload)
+        multiparts = {held.multipart, held.copy}
         cancelled = upload.state is UploadState.CANCELLED
         over = cancelled or upload.expires <= datetime.now(UTC)
-        if over and not dry:
+        if not over:
+            self._busy |= multiparts
+            return
+        if self._dry:
+            self._busy |= multiparts  # Counted with the upload.
+        else:
             ended = replace(upload, state=UploadState.CANCELLED)
             if not cancelled:
                 ended = await self._uploads.swap(found.container, ended)
             await self._uploads.remove(found.container, ended)
-        if over:
-            complete = upload.state is UploadState.COMPLETE
-            swept.add(Leftover.UPLOADS, 1, found.size if complete else upload.offset)
-            # Gone, or to be counted with the upload.
-            return {held.multipart, held.copy} if dry else set()
-        return {held.multipart, held.copy}
+        complete = upload.state is UploadState.COMPLETE
+        self._swept.add(Leftover.UPLOADS, 1, found.size if complete else upload.offset)
 
-    async def _abort_uploads(
-        self, bucket: str, prefix: str, busy: Collection[str | None], swept: Swept, *, dry: bool
-    ) -> None:
-        aborted = 0
-        async for upload, now in _uploads(self._client, bucket, prefix):
-            if upload["UploadId"] in busy or not _expired(upload["Initiated"], now, self._expiry):
-                continue
-            address = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
-            size = 0
-            with contextlib.suppress(FileUploaderError):  # It is only to be told.
-                size = await parts_size(self._client, address)
-            with contextlib.suppress(NoSuchUpload, NoSuchFile):
-                if not dry:
-                    await self._client.call("abort_multipart_upload", **address)
-                    aborted += 1
-                swept.add(Leftover.UNFINISHED, 1, size)
-        if aborted:
-            logger.info("aborted %d multipart uploads that nobody finished", aborted)
+    async def _remove_objects(self, found: FoundLedger) -> None:
+        if not self._dry:
+            await self._uploads.remove_objects(found.container, found.upload_id)
+        self._swept.add(Leftover.UNFINISHED, 1, found.size)
 
-    async def _remove_probes(self, swept: Swept, *, dry: bool) -> None:
-        bucket = self._layout.bucket
-        answer = await self._client.call("list_objects_v2", Bucket=bucket, Prefix=PROBES)
-        now = date_of(answer)
-        for item in answer.get("Contents", ()):
-            if _expired(item["LastModified"], now, self._expiry):
-                swept.add(Leftover.PROBES, 1, item["Size"])
-                if not dry:
-                    await self._client.call("delete_object", Bucket=bucket, Key=item["Key"])
+    def _may_abort(self, found: FoundMultipart, place: Flaw) -> bool:
+        """Whether it is old, and no record names it."""
+        if found.upload_id in self._busy or not _expired(found.initiated, found.now, self._expiry):
+            return False
+        hidden = self._hidden
+        owner = None if place.container is None else place.container.name
+        return not hidden.any and owner not in hidden.containers
 
+    async def _abort(self, found: FoundMultipart) -> None:
+        size = 0
+        with contextlib.suppress(FileUploaderError):  # It is only to be told.
+            size = await parts_size(self._client, found.address)
+        with contextlib.suppress(NoSuchMultipart, NoSuchFile):
+            if not self._dry:
+                await self._client.call("abort_multipart_upload", **found.address)
+                self._aborted += 1
+            self._swept.add(Leftover.UNFINISHED, 1, size)
 
-@dataclass
-class _Ledger:
-    """What is there of an upload in several requests: objects of ``size`` bytes in all.
+    async def _remove_probes(self) -> None:
+        try:
+            async for answer in pages(self._client, self._bucket, PROBES):
+                for item in answer.get("Contents", ()):
+                    if _expired(item["LastModified"], date_of(answer), self._expiry):
+                        await self._remove_probe(item["Key"], item["Size"])
+        except FileUploaderError as error:
+            why = await self._pass.judge(error, PROBES)
+            self._swept.tell(Flaw(f"what is below this cannot all be listed: {why}", key=PROBES))
 
-    ``newest`` and ``now`` by S3's clock.
-    """
-
-    container: Container
-    upload_id: str
-    newest: datetime
-    now: datetime
-    size: int = 0
-    has_record: bool = False
-
-
-async def _ledgers(client: Client, bucket: str) -> AsyncIterator[_Ledger]:
-    found: _Ledger | None = None
-    async for answer in pages(client, bucket, UPLOADS):
-        now = date_of(answer)
-        for item in answer.get("Contents", ()):
-            place = item["Key"].split("/")
-            if len(place) != _DEPTH or not is_upload_id(place[2]):
-                continue
-            modified = item["LastModified"].astimezone(UTC)
-            if found is None or [found.container.name, found.upload_id] != place[1:3]:
-                if found is not None:
-                    yield found
-                found = _Ledger(Container(place[1]), place[2], modified, now)
-            found.size += item["Size"]
-            found.newest, found.now = max(found.newest, modified), now
-            found.has_record = found.has_record or place[3] == RECORD
-    if found is not None:
-        yield found
-
-
-async def _uploads(
-    client: Client, bucket: str, prefix: str
-) -> AsyncIterator[tuple[dict[str, Any], datetime]]:
-    """Multipart uploads, each with the store's time."""
-    more: dict[str, Any] = {}
-    while True:
-        answer = await client.call("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **more)
-        now = date_of(answer)
-        for upload in answer.get("Uploads", ()):
-            if upload["Key"].startswith(prefix):
-                yield upload, now
-        if not answer.get("IsTruncated") or not answer.get("NextKeyMarker"):
-            return
-        more = {
-            "KeyMarker": answer["NextKeyMarker"],
-            "UploadIdMarker": answer.get("NextUploadIdMarker", ""),
-        }
+    async def _remove_probe(self, key: str, size: int) -> None:
+        delete = partial(self._client.call, "delete_object", Bucket=self._bucket, Key=key)
+        try:
+            if not self._dry:
+                await self._pass.attempt(delete, key)
+        except ItemFailed as why:
+            self._swept.tell(Flaw(f"it cannot be removed: {why}", key=key))
+        else:
+            self._swept.add(Leftover.PROBES, 1, size)
 
 
 def _expired(since: datetime, now: datetime, expiry: timedelta) -> bool:

@@ -19,6 +19,7 @@ from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, FileUploaderError, NoSuchUpload, StorageError
 from file_uploader.model import Appended, Container, FileName, Upload
 from file_uploader.owned import OwnedTasks
+from file_uploader.storage.upkeep import Flaw
 
 from .appending import Appending
 from .client import Client
@@ -77,7 +78,7 @@ class S3Uploads:
         """See `UploadStorage.swap`."""
         return await self._records.swap(container, upload)
 
-    def list(self, container: Container) -> AsyncIterator[Upload]:
+    def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
         """See `UploadStorage.list`."""
         return self._records.list(container)
 
