@@ -20,7 +20,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "file_uploader"
 
 _CORE = {"errors", "model", "body", "hashing", "stage", "metrics", "tracing"}
-_BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links", "owned"}
+_BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links", "owned", "root_path"}
 _STORES = {"settings", "storage.local", "storage.s3"}
 _EVERYTHING = {*_BELOW_HTTP, *_STORES, "stores", "http", "http.app", ""}
 
@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
     "metrics": set(),
+    "root_path": set(),
     "tracing": {"errors"},
     "model": {"errors"},
     "stage": set(),
@@ -44,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "appends": _CORE,
     "uploads": {*_CORE, "storage.base", "owned", "appends"},
     "links": {*_CORE, "storage.base"},
-    "settings": {"errors", "model"},
+    "settings": {"errors", "model", "root_path"},
     "stores": {*_BELOW_HTTP, *_STORES},
     "http": _BELOW_HTTP | {""},
     "http.app": {*_BELOW_HTTP, "settings", "storage.watched", "stores", "http", ""},
