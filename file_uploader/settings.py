@@ -102,7 +102,7 @@ def _origins(value: object) -> object:
 
 
 def _root_path(value: object) -> object:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:
         return value
     if root_path.is_own(root_path.check(value)):
         raise ValueError("the service has paths of its own that begin like this; choose another")

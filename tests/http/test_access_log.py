@@ -62,6 +62,8 @@ def _scope(**values: Any) -> dict[str, Any]:
         "type": "http",
         "http_version": "1.1",
         "method": "GET",
+        "scheme": "http",
+        "root_path": "",
         "raw_path": b"/api/files/a",
         "query_string": b"",
         "headers": [],
