@@ -221,8 +221,13 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _empty_is_unset(cls, values: dict[str, object]) -> dict[str, object]:
-        # After the sources are merged, so that an empty variable overrides one in .env.
-        return {name: value for name, value in values.items() if value != ""}
+        # After the sources are merged, so that an empty variable overrides one in .env. As of
+        # gunicorn, of which that setting is, nobody is trusted where it is empty.
+        return {
+            name: value
+            for name, value in values.items()
+            if value != "" or name == "forwarded_allow_ips"
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -111,7 +111,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("ROOT_PATH", "/team/caf%C3%A9.v1~_-@", "/team/caf%C3%A9.v1~_-@"),
     ("ROOT_PATH", "/api/uploader", "/api/uploader"),
     ("ROOT_PATH", "/healthy", "/healthy"),
-    ("FORWARDED_ALLOW_IPS", "", ("127.0.0.1", "::1")),
+    ("FORWARDED_ALLOW_IPS", "", ()),
     ("FORWARDED_ALLOW_IPS", "*", ("*",)),
     ("FORWARDED_ALLOW_IPS", "10.0.0.5, 10.1.0.0/16,::1", ("10.0.0.5", "10.1.0.0/16", "::1")),
     ("INTERIM_RESPONSES", "false", False),
