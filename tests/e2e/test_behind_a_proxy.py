@@ -251,12 +251,12 @@ def test_silence_is_answered_by_the_service(proxied: Service) -> None:
     assert answer.header("content-type") == "application/problem+json", "not the proxy's own"
 
 
-def test_urls_of_uploads_are_those_of_the_proxy(proxied: Service, proxy: Proxy) -> None:
-    host = f"files.example.com:{proxy.tls_port}"
+def _created(running: Service, host: str) -> str:
+    """The answer to the creation of an upload over TLS, in lower case."""
     done = subprocess.run(
         [
             *("curl", "--silent", "--insecure", "--include", "--request", "POST"),
-            *("--resolve", f"{host}:127.0.0.1", "--header", f"X-Auth-Token: {proxied.token}"),
+            *("--resolve", f"{host}:127.0.0.1", "--header", f"X-Auth-Token: {running.token}"),
             *("--header", "Tus-Resumable: 1.0.0", "--header", "Upload-Length: 5"),
             *("--header", "Upload-Metadata: filename eA==", f"https://{host}/below/api/uploads"),
         ],
@@ -264,7 +264,12 @@ def test_urls_of_uploads_are_those_of_the_proxy(proxied: Service, proxy: Proxy) 
         text=True,
         check=True,
     )
-    assert f"location: https://{host}/below/api/uploads/" in done.stdout.lower()
+    return done.stdout.lower()
+
+
+def test_urls_of_uploads_are_those_of_the_proxy(proxied: Service, proxy: Proxy) -> None:
+    host = f"files.example.com:{proxy.tls_port}"
+    assert f"location: https://{host}/below/api/uploads/" in _created(proxied, host)
     with Connection(proxied.port) as client:
         lie = {
             "X-Forwarded-Proto": "https",
@@ -283,6 +288,21 @@ def test_urls_of_uploads_are_those_of_the_proxy(proxied: Service, proxy: Proxy) 
         location = client.read_answer("POST").header("location")
     assert location is not None
     assert location.startswith("http://localhost/below/api/uploads/")
+
+
+def test_behind_two_proxies_a_url_is_that_of_the_first(direct: Service, tmp_path: Path) -> None:
+    """The client speaks https with HAProxy; that http with nginx, which appends its own."""
+    programs = {name: proxies.program(name) for name in proxies.NAMES}
+    if None in programs.values():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs both proxies")
+    haproxy, nginx = str(programs["haproxy"]), str(programs["nginx"])
+    with (
+        proxies.proxy("nginx", nginx, tmp_path / "inner", [direct.port], inner=True) as inner,
+        proxies.proxy("haproxy", haproxy, tmp_path / "outer", [inner.port]) as outer,
+    ):
+        until(lambda: _health(outer.port) == 200, "the outer takes the inner for healthy")
+        host = f"files.example.com:{outer.tls_port}"
+        assert f"location: https://{host}/below/api/uploads/" in _created(direct, host)
 
 
 def test_no_log_holds_a_link(proxied: Service, proxy: Proxy) -> None:
