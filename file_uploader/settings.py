@@ -9,6 +9,7 @@ import re
 import tempfile
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
@@ -23,6 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from . import root_path
 from .errors import ConfigurationError
 
 _SIZE = re.compile(r"(\d{1,20})\s*(?:([KMGTP])(i)?)?B?", re.IGNORECASE)
@@ -99,6 +101,30 @@ def _origins(value: object) -> object:
     return origins
 
 
+def _root_path(value: object) -> object:
+    if not isinstance(value, str) or not value:
+        return value
+    if root_path.is_own(root_path.check(value)):
+        raise ValueError("the service has paths of its own that begin like this; choose another")
+    return value
+
+
+def _trusted(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    addresses = tuple(filter(None, (each.strip() for each in value.split(","))))
+    for each in addresses:
+        try:
+            if each != "*":
+                ip_network(each)
+        except ValueError:
+            raise ValueError(
+                "write addresses and networks, separated by commas, for example"
+                " 10.0.0.5,10.1.0.0/16, or * for all"
+            ) from None
+    return addresses
+
+
 class LogFormat(StrEnum):
     """How log lines look: for people, or a JSON object each."""
 
@@ -142,6 +168,8 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 MetricsToken = Annotated[SecretStr, BeforeValidator(_metrics_token)]
 ListenAddress = Annotated[Address, NoDecode, BeforeValidator(_address)]
 LinkSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_link_keys)]
+RootPath = Annotated[str, BeforeValidator(_root_path)]
+Trusted = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_trusted)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
 
 
@@ -181,6 +209,8 @@ class Settings(BaseSettings):
     spool_dir: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()))
     spool_limit: Size = Field(default=4 * 2**30, ge=0)
     cors_origins: Origins = ()
+    root_path: RootPath = ""
+    forwarded_allow_ips: Trusted = ("127.0.0.1", "::1")
     interim_responses: bool = True
     link_keys: LinkSecrets = ()
     direct_downloads: bool = False
@@ -191,8 +221,13 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _empty_is_unset(cls, values: dict[str, object]) -> dict[str, object]:
-        # After the sources are merged, so that an empty variable overrides one in .env.
-        return {name: value for name, value in values.items() if value != ""}
+        # After the sources are merged, so that an empty variable overrides one in .env. As of
+        # gunicorn, of which that setting is, nobody is trusted where it is empty.
+        return {
+            name: value
+            for name, value in values.items()
+            if value != "" or name == "forwarded_allow_ips"
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

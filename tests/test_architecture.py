@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[1] / "file_uploader"
 
 _CORE = {"errors", "model", "storable", "body", "hashing", "stage", "metrics", "tracing"}
 _STORAGE = {"storage.base", "storage.passes", "storage.records", "storage.upkeep"}
-_BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links", "owned"}
+_BELOW_HTTP = {*_CORE, "storage.base", "uploads", "links", "owned", "root_path"}
 _STORES = {"settings", "storage.local", "storage.s3"}
 _EVERYTHING = {*_BELOW_HTTP, *_STORES, "stores", "http", "http.app", ""}
 
@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "": set(),
     "errors": set(),
     "metrics": set(),
+    "root_path": set(),
     "tracing": {"errors"},
     "model": {"errors"},
     "storable": {"errors", "model"},
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "appends": _CORE,
     "uploads": {*_CORE, "storage.base", "owned", "appends"},
     "links": {*_CORE, "storage.base"},
-    "settings": {"errors", "model"},
+    "settings": {"errors", "model", "root_path"},
     "stores": {*_BELOW_HTTP, *_STORES},
     "http": _BELOW_HTTP | {""},
     "http.app": {

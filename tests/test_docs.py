@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 import file_uploader
+from file_uploader import root_path
 from file_uploader.http import digests, problem_types, problems
 from file_uploader.http.app import fixed, routes
 from file_uploader.http.routing import NoRoute
@@ -163,6 +164,8 @@ def test_every_route_is_documented_and_every_documented_route_exists(tmp_path: P
     for route in cast("list[Any]", routes(storage, uploads, everything, fixed(tmp_path))):
         if not isinstance(route, NoRoute):
             existing |= {(method, route.path) for method in route.methods}
+    own = {path.partition("/{")[0] for _, path in existing} - {"/"}
+    assert all(map(root_path.is_own, own)), "the service could be below one of its own paths"
     with_options = {path for method, path in existing if method == "OPTIONS"}
     assert with_options == {path for _, path in existing}
     assert "`OPTIONS` on each of these paths" in api

@@ -26,6 +26,7 @@ from file_uploader.uploads import Uploads
 from . import access, contract, figures, health, page, problem_types
 from .access import AccessLog
 from .application import Application
+from .base_url import BaseURLs, TrustedProxies
 from .contents import Contents
 from .cors import CrossOrigin
 from .direct import DirectDownloads
@@ -36,7 +37,7 @@ from .middleware import (
     AnswerFailure,
     BodilessHead,
     DrainUnread,
-    RequireHost,
+    RequireBaseURL,
     UploadMethod,
     UploadProtocol,
 )
@@ -115,8 +116,9 @@ def create_app(
             DrainUnread(),
             UploadProtocol(),
             AnswerFailure(),
-            RequireHost(),
+            RequireBaseURL(),
         ],
+        base_urls=BaseURLs(settings.root_path, TrustedProxies(settings.forwarded_allow_ips)),
         lifespan=lifespan,
         log=log,
     )
@@ -127,7 +129,7 @@ def fixed(pages: Path) -> dict[str, OpenEndpoint]:
     return {
         "/": page.endpoint(pages / page.FRONT),
         "/api/docs": page.endpoint(pages / page.DOCUMENTATION),
-        "/api/openapi.json": contract.SENT.endpoint,
+        "/api/openapi.json": contract.endpoint,
         problem_types.PATH: problem_types.SENT.endpoint,
     }
 
@@ -163,8 +165,9 @@ def routes(
     token = settings.metrics_token
     counted = figures.endpoint(storage, token.get_secret_value() if token else None)
     return [
-        PrivateRoute("/api/files", Listing(storage).endpoints),
+        # Before the list, which has a slash at its end as well: no name is no list.
         PrivateRoute("/api/files/{name}", files.endpoints, resumable.described),
+        PrivateRoute("/api/files", Listing(storage).endpoints),
         PrivateRoute("/api/uploads", resources.endpoints),
         PrivateRoute("/api/uploads/{id}", resources.endpoints_of_one),
         PrivateRoute("/api/links", shared.endpoints),

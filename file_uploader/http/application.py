@@ -16,6 +16,7 @@ from file_uploader import metrics
 
 from . import exchange, zerocopy
 from .access import AccessLog, Served
+from .base_url import BaseURLs
 from .target import METHODS
 
 CLIENT_GONE = 499
@@ -39,7 +40,7 @@ class Layer(Protocol):
 class Application:
     """An ASGI 3 application. ``layers`` are around the endpoint, the first of them outermost.
 
-    An endpoint or a layer is called for HTTP only.
+    An endpoint or a layer is called for HTTP only, with the scope that `BaseURLs` makes.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Application:
         endpoint: ASGIApp,
         *,
         layers: Sequence[Layer],
+        base_urls: BaseURLs,
         lifespan: Lifespan[Router],
         log: AccessLog,
     ) -> None:
         self._endpoint = endpoint
         self._layers = tuple(reversed(layers))
+        self._base_urls = base_urls
         self._life = Router(lifespan=lifespan)
         self._log = log
 
@@ -67,6 +70,8 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
         here = exchange.begin(scope["headers"])
+        located = self._base_urls.located(scope)
+        here.prefix = located["root_path"]
         identified = (_REQUEST_ID, here.id.encode())
         status = received = sent = 0
 
@@ -89,11 +94,11 @@ class Application:
 
         app = self._endpoint
         for layer in self._layers:
-            if layer.concerns(scope):
+            if layer.concerns(located):
                 app = partial(layer, app)
         metrics.IN_PROGRESS.inc()
         try:
-            await app(scope, receive_and_count, send_and_count)
+            await app(located, receive_and_count, send_and_count)
         except asyncio.CancelledError:
             status = status or CLIENT_GONE
             raise

@@ -181,7 +181,7 @@ class Contents:
         """The headers of every answer that speaks of one version of a file."""
         headers = {
             **self._caching(info.metadata),
-            **sandbox.described(info.metadata.content_type, call.url, call.path),
+            **sandbox.described(info.metadata.content_type, call.base.reference, call.path),
             **metadata.render(info.metadata),
             "accept-ranges": "bytes",
             "etag": f'"{info.etag}"',

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
+from starlette.datastructures import Headers
+from starlette.responses import Response
 
+from . import exchange
 from .fixed import Fixed
 
 WRITTEN = Path(__file__).parent / "openapi.yaml"
 """The one place where it is written down."""
 
-
-def _as_json() -> tuple[bytes, Mapping[str, str]]:
-    # The parser in C: the one in Python takes seconds.
-    contract = yaml.load(WRITTEN.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    return json.dumps(contract, separators=(",", ":")).encode(), {}
+_VARY = {"vary": "Accept-Encoding, X-Forwarded-Prefix"}
 
 
-SENT = Fixed("application/json", _as_json)
-"""The contract as it is sent."""
+async def endpoint(headers: Headers) -> Response:
+    """Send it, with the place of this server as the client has it. Raises `InvalidHeader`."""
+    here = exchange.current()
+    return await _below("" if here is None else here.prefix).endpoint(headers)
+
+
+@lru_cache(8)
+def _below(prefix: str) -> Fixed:
+    def make() -> tuple[bytes, Mapping[str, str]]:
+        # The parser in C: the one in Python takes seconds.
+        contract = yaml.load(WRITTEN.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        contract["servers"] = [{"url": prefix or "/"}]
+        return json.dumps(contract, separators=(",", ":")).encode(), _VARY
+
+    return Fixed("application/json", make)

@@ -30,11 +30,16 @@ def _new_id() -> str:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and its answer. ``route`` is a template of paths, ``container`` a name."""
+    """A request and its answer.
+
+    ``route`` is a template of paths, ``container`` a name, ``prefix`` what the client has before
+    each path of ours.
+    """
 
     id: str = field(default_factory=_new_id)
     route: str = NOWHERE
     container: str | None = None
+    prefix: str = ""
 
 
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)

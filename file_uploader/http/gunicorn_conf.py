@@ -44,6 +44,10 @@ keepalive = 75
 limit_request_line = 8190
 # Names with an underscore stay. By default they are dropped: as variables, a_b and a-b are one.
 header_map = "dangerous"
+# The application reads what proxies say: more than this, and of several values the right one.
+secure_scheme_headers: dict[str, str] = {}
+forwarded_allow_ips = ",".join(_settings.forwarded_allow_ips)
+root_path = _settings.root_path
 # No socket in the home directory: read-only root file systems, least privilege.
 control_socket_disable = True
 _memory = Path("/dev/shm")  # noqa: S108
@@ -62,7 +66,16 @@ def on_starting(server: Any) -> None:
     address = _settings.metrics_address
     if address is not None and tuple(address) not in server.cfg.address:
         sys.exit(f"file-uploader: METRICS_ADDRESS: with -b, say it there as well: -b {address}")
+    _refuse_flag(server, "FORWARDED_ALLOW_IPS", list(_settings.forwarded_allow_ips))
+    _refuse_flag(server, "ROOT_PATH", _settings.root_path)
     _try_storage()
+
+
+def _refuse_flag(server: Any, setting: str, value: object) -> None:
+    """End the start if gunicorn's flag says otherwise than the setting, which alone counts."""
+    if getattr(server.cfg, setting.lower()) != value:
+        flag = setting.lower().replace("_", "-")
+        sys.exit(f"file-uploader: {setting}: say it there, not by --{flag}")
 
 
 def _say_settings(server: Any) -> None:

@@ -25,6 +25,7 @@ from file_uploader.model import (
 from file_uploader.storage.base import Storage
 
 from . import digests, documents, target
+from .base_url import DEPENDS_ON
 from .contents import Contents, planned
 from .direct import DirectDownloads
 from .interop import version_of
@@ -39,9 +40,14 @@ _MEMBERS = ("name", "method", "expires_in", "max_size", "overwrite")
 
 
 def kept_caching(metadata: Metadata) -> Mapping[str, str]:
-    """What the file's own Cache-Control allows: the URL alone decides who gets it."""
-    allowed = metadata.cache_control or "private, no-cache"
-    return {"cache-control": allowed, "vary": digests.WANTED}
+    """What the file's own Cache-Control allows: the URL alone decides who gets it.
+
+    What a browser may do with it names that URL, and so depends on what tells it.
+    """
+    return {
+        "cache-control": metadata.cache_control or "private, no-cache",
+        "vary": ", ".join([digests.WANTED, *DEPENDS_ON]),
+    }
 
 
 class LinkResources:
@@ -78,7 +84,7 @@ class LinkResources:
         text = (await self._links.keys()).sign(link)
         return JSONResponse(
             {
-                "url": call.url(target.link_path(text, link.name)),
+                "url": call.base.url(target.link_path(text, link.name)),
                 "expires": link.expires.isoformat().replace("+00:00", "Z"),
             },
             status_code=201,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from file_uploader.errors import ClientDisconnected
 
-from . import problems, target, tus_headers
+from . import base_url, problems, target, tus_headers
 from .headers import combined, has_body
 from .streams import incoming
 
@@ -20,8 +19,6 @@ DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20
 
 _log = logging.getLogger(__name__)
-
-_NOT_IN_A_HOST = re.compile(rb"[ \t,/@?#]")
 
 
 class BodilessHead:
@@ -137,7 +134,7 @@ class UploadProtocol:
 
     def concerns(self, scope: Scope) -> bool:
         """See `Layer.concerns`."""
-        return target.of_upload(target.raw_path(scope["raw_path"]))
+        return target.of_upload(scope["raw_path"])
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what speaks this version, or another protocol."""
@@ -177,7 +174,7 @@ class UploadMethod:
 
     def concerns(self, scope: Scope) -> bool:
         """See `Layer.concerns`."""
-        return target.of_upload(target.raw_path(scope["raw_path"]))
+        return target.of_upload(scope["raw_path"])
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application with the method that is meant."""
@@ -195,17 +192,14 @@ class UploadMethod:
         await app({**scope, "method": meant}, receive, send_described)
 
 
-class RequireHost:
-    """Refuse HTTP/1.1 without one valid Host (RFC 9112, 3.2), which the server lets by."""
+class RequireBaseURL:
+    """Refuse what does not tell where it was sent (RFC 9112, 3.2), which the server lets by."""
 
     def concerns(self, scope: Scope) -> bool:
         """See `Layer.concerns`."""
-        if scope["http_version"] != "1.1":
-            return False
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        return len(hosts) != 1 or _NOT_IN_A_HOST.search(hosts[0]) is not None
+        return isinstance(scope[base_url.KEY], base_url.Misaddressed)
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for the application."""
-        detail = "Send one valid Host header (RFC 9112, section 3.2)."
+        detail = str(scope[base_url.KEY])
         await problems.response(problems.BAD_REQUEST, detail)(scope, receive, send)

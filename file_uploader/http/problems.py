@@ -143,9 +143,10 @@ def body(problem: Problem, detail: str, members: Mapping[str, object] | None = N
     One more is ``request-id``, under which the log tells of the request.
     """
     here = exchange.current()
+    prefix = "" if here is None or problem.registered else here.prefix
     return json.dumps(
         {
-            "type": problem.type,
+            "type": f"{prefix}{problem.type}",
             "title": problem.title,
             "status": problem.status,
             "detail": detail,

@@ -18,21 +18,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from file_uploader.links import Link, LinkMethod, Links
 from file_uploader.model import Container
 
-from . import exchange, problems
+from . import base_url, exchange, problems
 from .auth import authenticate
+from .base_url import BaseURL
 from .headers import Fields
-from .target import LINKS, METHODS, SERVER, link_of, raw_path, upload_path
+from .target import LINKS, METHODS, SERVER, link_of, upload_path
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request that has a right to something in one container: by a token, or by a link.
 
-    What an endpoint enters into ``resources`` is let go of once the answer is out.
+    ``path`` is as it was sent, below ``base``. What an endpoint enters into ``resources`` is let go
+    of once the answer is out.
     """
 
     container: Container
-    scheme: str
+    base: BaseURL
     path: bytes
     query: bytes
     headers: Headers
@@ -40,14 +42,9 @@ class Call:
     send: Send
     resources: AsyncExitStack
 
-    def url(self, path: str) -> str:
-        """A path of this service as the client gets there; the path alone if it names no host."""
-        host = self.headers.get("host")
-        return path if host is None else f"{self.scheme}://{host}{path}"
-
     def upload_url(self, upload_id: str) -> str:
         """Where this client finds its upload: a URL, since not every client resolves a path."""
-        return self.url(upload_path(upload_id))
+        return self.base.reference(upload_path(upload_id))
 
     async def inform(self, status: int, headers: Mapping[str, str]) -> None:
         """Send an interim response (RFC 9110, 15.2), where there may be one: before the final."""
@@ -82,7 +79,7 @@ class Routes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; the last route of the table takes whatever is left."""
-        path = raw_path(scope["raw_path"])
+        path = scope["raw_path"]
         for route in self.table:
             if route.takes(path):
                 if (here := exchange.current()) is not None:
@@ -107,8 +104,9 @@ class Entrances:
 class PrivateRoute:
     """A resource, or all below one, that only an authenticated client reaches.
 
-    ``path`` may end in a variable, which stands for whatever follows; the comparison of the rest is
-    byte by byte, so that an encoded slash or letter never selects a route. ``described`` are
+    ``path`` may end in a variable, which stands for whatever follows; one that does not may have a
+    slash at its end. The comparison is byte by byte, so that an encoded slash or letter never
+    selects a route. ``described`` are
     headers that tell whoever asks with OPTIONS what is possible here.
     """
 
@@ -128,7 +126,7 @@ class PrivateRoute:
 
     def takes(self, path: bytes) -> bool:
         """See `Route.takes`."""
-        return path.startswith(self._raw) if self._below else path == self._raw
+        return path.startswith(self._raw) if self._below else _is(path, self._raw)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
@@ -164,7 +162,7 @@ class LinkRoute:
         if method == "OPTIONS":
             await _allowed(self.methods)(scope, receive, send)
             return
-        text, name = link_of(raw_path(scope["raw_path"]))
+        text, name = link_of(scope["raw_path"])
         link = (await self._links.keys()).verify(text, name, datetime.now(UTC))
         admitted = ("GET", "HEAD") if link.method is LinkMethod.GET else ("PUT",)
         if method not in admitted:
@@ -179,7 +177,7 @@ class LinkRoute:
 class PublicRoute:
     """A resource that needs no token and tells nothing of any client.
 
-    ``path`` is the whole of it, ``/`` too.
+    ``path`` is the whole of it, ``/`` too; any other may have a slash at its end.
     """
 
     methods = ("GET", "HEAD", "OPTIONS")
@@ -191,7 +189,7 @@ class PublicRoute:
 
     def takes(self, path: bytes) -> bool:
         """See `Route.takes`."""
-        return path == self._raw
+        return _is(path, self._raw)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint and send what it answers."""
@@ -219,12 +217,17 @@ class NoRoute:
         if scope["method"] == "OPTIONS" and scope["raw_path"] == SERVER:
             await _allowed(METHODS)(scope, receive, send)
             return
-        if raw_path(scope["raw_path"]).startswith(b"/api/") and scope["method"] != "OPTIONS":
+        if scope["raw_path"].startswith(b"/api/") and scope["method"] != "OPTIONS":
             authenticate(Fields(scope["headers"]))
         response = problems.response(
             problems.NOT_FOUND, "There is nothing here; files are at /api/files/{name}."
         )
         await response(scope, receive, send)
+
+
+def _is(path: bytes, resource: bytes) -> bool:
+    """Whether a path is that of a resource; people configure URLs with a slash at their end."""
+    return path == resource or (path == resource + b"/" and resource != b"/")
 
 
 async def _answer(
@@ -237,8 +240,8 @@ async def _answer(
     async with AsyncExitStack() as resources:
         call = Call(
             container,
-            scope["scheme"],
-            raw_path(scope["raw_path"]),
+            scope[base_url.KEY],
+            scope["raw_path"],
             scope["query_string"],
             fields,
             receive,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from file_uploader.errors import (
@@ -28,14 +29,23 @@ LINKS = b"/api/links"
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # A version and fields have 48 letters. Whoever has the rest can undo how it was written.
 _LINK_MAC = re.compile(r"((?:/|%2F)links(?:/|%2F)[^/?#]{48})[^/?#]+", re.IGNORECASE)
-_ABSOLUTE_FORM = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+_ABSOLUTE_FORM = re.compile(rb"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
-def raw_path(scope_path: bytes) -> bytes:
-    """The path as it was sent; of an absolute-form target (RFC 9112, 3.2.2) its path."""
-    if scope_path.startswith(b"/"):
-        return scope_path
-    return _ABSOLUTE_FORM.sub(b"", scope_path, count=1) or b"/"
+class Absolute(NamedTuple):
+    """What a target in absolute form (RFC 9112, 3.2.2) has before its path."""
+
+    scheme: str
+    authority: str
+
+
+def split(sent: bytes) -> tuple[Absolute | None, bytes]:
+    """The path of a target as it was sent, without its query; and what comes before it."""
+    match = None if sent.startswith(b"/") else _ABSOLUTE_FORM.fullmatch(sent)
+    if match is None:
+        return None, sent
+    scheme, authority, path = (each.decode("latin-1") for each in match.groups())
+    return Absolute(scheme.lower(), authority), path.encode("latin-1") or b"/"
 
 
 def file_name(path: bytes) -> FileName:

@@ -83,7 +83,7 @@ class Tus:
         Everything that can be refused is refused before anything is made.
         """
         target.parameters(call.query, ())
-        concat = tus_headers.concat(call.headers)
+        concat = tus_headers.concat(call.headers, call.path)
         plan = _plan(call, concat)
         expected = tus_headers.digests_of(call.headers)
         if plan.sources:

@@ -82,8 +82,8 @@ def metadata(headers: Headers) -> tuple[str | None, Mapping[str, bytes]]:
     return given, found
 
 
-def concat(headers: Headers) -> Concat | None:
-    """``Upload-Concat`` ("Concatenation"); None without it.
+def concat(headers: Headers, path: bytes) -> Concat | None:
+    """``Upload-Concat`` ("Concatenation"); None without it. ``path`` is that of the request.
 
     Raises `InvalidHeader`, and `NoSuchUpload` for URLs below ours that are of no upload.
     """
@@ -99,7 +99,7 @@ def concat(headers: Headers) -> Concat | None:
             "Upload-Concat has to be 'partial', or 'final;' and the URLs of the partial uploads,"
             " separated by spaces."
         )
-    return Concat(given, tuple(map(_upload_id, urls)))
+    return Concat(given, tuple(_upload_id(url, path.decode("latin-1")) for url in urls))
 
 
 def length(headers: Headers) -> int | None:
@@ -155,15 +155,19 @@ def checksum(headers: Headers) -> dict[str, bytes]:
     return {algorithm: digests.decode("Upload-Checksum", value, size)}
 
 
-def _upload_id(url: str) -> str:
-    """The id in the URL of an upload, absolute or relative to that of the uploads."""
+def _upload_id(url: str, base: str) -> str:
+    """The id in the URL of an upload, absolute or relative to ``base``.
+
+    It may have been told through another proxy than the one that it comes back through. So neither
+    its host nor what it has before our path counts: the id is a client's own, and nobody else's.
+    """
     try:
-        split = urlsplit(urljoin(target.UPLOADS.decode(), url))
+        split = urlsplit(urljoin(base, url))
     except ValueError:
         split = urlsplit("")
-    path = split.path.encode()
-    if split.query or split.fragment or not path.startswith(target.UPLOADS + b"/"):
+    _, found, text = split.path.rpartition(f"{target.UPLOADS.decode()}/")
+    if split.query or split.fragment or not found:
         raise InvalidHeader(
             "Upload-Concat has to name uploads of this server: /api/uploads/{id}, as Location said."
         )
-    return target.upload_id(path)
+    return target.upload_id(target.upload_path(text).encode())

@@ -73,7 +73,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> LocalBackend:
 def direct(backend: LocalBackend) -> Iterator[Service]:
     """The service as the proxy sees it."""
     log = backend.directory.parent / "service.log"
-    settings = {"INTERIM_RESPONSES": "false", "IDLE_TIMEOUT": "5s"}
+    settings = {"INTERIM_RESPONSES": "false", "IDLE_TIMEOUT": "5s", "ROOT_PATH": "/below"}
     with service(backend, log, workers=2, settings=settings) as running:
         yield running
     said = log.read_text()
@@ -251,27 +251,58 @@ def test_silence_is_answered_by_the_service(proxied: Service) -> None:
     assert answer.header("content-type") == "application/problem+json", "not the proxy's own"
 
 
-def test_urls_of_uploads_are_those_of_the_proxy(proxied: Service, proxy: Proxy) -> None:
-    host = f"files.example.com:{proxy.tls_port}"
+def _created(running: Service, host: str) -> str:
+    """The answer to the creation of an upload over TLS, in lower case."""
     done = subprocess.run(
         [
             *("curl", "--silent", "--insecure", "--include", "--request", "POST"),
-            *("--resolve", f"{host}:127.0.0.1", "--header", f"X-Auth-Token: {proxied.token}"),
+            *("--resolve", f"{host}:127.0.0.1", "--header", f"X-Auth-Token: {running.token}"),
             *("--header", "Tus-Resumable: 1.0.0", "--header", "Upload-Length: 5"),
-            *("--header", "Upload-Metadata: filename eA==", f"https://{host}/api/uploads"),
+            *("--header", "Upload-Metadata: filename eA==", f"https://{host}/below/api/uploads"),
         ],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert f"location: https://{host}/api/uploads/" in done.stdout.lower()
+    return done.stdout.lower()
+
+
+def test_urls_of_uploads_are_those_of_the_proxy(proxied: Service, proxy: Proxy) -> None:
+    host = f"files.example.com:{proxy.tls_port}"
+    assert f"location: https://{host}/below/api/uploads/" in _created(proxied, host)
     with Connection(proxied.port) as client:
-        lie = {"X-Forwarded-Proto": "https", "Content-Length": "0", "Tus-Resumable": "1.0.0"}
-        upload = {"Upload-Length": "5", "Upload-Metadata": "filename eA=="}
+        lie = {
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "evil.example",
+            "X-Forwarded-Port": "8443",
+            "X-Forwarded-Prefix": "/evil",
+            "Forwarded": "host=evil.example;proto=https",
+        }
+        upload = {
+            "Content-Length": "0",
+            "Tus-Resumable": "1.0.0",
+            "Upload-Length": "5",
+            "Upload-Metadata": "filename eA==",
+        }
         client.send(raw.head("POST", "/api/uploads", proxied.token, {**lie, **upload}))
         location = client.read_answer("POST").header("location")
     assert location is not None
-    assert location.startswith("http://localhost/api/uploads/")
+    assert location.startswith("http://localhost/below/api/uploads/")
+
+
+def test_behind_two_proxies_a_url_is_that_of_the_first(direct: Service, tmp_path: Path) -> None:
+    """The client speaks https with HAProxy; that http with nginx, which appends its own."""
+    programs = {name: proxies.program(name) for name in proxies.NAMES}
+    if None in programs.values():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs both proxies")
+    haproxy, nginx = str(programs["haproxy"]), str(programs["nginx"])
+    with (
+        proxies.proxy("nginx", nginx, tmp_path / "inner", [direct.port], inner=True) as inner,
+        proxies.proxy("haproxy", haproxy, tmp_path / "outer", [inner.port]) as outer,
+    ):
+        until(lambda: _health(outer.port) == 200, "the outer takes the inner for healthy")
+        host = f"files.example.com:{outer.tls_port}"
+        assert f"location: https://{host}/below/api/uploads/" in _created(direct, host)
 
 
 def test_no_log_holds_a_link(proxied: Service, proxy: Proxy) -> None:
@@ -286,7 +317,8 @@ def test_no_log_holds_a_link(proxied: Service, proxy: Proxy) -> None:
         client.send(raw.head("GET", path))
         assert client.read_answer().body == b"content"
     until(lambda: "/api/links/***/linked" in proxy.log(), "the request is logged")
-    assert path.split("/")[3] not in proxy.log()
+    assert path.startswith("/below/api/links/")
+    assert path.split("/")[4] not in proxy.log()
     assert proxied.token not in proxy.log()
 
 
@@ -521,7 +553,9 @@ def test_the_scheme_is_that_of_the_proxy_if_it_is_trusted(
 def _location(port: int, dialect: Dialect, token: str) -> str:
     head = dialect.creation(token, "name", 5)
     head = head.replace(b"Host: localhost\r\n", b"Host: files.example.com:8443\r\n")
-    head = head.replace(b"\r\n\r\n", b"\r\nX-Forwarded-Proto: https\r\n\r\n")
+    # Of two proxies, and of gunicorn's own languages one that says otherwise.
+    told = b"X-Forwarded-Proto: https,http\r\nX-Forwarded-Ssl: off"
+    head = head.replace(b"\r\n\r\n", b"\r\n" + told + b"\r\n\r\n")
     with Connection(port) as client:
         client.send(head)
         answer: Answer = client.read_answer("POST")

@@ -15,6 +15,7 @@ import pytest
 from file_uploader.http import access, target
 from file_uploader.http.access import AccessLog, Served
 from file_uploader.http.application import Application
+from file_uploader.http.base_url import BaseURLs, TrustedProxies
 from file_uploader.http.connection import Connection
 from file_uploader.http.exchange import Exchange
 
@@ -61,6 +62,8 @@ def _scope(**values: Any) -> dict[str, Any]:
         "type": "http",
         "http_version": "1.1",
         "method": "GET",
+        "scheme": "http",
+        "root_path": "",
         "raw_path": b"/api/files/a",
         "query_string": b"",
         "headers": [],
@@ -188,7 +191,14 @@ async def test_a_client_that_left_is_told_from_one_that_was_answered(
         return None
 
     log = AccessLog(access.as_json, pipe[1])
-    application = Application(endpoint, layers=[], lifespan=nothing, log=log)  # type: ignore[arg-type]
+    base_urls = BaseURLs("", TrustedProxies(()))
+    application = Application(
+        endpoint,
+        layers=[],
+        base_urls=base_urls,
+        lifespan=nothing,  # type: ignore[arg-type]
+        log=log,
+    )
     for _ in range(2):
         serving = asyncio.create_task(application(_scope(), nothing, nothing))
         await started.wait()

@@ -14,9 +14,21 @@ GOOD = [
     "[::1]:8080",
     "files.example.org",
     "xn--bcher-kva.example",
-    "",
 ]
-BAD = ["a b", "a,b", "a/b", "user@host", "a?b", "a#b", "a\tb"]
+BAD = [
+    "",
+    "a b",
+    "a,b",
+    "a/b",
+    "user@host",
+    "a?b",
+    "a#b",
+    "a\tb",
+    "<x>",
+    "h:port",
+    "[::1",
+    "caf\xe9",
+]
 
 
 @pytest.mark.parametrize("host", GOOD)

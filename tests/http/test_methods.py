@@ -61,7 +61,7 @@ async def test_options_tells_what_is_allowed(nobody: Client, target: str) -> Non
 @pytest.mark.parametrize(
     "target",
     [
-        *("/api", "/api/", "/api/file", "/api/filesx", "/healthy", "/health/", "/ready/x", "*"),
+        *("/api", "/api/", "/api/file", "/api/filesx", "/healthy", "/health//", "/ready/x", "*"),
         *("/index.html", "//", "/x", "/%2F", "/static/index.html", "/favicon.ico"),
     ],
 )

@@ -111,7 +111,7 @@ async def test_what_a_browser_would_follow_is_only_saved(
         assert answer["content-disposition"].startswith('attachment; filename="a.b"')
 
 
-@pytest.mark.parametrize("host", ["", "a;script-src", "[::1]", "a'b"])
+@pytest.mark.parametrize("host", ["a;script-src", "[::1]", "a'b"])
 async def test_a_host_that_is_none_gets_into_no_policy(client: Client, host: str) -> None:
     await client("PUT", "/api/files/a", [("Content-Type", "video/mp4")])
     assert (await client("GET", "/api/files/a", host=host))["content-security-policy"] == SHOWN

@@ -212,7 +212,7 @@ async def test_head_always_has_the_offset_and_the_length(tus: Tus) -> None:
         await tus.patch(location, offset, piece)
 
 
-@pytest.mark.parametrize("target", [NOWHERE, "/api/uploads/x", "/api/uploads/", NOWHERE + "/"])
+@pytest.mark.parametrize("target", [NOWHERE, "/api/uploads/x", "/api/uploads//", NOWHERE + "/"])
 async def test_head_of_what_is_not_there(tus: Tus, target: str) -> None:
     """Requests, HEAD: SHOULD return 404 without the Upload-Offset header."""
     answer = await tus.head(target)

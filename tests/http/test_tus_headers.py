@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from file_uploader.errors import DigestUnsupported, InvalidHeader, NoSuchUpload
-from file_uploader.http import tus_headers
+from file_uploader.http import target, tus_headers
 
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), min_size=1).map(
     lambda key: re.sub(r"[,\x7f-\xa0]", "", key) or "key"
@@ -71,7 +71,7 @@ URLS = st.one_of(
 @given(st.lists(URLS, min_size=1, max_size=5), st.sampled_from([" ", "  "]))
 def test_a_list_of_urls_is_the_ids_in_it(urls: list[str], space: str) -> None:
     text = "final;" + space.join(urls)
-    concat = tus_headers.concat(read("Upload-Concat", text))
+    concat = tus_headers.concat(read("Upload-Concat", text), target.UPLOADS)
     assert concat is not None
     assert (concat.given, list(concat.sources)) == (text, [url[-32:] for url in urls])
 
@@ -83,7 +83,7 @@ def test_a_list_of_urls_is_the_ids_in_it(urls: list[str], space: str) -> None:
 def test_any_text_as_a_concatenation(text: str) -> None:
     """Refused, a part, or a list that names uploads, each by its whole id."""
     try:
-        concat = tus_headers.concat(read("Upload-Concat", text))
+        concat = tus_headers.concat(read("Upload-Concat", text), target.UPLOADS)
     except (InvalidHeader, NoSuchUpload):
         assert text.strip(" \t") != "partial"
         return

@@ -28,6 +28,7 @@ from tests.support.double import StorageDouble
 from tests.support.service import ROOT
 
 OF_HTTP = {
+    "forwarded": "of proxies",
     "accept": "OpenAPI leaves it to the media types of the answers",
     "authorization": "OpenAPI leaves it to the security schemes",
     "content-length": "of every request with a body",

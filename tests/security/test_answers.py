@@ -161,15 +161,19 @@ def test_no_other_origin_is_let_in_nor_repeated(running: Service, method: str, o
     assert allowed.header("access-control-allow-credentials") is None
 
 
-def test_whom_a_proxy_speaks_for_is_not_believed_but_for_the_scheme(running: Service) -> None:
-    """And that only of a proxy on this machine: the address that gunicorn trusts by default."""
+OF_URLS = {
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "1",
+    "X-Forwarded-Prefix": "/evil",
+    "Forwarded": "for=192.0.2.99;host=evil.example;proto=https",
+}
+
+
+def test_whom_a_proxy_speaks_for_is_not_believed_but_for_the_url(running: Service) -> None:
+    """And that only of a proxy on this machine: the address that is trusted by default."""
     said = {
-        "X-Forwarded-Host": "evil.example",
         "X-Forwarded-For": "192.0.2.99",
-        "X-Forwarded-Port": "1",
-        "X-Forwarded-Prefix": "/evil",
         "X-Real-IP": "192.0.2.99",
-        "Forwarded": "for=192.0.2.99;host=evil.example;proto=https",
         "X-Original-URL": "/health",
         "X-Rewrite-URL": "/health",
         "Script-Name": "/evil",
@@ -186,20 +190,20 @@ def test_whom_a_proxy_speaks_for_is_not_believed_but_for_the_scheme(running: Ser
         running, "POST", "/api/uploads", {**TUS, "X-Forwarded-Proto": "https"}, running.token
     )
     assert (answer.header("location") or "").startswith("https://localhost/api/uploads/")
-    for scheme in ("javascript", "https://evil.example/", "ftp", ""):
+    for scheme in ("javascript", "https://evil.example/", "ftp"):
         answer = _ask(
             running, "POST", "/api/uploads", {**TUS, "X-Forwarded-Proto": scheme}, running.token
         )
-        assert (answer.header("location") or "").startswith("http://localhost/api/uploads/")
+        assert (answer.status, answer.header("location")) == (400, None)
     said_of = running.log.read_text()
     assert "192.0.2.99" not in said_of
 
 
 @pytest.mark.parametrize("trusted", ["192.0.2.1", ""])
-def test_elsewhere_not_even_for_the_scheme(tmp_path: Path, log: Path, trusted: str) -> None:
+def test_elsewhere_not_even_for_the_url(tmp_path: Path, log: Path, trusted: str) -> None:
     settings = {"FORWARDED_ALLOW_IPS": trusted}
     with service(LocalBackend(tmp_path / "data"), log, settings=settings) as started:
-        asked = {**TUS, "X-Forwarded-Proto": "https"}
+        asked = {**TUS, **OF_URLS, "X-Forwarded-Proto": "https"}
         answer = _ask(started, "POST", "/api/uploads", asked, started.token)
         assert (answer.header("location") or "").startswith("http://localhost/")
 
@@ -210,11 +214,7 @@ def test_elsewhere_not_even_for_the_scheme(tmp_path: Path, log: Path, trusted: s
         "evil.example",
         "localhost:1",
         "[::1]:8080",
-        'a"b',
-        "a<b>",
-        "a\\b",
         "a%0d%0ab",
-        "\xe9.example",
     ],
 )
 def test_a_host_is_repeated_to_its_own_client_only(running: Service, host: str) -> None:

@@ -34,6 +34,7 @@ from file_uploader.http import (
     tus_headers,
 )
 from file_uploader.http.auth import authenticate
+from file_uploader.http.base_url import BaseURLs, TrustedProxies
 from file_uploader.links import LinkKeys
 from file_uploader.model import FileInfo, FileName, Metadata
 from tests.support.rounds import LONG
@@ -140,6 +141,12 @@ def _field(name: str, parse: Callable[[Headers], object]) -> Callable[[str], obj
     return lambda text: parse(Headers({name: text}))
 
 
+def _located(name: bytes) -> Callable[[str], object]:
+    base_urls = BaseURLs("/a", TrustedProxies(("*",)))
+    scope = {"raw_path": b"/", "scheme": "http", "http_version": "1.0"}
+    return lambda text: base_urls.located({**scope, "headers": [(name, text.encode("latin-1"))]})
+
+
 def _shown(content_type: str) -> object:
     info = FileInfo(FileName("a"), 1, "t", INFO.modified, Metadata(content_type), None)
     return direct._disposition(info, wanted=False)
@@ -170,7 +177,11 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "Content-Disposition": _field("Content-Disposition", metadata.read),
     "X-Object-Meta": _field("X-Object-Meta-A", metadata.read),
     "Upload-Metadata": _field("Upload-Metadata", tus_headers.metadata),
-    "Upload-Concat": _field("Upload-Concat", tus_headers.concat),
+    "Upload-Concat": _field("Upload-Concat", lambda it: tus_headers.concat(it, b"/api/uploads/")),
+    "Host": _located(b"host"),
+    "Forwarded": _located(b"forwarded"),
+    "X-Forwarded-Host": _located(b"x-forwarded-host"),
+    "X-Forwarded-Prefix": _located(b"x-forwarded-prefix"),
     "Upload-Checksum": _field("Upload-Checksum", tus_headers.checksum),
     "Upload-Length": _field("Upload-Length", tus_headers.length),
     "Upload-Complete": _field("Upload-Complete", interop.NEWEST.complete),
@@ -179,7 +190,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "an item": structured.item,
     "a dictionary": structured.dictionary,
     "X-Auth-Token": _field("X-Auth-Token", authenticate),
-    "a target": _raw(target.raw_path),
+    "a target": _raw(target.split),
     "a name": _raw(lambda raw: target.file_name(b"/api/files/" + raw)),
     "an upload": _raw(lambda raw: target.upload_id(b"/api/uploads/" + raw)),
     "a link": _raw(lambda raw: target.link_of(b"/api/links/" + raw)),

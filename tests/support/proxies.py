@@ -54,13 +54,25 @@ def program(name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def proxy(name: str, executable: str, directory: Path, nodes: Sequence[int]) -> Iterator[Proxy]:
-    """Run one in front of one or two ports of this machine; ``directory`` is made for it."""
+def proxy(
+    name: str, executable: str, directory: Path, nodes: Sequence[int], *, inner: bool = False
+) -> Iterator[Proxy]:
+    """Run one in front of one or two ports of this machine; ``directory`` is made for it.
+
+    ``inner``: nginx that is behind another proxy, and appends to what that tells.
+    """
     directory.mkdir()
     ports = free_port(), free_port()
     _make_certificate(directory)
     if name == "nginx":
         command = _nginx(executable, directory, nodes, *ports)
+        if inner:
+            config = directory / "nginx.conf"
+            appended = (
+                r"X-Forwarded-Proto \$scheme",
+                'X-Forwarded-Proto "$http_x_forwarded_proto, $scheme"',
+            )
+            config.write_text(_replaced(config.read_text(), appended))
     else:
         command = _haproxy(executable, directory, nodes, *ports)
     with listening(command, directory / "output.log", ports) as process:

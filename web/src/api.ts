@@ -1,5 +1,6 @@
 /** The service's HTTP API, as far as the page uses it. */
 
+import { base } from "./base";
 import { encodeName } from "./names";
 import { token } from "./session";
 
@@ -42,7 +43,7 @@ export class Failure extends Error {
 async function ask(path: string, options: RequestInit = {}): Promise<Response> {
   let answer: Response;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(`${base}${path}`, {
       ...options,
       headers: { ...options.headers, "X-Auth-Token": token.value ?? "" },
     });

@@ -5,7 +5,8 @@ import "swagger-ui-dist/swagger-ui.css";
 
 SwaggerUIBundle({
   domNode: document.getElementById("docs"),
-  url: "openapi.json",
+  // The path of this page may have a slash at its end.
+  url: location.pathname.replace(/docs\/?$/, "openapi.json"),
   // Nothing is asked of anybody else: by itself it would have the contract judged elsewhere.
   validatorUrl: null,
   deepLinking: true,

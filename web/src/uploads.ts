@@ -9,6 +9,7 @@ import english from "@uppy/locales/lib/en_US.js";
 import russian from "@uppy/locales/lib/ru_RU.js";
 import Tus, { type TusBody } from "@uppy/tus";
 import { Failure, type Unfinished } from "./api";
+import { base } from "./base";
 import { type Language, t } from "./i18n";
 import { folder, noteStored } from "./listing";
 import { report, warn } from "./notices";
@@ -49,7 +50,7 @@ export function startUploader(): Uploader {
     logger: { debug: () => {}, warn: () => {}, error: () => {} },
   });
   uppy.use(Tus, {
-    endpoint: "/api/uploads",
+    endpoint: `${base}/api/uploads`,
     headers: () => ({ "X-Auth-Token": token.value ?? "" }),
     onBeforeRequest: (request, file) => {
       const replaces = request.getMethod() !== "POST" || file.meta.replace;
@@ -146,7 +147,7 @@ export function resume(uppy: Uploader, upload: Unfinished, data: globalThis.File
     meta: { filename: upload.name ?? data.name },
   });
   uppy.setFileState(id, {
-    tus: { ...uppy.getFile(id).tus, uploadUrl: `/api/uploads/${upload.id}` },
+    tus: { ...uppy.getFile(id).tus, uploadUrl: `${base}/api/uploads/${upload.id}` },
   });
   return true;
 }

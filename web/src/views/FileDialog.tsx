@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { type FileEntry, type Link, makeLink } from "../api";
+import { baseUrl } from "../base";
 import { curlDelete, curlDownload, curlShare } from "../curl";
 import { deleteAll } from "../deleting";
 import { formatDate, formatSize } from "../format";
@@ -48,9 +49,9 @@ export function FileDialog({ file, onClose }: { file: FileEntry; onClose: () => 
       <Share name={file.name} />
       <Curl
         commands={[
-          [t("curlDownload"), curlDownload(location.origin, file.name)],
-          [t("curlShare"), curlShare(location.origin, file.name, HOUR)],
-          [t("curlDelete"), curlDelete(location.origin, file.name)],
+          [t("curlDownload"), curlDownload(baseUrl, file.name)],
+          [t("curlShare"), curlShare(baseUrl, file.name, HOUR)],
+          [t("curlDelete"), curlDelete(baseUrl, file.name)],
         ]}
       />
       {asking && (

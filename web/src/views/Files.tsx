@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type FileEntry, isFolder } from "../api";
+import { baseUrl } from "../base";
 import { curlDelete, curlList } from "../curl";
 import { deleteAll } from "../deleting";
 import { language, t } from "../i18n";
@@ -64,9 +65,9 @@ export function Files() {
       </p>
       <Curl
         commands={[
-          [t("curlList"), curlList(location.origin, folder.value)],
+          [t("curlList"), curlList(baseUrl, folder.value)],
           ...(first
-            ? [[t("curlDelete"), curlDelete(location.origin, first.name)] as [string, string]]
+            ? [[t("curlDelete"), curlDelete(baseUrl, first.name)] as [string, string]]
             : []),
         ]}
       />

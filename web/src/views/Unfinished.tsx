@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { discard, type Unfinished as UnfinishedUpload } from "../api";
+import { baseUrl } from "../base";
 import { curlDiscard, curlUploads } from "../curl";
 import { formatDate, formatSize } from "../format";
 import { language, t } from "../i18n";
@@ -33,8 +34,8 @@ export function Unfinished({ uppy }: { uppy: Uploader }) {
       </ul>
       <Curl
         commands={[
-          [t("curlUploads"), curlUploads(location.origin)],
-          [t("curlDiscard"), curlDiscard(location.origin, first.id)],
+          [t("curlUploads"), curlUploads(baseUrl)],
+          [t("curlDiscard"), curlDiscard(baseUrl, first.id)],
         ]}
       />
     </section>

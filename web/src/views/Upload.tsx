@@ -1,4 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
+import { baseUrl } from "../base";
 import { curlUpload } from "../curl";
 import { language, t } from "../i18n";
 import { folder } from "../listing";
@@ -27,7 +28,7 @@ export function Upload({ uppy }: { uppy: Uploader }) {
       <Existing uppy={uppy} />
       <div ref={place} />
       <Moving uppy={uppy} />
-      <Curl commands={[[t("curlUpload"), curlUpload(location.origin, folder.value)]]} />
+      <Curl commands={[[t("curlUpload"), curlUpload(baseUrl, folder.value)]]} />
     </section>
   );
 }
