@@ -47,7 +47,8 @@ MEANINGS: Mapping[str, str] = {
     ),
     "bad-request": (
         "The server could not read the request as HTTP/1.1: a bad request line, header or chunk."
-        " The connection is closed."
+        " The connection is closed. Or a request does not say where it was sent: no `Host`, two of"
+        " them, or one that is no host (RFC 9112, 3.2); or a proxy tells what cannot be in a URL."
     ),
     "unauthenticated": (
         "`X-Auth-Token` is missing, is given twice or is not a usable UUID (who is asking)."
@@ -136,7 +137,8 @@ MEANINGS: Mapping[str, str] = {
     "storage-timeout": "The store did not answer in time. Try again.",
     "storage-full": (
         "No space is left, or a quota is used up. Nothing was stored; delete something, or tell"
-        " whoever runs the server."
+        " whoever runs the server. Where a request announces more bytes than fit, that is said at"
+        " once, and none of them is asked for or kept."
     ),
 }
 """What each type means and what to do, by its slug, in the words of the manual; ` marks code."""

@@ -72,10 +72,11 @@ class World:
     async def kept(self) -> object:
         """All that Alice has, to the last detail that a store knows."""
         owner = container(ALICE)
-        uploads: list[Upload] = [each async for each in self.storage.uploads.list(owner)]
+        uploads = [each async for each in self.storage.uploads.list(owner)]
+        assert all(isinstance(each, Upload) for each in uploads)
         listed = (await self.alice("GET", "/api/files?details=true")).body
         contents = [(await self.alice("GET", f"/api/files/{name}")).body for name in FILES]
-        return listed, contents, [(each, each.version) for each in uploads]
+        return listed, contents, [(each, getattr(each, "version", None)) for each in uploads]
 
 
 @asynccontextmanager
