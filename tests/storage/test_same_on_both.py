@@ -166,16 +166,19 @@ FILES = st.lists(
 
 def test_the_same_on_both(ceph: S3Server, tmp_path: Path) -> None:
     places: list[Place] = [LocalPlace(tmp_path / "data"), S3Place.fresh(ceph)]
+    tried = 0
     with asyncio.Runner() as runner:
 
         @hypothesis_settings(
-            max_examples=rounds(15, 20_000 // AT_ONCE),
+            max_examples=rounds(20, 4_500),
             suppress_health_check=list(HealthCheck),
             phases=[Phase.explicit, Phase.generate, Phase.shrink],
             deadline=None,
         )
         @given(FILES)
         def compare(files: list[File]) -> None:
+            nonlocal tried
+            tried += len(files)
             runner.run(_compare(clients, files))
 
         stack = AsyncExitStack()
@@ -187,6 +190,7 @@ def test_the_same_on_both(ceph: S3Server, tmp_path: Path) -> None:
         for place in places:
             runner.run(place.close())
             assert place.strays({}) == []
+    assert tried >= rounds(50, 20_000)
 
 
 @asynccontextmanager
