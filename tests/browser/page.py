@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import Visit
 from tests.support.service import Service
@@ -19,12 +19,18 @@ TOKEN = "file-uploader.token"
 class UploaderPage:
     """An open page."""
 
-    def __init__(self, visit: Visit, url: str) -> None:
+    def __init__(self, visit: Visit, url: str, page: Page | None = None) -> None:
         self.visit = visit
-        self.page = visit.page
+        self.page = page or visit.page
         self.url = url
         # Limits to the network last as long as the session that has set them.
         self._devtools = visit.context.new_cdp_session(self.page)
+
+    def tab(self) -> UploaderPage:
+        """The page once more, in another tab of the same browser."""
+        other = UploaderPage(self.visit, self.url, self.visit.context.new_page())
+        other.open()
+        return other
 
     def open(self, folder: str = "") -> None:
         """Load the page, at one of its folders."""
@@ -36,6 +42,12 @@ class UploaderPage:
         expect(self.heading("Upload")).to_be_visible()
         return self.token()
 
+    def forget(self) -> None:
+        """Forget the token."""
+        self.button("Forget the token").click()
+        self.button("Forget the token", self.dialog).click()
+        expect(self.button("Make a new token")).to_be_visible()
+
     def sign_in(self, token: str) -> None:
         """Paste a token."""
         self.page.get_by_label("I have a token").fill(token)
@@ -43,8 +55,11 @@ class UploaderPage:
         expect(self.heading("Upload")).to_be_visible()
 
     def token(self) -> str:
-        """The token that is kept for this tab."""
-        kept: str = self.page.evaluate(f"sessionStorage.getItem({TOKEN!r})")
+        """The token that is kept, for this tab or on the device."""
+        stores = "[sessionStorage, localStorage]"
+        kept: str = self.page.evaluate(
+            f"{stores}.map(each => each.getItem({TOKEN!r})).find(each => each)"
+        )
         return kept
 
     def choose(self, files: Sequence[Path], button: str = "browse files") -> None:

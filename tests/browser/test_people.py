@@ -23,6 +23,9 @@ pytestmark = pytest.mark.heavy
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 MIB = 2**20
 
+local = pytest.mark.parametrize("backend", ["local"], indirect=True)
+"""For what happens in the browser: one store is enough."""
+
 
 @pytest.fixture
 def running(backend: Backend, log: Path) -> Iterator[Service]:
@@ -55,7 +58,7 @@ def test_every_view_is_accessible(
     page.button("Use this token").click()
     check(page)  # with what is wrong
     running.token = page.sign_up()
-    check(page)  # nothing there yet, and a notice
+    check(page)  # nothing there yet, and a token to be saved
     begin(running, "begun", b"x" * 10, 20)
     put(running, {"a.txt": (TEXT, b"hello"), "dir/b": (TEXT, b"x"), "unknown": ("x/y", b"x")})
     page.page.reload()
@@ -72,7 +75,12 @@ def test_every_view_is_accessible(
     page.choose([large, old])
     expect(page.page.get_by_text("Replace 1 that")).to_be_visible()
     check(page)  # an upload under way, and a question
+    page.visit.allow("net::ERR_")
+    page.throttle(0, offline=True)
+    expect(page.page.get_by_text("The server cannot be reached.")).to_be_visible()
+    check(page)  # an upload that waits
     page.throttle(0)
+    page.expect_listed("large")
     page.page.get_by_role("checkbox", name="Select a.txt").check()
     check(page)
     for name in ("a.txt", "unknown"):
@@ -119,13 +127,16 @@ def test_everything_with_the_keyboard_alone(
     press(page.button("Make a new token"))
     expect(page.heading("Upload")).to_be_visible()
     running.token = page.token()
-    press(page.button("Dismiss"))
-    press(page.button("Hide the token"))
+    with page.page.expect_download():
+        press(page.button("Save as a file"))
+    press(page.button("I have saved it"))
     press(page.button("Show the token"))
+    press(page.button("Hide the token"))
     press(page.button("Copy the token"))
     assert page.page.evaluate("navigator.clipboard.readText()") == running.token
-    press(page.page.get_by_label("Keep it on this device"), "Space")
-    assert page.page.evaluate(f"localStorage.getItem({TOKEN!r})") == running.token
+    for store in ("sessionStorage", "localStorage"):
+        press(page.page.get_by_label("Keep it on this device"), "Space")
+        assert page.page.evaluate(f"{store}.getItem({TOKEN!r})") == running.token
     to(page.page.get_by_label("Language"))
     keys.press("ArrowDown")
     expect(page.heading("Загрузить")).to_be_visible()
@@ -257,6 +268,90 @@ def test_a_token_is_kept_as_told_and_shown_to_nobody(running: Service, open_page
     assert token not in str(kept())
     assert not any(token in url for url in page.visit.requests)
     assert token not in running.log.read_text()
+
+
+def copies(page: UploaderPage) -> bool:
+    """Whether the browser has a database of copies of files."""
+    found: bool = page.page.evaluate("indexedDB.databases().then(found => found.length > 0)")
+    return found
+
+
+@local
+def test_a_new_token_is_kept_and_its_files_are_not_lost_with_a_tab(
+    running: Service, open_page: OpenPage, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(content(60 * MIB))
+    page = page_of(open_page(running.url), running)
+    token = page.sign_up()
+    with page.page.expect_download() as saved:
+        page.button("Save as a file").click()
+    assert Path(saved.value.path()).read_text() == f"{token}\n"
+    page.page.reload()
+    expect(page.heading("Save your new token")).to_be_visible()
+    page.button("I have saved it").click()
+    page.page.close()
+    page = page.tab()
+    assert page.token() == token
+    expect(page.heading("Upload")).to_be_visible()
+    expect(page.heading("Save your new token")).to_have_count(0)
+    page.throttle(4 * MIB)
+    page.choose([large])
+    page.wait_until_uploaded(5)
+    assert copies(page)
+    page.forget()
+    page.visit.until(lambda: not copies(page), "the copies go with the token")
+
+    page = page_of(open_page(running.url), running)
+    page.page.get_by_label("Keep the new token on this device").uncheck()
+    page.sign_up()
+    page.page.reload()  # it has no files yet: nothing is asked
+    expect(page.heading("Save your new token")).to_be_visible()
+    page.visit.expect("dialog: beforeunload")
+    page.throttle(4 * MIB)
+    page.choose([large])
+    page.wait_until_uploaded(5)
+    assert not copies(page)
+    for asked in (1, 2):  # for what is under way, and then for what only this token gets at
+        page.page.reload()
+        expect(page.heading("Unfinished uploads")).to_be_visible()
+        assert page.visit.asked == asked
+    page.button("I have saved it").click()
+    page.page.reload()
+    expect(page.heading("Unfinished uploads")).to_be_visible()
+    assert page.visit.asked == 2
+
+
+@local
+def test_all_tabs_of_a_token_do_the_same(
+    running: Service, open_page: OpenPage, tmp_path: Path
+) -> None:
+    page = page_of(open_page(running.url), running)
+    other = page.tab()
+    other.sign_in(str(uuid.uuid4()))
+    token = page.sign_up()
+    second, third = page.tab(), page.tab()
+    keeps = [each.page.get_by_label("Keep it on this device") for each in (page, second, third)]
+    for kept in (False, True):
+        keeps[0].set_checked(kept)
+        for checkbox in keeps:
+            expect(checkbox).to_be_checked(checked=kept)
+    assert second.token() == third.token() == token
+    large = tmp_path / "large"
+    large.write_bytes(content(60 * MIB))
+    second.throttle(4 * MIB)
+    second.choose([large])
+    second.wait_until_uploaded(5)
+    page.forget()
+    for each in (second, third):
+        expect(each.button("Make a new token")).to_be_visible()
+        expect(each.notices).to_contain_text("The token was forgotten in another tab")
+    expect(second.notices).to_contain_text("which stopped uploads here: 1.")
+    expect(other.heading("Upload")).to_be_visible()
+    assert other.page.evaluate(f"sessionStorage.getItem({TOKEN!r})") != token
+    assert token not in str(second.page.evaluate("[{...sessionStorage}, {...localStorage}]"))
+    running.token = token
+    assert unfinished(running) == ["large"]
 
 
 def test_errors_are_in_words(running: Service, open_page: OpenPage, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from tests.browser.conftest import OpenPage
 from tests.browser.page import UploaderPage, page_of
 from tests.e2e.clients.proxy import Proxy
 from tests.e2e.clients.proxy import running as proxied
+from tests.faults.small_disks import taken, tmpfs
 from tests.support.bodies import content
-from tests.support.service import Backend, Service, service, start, wait_ready
+from tests.support.service import Backend, LocalBackend, Service, service, start, wait_ready
 from tests.support.stored import begin, unfinished
 
 pytestmark = pytest.mark.heavy
@@ -184,6 +185,36 @@ def test_an_upload_is_paused_resumed_and_cancelled(
     expect(page.heading("Unfinished uploads")).to_have_count(0)
 
 
+def test_uploads_wait_for_room_and_go_on_by_themselves(
+    log: Path, open_page: OpenPage, tmp_path: Path
+) -> None:
+    large, small = written(tmp_path / "large", 60 * MIB), written(tmp_path / "small", 3 * MIB)
+    with (
+        tmpfs(tmp_path / "disk", 200 * MIB) as disk,
+        service(LocalBackend(disk / "data"), log) as running,
+    ):
+        page = page_of(open_page(running.url), running)
+        page.visit.expect("507")
+        token = page.sign_up()
+        page.throttle(RATE // 4)
+        page.choose([large])
+        page.wait_until_uploaded(30)
+        moving = page.page.get_by_role("region", name="Under way").get_by_role("listitem")
+        with taken(disk):
+            expect(page.page.get_by_text("The server has no room left.")).to_be_visible()
+            page.drop([small])
+            expect(page.page.get_by_text("Uploads that wait: 2.")).to_be_visible()
+            waits = re.compile(r"^(large|All together, files: 0 of 2)Waiting for room, \S+ MB of")
+            expect(moving).to_have_text([waits, waits])
+            expect(page.page.get_by_text(re.compile("Next try in 0:0[1-5]"))).to_be_visible()
+            expect(page.page.get_by_text(re.compile(" left$|MB/s"))).to_have_count(0)
+            expect(page.page.locator(".uppy-StatusBar")).to_contain_text("Waiting for room")
+        page.expect_listed("large", "small", seconds=40)
+        expect(page.page.get_by_text("The server has no room left.")).to_have_count(0)
+        for path in (large, small):
+            assert stored(running.port, token, path.name) == sha256(path)
+
+
 def go_offline(page: UploaderPage, _running: Service) -> None:
     page.visit.allow("net::ERR_")
     page.throttle(0, offline=True)
@@ -195,6 +226,7 @@ def go_offline(page: UploaderPage, _running: Service) -> None:
 
 
 def reload(page: UploaderPage, _running: Service) -> None:
+    page.visit.expect("dialog: beforeunload")
     page.page.reload()
 
 
@@ -274,8 +306,7 @@ def test_another_token_gets_nothing_of_what_was_under_way(
     page.sign_up()
     page.choose([written(tmp_path / "large.bin", 60 * MIB)])
     page.wait_until_uploaded(20)
-    page.button("Forget the token").click()
-    page.button("Forget the token", page.dialog).click()
+    page.forget()
     page.sign_up()
     page.page.wait_for_timeout(1000)
     page.page.reload()

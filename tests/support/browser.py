@@ -107,6 +107,8 @@ class Visit:
         self._expected: list[str] = []
         self._found: list[str] = []
         self._foreign: list[Request] = []
+        self.asked = 0
+        """How often it was asked whether to leave a page."""
         self.console: list[str] = []
         self.requests: list[str] = []
         self.context = context
@@ -157,7 +159,11 @@ class Visit:
 
     def _asked(self, dialog: Dialog) -> None:
         self._found.append(f"dialog: {dialog.type} {dialog.message!r}")
-        dialog.dismiss()
+        if dialog.type == "beforeunload":
+            self.asked += 1
+            dialog.accept()
+        else:
+            dialog.dismiss()
 
     def _requested(self, request: Request) -> None:
         self.requests.append(request.url)

@@ -55,6 +55,15 @@ export async function openFolder(name: string, text = ""): Promise<void> {
   await reload();
 }
 
+/** Show nothing: what comes next is somebody else's. */
+export function forgetListing(): void {
+  abort.abort();
+  batch(() => {
+    loaded.value = [];
+    selection.value = new Set();
+  });
+}
+
 /** Load again from the beginning; what is shown stays until there is something new to show. */
 export async function reload(): Promise<void> {
   abort.abort();

@@ -13,8 +13,9 @@ import { base } from "./base";
 import { type Language, t } from "./i18n";
 import { folder, noteStored } from "./listing";
 import { report, warn } from "./notices";
-import { tabId, token } from "./session";
+import { session, token } from "./session";
 import { forgetUnfinished } from "./unfinished";
+import { noteMoving, noteWaiting, pauseBefore, reasonFor, waiting } from "./waiting";
 
 /** `filename` is the whole name, with its folders; `replace`: also where there is such a file. */
 interface FileMeta extends Meta {
@@ -30,8 +31,8 @@ const locales = { en: english, ru: russian };
 /** Bytes in one request: what is lost when the server is killed in the middle of one. */
 const CHUNK = 16 * 2 ** 20;
 
-/** A second, and up to half a minute for as long as it takes: the network comes back some time. */
-const RETRIES = [1, 1, 2, 3, 5, 10, 20, ...Array<number>(2000).fill(30)].map((s) => s * 1000);
+/** Attempts in a row: with the pauses between them, hours. */
+const ATTEMPTS = 2000;
 
 /** Bytes of which the browser keeps a copy, to go on after a reload; larger files are asked for. */
 const KEPT_FILE = 2 * 2 ** 30;
@@ -43,7 +44,7 @@ export const existing = signal<ReadonlyMap<string, string>>(new Map());
 /** The uploader of this tab, for the current token. */
 export function startUploader(): Uploader {
   const uppy: Uploader = new Uppy<FileMeta, TusBody>({
-    id: `page-${tabId()}`,
+    id: `page-${session.tabId()}`,
     autoProceed: true,
     onBeforeFileAdded: prepare,
     // The page tells what goes wrong by itself, in words.
@@ -53,29 +54,55 @@ export function startUploader(): Uploader {
     endpoint: `${base}/api/uploads`,
     headers: () => ({ "X-Auth-Token": token.value ?? "" }),
     onBeforeRequest: (request, file) => {
+      fileOf.set(request, file.id);
       const replaces = request.getMethod() !== "POST" || file.meta.replace;
       if (!replaces) request.setHeader("If-None-Match", "*");
     },
+    onAfterResponse: (request, answer) => {
+      const status = answer.getStatus();
+      const id = fileOf.get(request);
+      if (request.getMethod() === "PATCH" && status < 300 && id) noteMoving([id]);
+      // By itself it would begin anew, and what has arrived were lost.
+      const passes = status >= 400 && reasonFor(status) !== null;
+      if (request.getMethod() === "HEAD" && passes) throw new Failure(status);
+    },
+    onShouldRetry: (error, attempt, options, next) => {
+      const id = error.originalRequest && fileOf.get(error.originalRequest);
+      const { causingError: cause, originalResponse: answer } = error;
+      const status = answer?.getStatus() ?? (cause instanceof Failure ? cause.status : 0);
+      const reason = reasonFor(status);
+      if (!id || !reason || !options.retryDelays) return false;
+      const pause = pauseBefore(attempt, answer?.getHeader("Retry-After"), Date.now());
+      // It takes the pause from here as soon as it knows that it may try again.
+      options.retryDelays[attempt] = pause;
+      noteWaiting(id, reason, Date.now() + pause);
+      // Its own answer to these is to give up, or to hold back all. They keep their turn instead.
+      return status === 408 || status === 429 || next(error);
+    },
     chunkSize: CHUNK,
-    retryDelays: RETRIES,
+    retryDelays: Array<number>(ATTEMPTS).fill(0),
     limit: 4,
     allowedMetaFields: ["filename", "filetype"],
     // The same file may be meant for another folder, or be stored again after it was deleted:
     // what goes on is only what is listed as unfinished, or was under way before a reload.
     storeFingerprintForResuming: false,
   });
-  uppy.use(GoldenRetriever, { indexedDB: limits() });
   uppy.on("restored", () => {
     const files = uppy.getFiles();
     const all = files.length > 0 && files.every((file) => !file.isGhost);
     if (all) uppy.emit("restore-confirmed");
   });
+  uppy.on("upload", () => session.noteUse());
+  uppy.on("upload-pause", (file) => file && noteMoving([file.id]));
+  uppy.on("pause-all", () => noteMoving(waiting.value.keys()));
   uppy.on("upload-success", (file) => {
+    if (file) noteMoving([file.id]);
     const name = file?.meta.filename;
     if (name && file.size !== null) noteStored(name, file.size);
     forgetUnfinished(idOf(file));
   });
   uppy.on("upload-error", (file, error, response) => {
+    if (file) noteMoving([file.id]);
     const failure = failureOf(error, response);
     const name = file?.meta.filename ?? file?.name;
     if (file && name && failure.status === 412) {
@@ -84,10 +111,31 @@ export function startUploader(): Uploader {
   });
   uppy.on("file-removed", (file) => {
     answered([file.id]);
+    noteMoving([file.id]);
     forgetUnfinished(idOf(file));
   });
   uppy.on("restriction-failed", (_file, error) => warn(error.message));
   return uppy;
+}
+
+/** Which file a request is for. */
+const fileOf = new WeakMap<object, string>();
+
+/** Keep copies of the files, to go on by itself after a reload, or do not. */
+export function keepCopies(uppy: Uploader, keep: boolean): void {
+  const recovery = uppy.getPlugin("GoldenRetriever");
+  if (keep && !recovery) uppy.use(GoldenRetriever, { indexedDB: limits() });
+  if (!keep && recovery) uppy.removePlugin(recovery);
+}
+
+/** Try what waits again now. */
+export function retryNow(uppy: Uploader): void {
+  const waits = new Map(waiting.value);
+  for (const id of waits.keys()) {
+    uppy.pauseResume(id);
+    uppy.pauseResume(id);
+  }
+  for (const [id, { reason }] of waits) noteWaiting(id, reason, Date.now());
 }
 
 /** Show the uploader, and let files be dropped anywhere. */
@@ -101,9 +149,13 @@ export function mount(uppy: Uploader, target: HTMLElement, language: Language): 
     fileManagerSelectionType: "both",
     proudlyDisplayPoweredByUppy: false,
     disableInformer: true,
+    // How long still is told below, as far as it is known.
+    hideProgressDetails: true,
     singleFileFullScreen: false,
     locale: locales[language],
   });
+  const online = () => retryNow(uppy);
+  addEventListener("online", online);
   uppy.use(DropTarget, { target: document.body });
   const paste = (event: ClipboardEvent) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -113,6 +165,7 @@ export function mount(uppy: Uploader, target: HTMLElement, language: Language): 
   };
   document.addEventListener("paste", paste);
   return () => {
+    removeEventListener("online", online);
     document.removeEventListener("paste", paste);
     for (const id of ["DropTarget", "Dashboard"]) {
       const plugin = uppy.getPlugin(id);
@@ -121,19 +174,31 @@ export function mount(uppy: Uploader, target: HTMLElement, language: Language): 
   };
 }
 
-export function setLanguage(uppy: Uploader, language: Language): void {
-  uppy.setOptions({ locale: locales[language] });
-  uppy.getPlugin("Dashboard")?.setOptions({ locale: locales[language] });
+/** Set its texts; `uploading` says what it does instead while it does something else. */
+export function setTexts(uppy: Uploader, language: Language, uploading: string | null): void {
+  const { strings, ...rest } = locales[language];
+  const locale = { ...rest, strings: uploading ? { ...strings, uploading } : strings };
+  uppy.setOptions({ locale });
+  uppy.getPlugin("Dashboard")?.setOptions({ locale });
+}
+
+/** How many uploads end where they are when the page is left. */
+export function countUnderWay(uppy: Uploader): number {
+  return uppy.getFiles().filter(({ progress, error, isGhost }) => {
+    return !progress.uploadComplete && !error && !isGhost;
+  }).length;
 }
 
 /**
  * Stop without a trace on this device; what the server has stays there. (`destroy` would cancel,
- * and so remove it.)
+ * and so remove it.) Returns how many uploads that has stopped.
  */
-export function stopUploader(uppy: Uploader): void {
+export function stopUploader(uppy: Uploader): number {
+  const stopped = countUnderWay(uppy);
   uppy.pauseAll();
   uppy.clear();
   existing.value = new Map();
+  return stopped;
 }
 
 /** Go on with an upload that the server knows; false if the file cannot be the same. */

@@ -19,21 +19,49 @@ export const en = {
   tokenForm: "A token is a UUID, for example 0a1b2c3d-4e5f-4a6b-8c7d-9e8f7a6b5c4d.",
   useToken: "Use this token",
   keepToken: "Keep it on this device",
-  keepTokenHint: "Else it is forgotten when this tab is closed.",
+  keepTokenHint:
+    "Else it is forgotten when this tab is closed, and uploads do not go on by themselves after a reload.",
+  keepNewToken: "Keep the new token on this device",
+  keepNewTokenHint:
+    "Then your files open here without asking. Do not keep it on a device that others use: whoever opens this page there has your files.",
   showToken: "Show the token",
   hideToken: "Hide the token",
   copyToken: "Copy the token",
   forgetToken: "Forget the token",
   forgetQuestion: "Forget the token on this device?",
   forgetText:
-    "Uploads that are under way stop. Your files stay where they are, but you need the token to get at them again: copy it first.",
-  newTokenNotice: "This is your new token. Copy it and keep it in a safe place.",
+    "Uploads that are under way stop, in all tabs. Your files stay where they are, but you need the token to get at them again: copy it first.",
+  saveToken: "Save your new token",
+  saveTokenKept:
+    "It is kept on this device only, and is lost with the data of this browser. Save it where you find it again: without it nobody can get at your files.",
+  saveTokenUnkept:
+    "It is forgotten when this tab is closed, and then nobody can get at your files. Save it where you find it again, or keep it on this device.",
+  saveAsFile: "Save as a file",
+  tokenSaved: "I have saved it",
+  forgottenElsewhere: "The token was forgotten in another tab.",
+  stoppedElsewhere:
+    "The token was forgotten in another tab, which stopped uploads here: {count}. What has arrived of them waits for you under that token.",
+  unkeptElsewhere:
+    "This token is not kept on this device any more: another tab keeps another one, or the browser's data were removed. It lasts until this tab is closed.",
 
   upload: "Upload",
   uploadInto: "To: {folder}",
   underWay: "Under way",
   allTogether: "All together",
+  filesOf: "files: {done} of {all}",
   timeLeft: "{time} left",
+  standsStill: "nothing moves",
+  waitsForRoom: "Waiting for room",
+  waitsForTurn: "Waiting for the server",
+  waitsForNetwork: "Waiting for the network",
+  waitsForServer: "Waiting for the server to work again",
+  waitsBusy: "The server is busy.",
+  waitsNetwork: "The server cannot be reached.",
+  waitsServer: "The server has failed.",
+  waitsCount: "Uploads that wait: {count}. They go on by themselves.",
+  nextTry: "Next try in {time}",
+  tryingAgain: "Trying again…",
+  tryNow: "Try now",
   unfinished: "Unfinished uploads",
   unfinishedText: "They were begun here or elsewhere, and can go on with the same file.",
   uploadedOf: "{done} of {all}",
@@ -115,6 +143,7 @@ export const en = {
   errorRequest: "The server refuses this: {detail}",
   errorServer: "The server has failed. Try again; if it goes on, tell its operator.",
   errorOf: "{name}: {error}",
+  errorKeep: "The browser does not let this page keep anything: save the token yourself.",
   errorClipboard: "The browser does not let this page copy. Select the text, and copy it.",
 } as const;
 

@@ -1,6 +1,7 @@
 /** The language of the page, and its texts. */
 
 import { computed, effect, signal } from "@preact/signals";
+import { deviceStore } from "../storage";
 import { en, type Texts } from "./en";
 import { ru } from "./ru";
 
@@ -17,7 +18,7 @@ function isLanguage(value: string | null): value is Language {
 }
 
 function preferred(): Language {
-  const stored = localStorage.getItem(STORED);
+  const stored = deviceStore.get(STORED);
   if (isLanguage(stored)) return stored;
   return navigator.languages.map((tag) => tag.slice(0, 2)).find(isLanguage) ?? "en";
 }
@@ -27,7 +28,7 @@ export const language = signal<Language>(preferred());
 /** Also for the next visit. */
 export function chooseLanguage(value: string): void {
   if (!isLanguage(value)) return;
-  localStorage.setItem(STORED, value);
+  deviceStore.set(STORED, value);
   language.value = value;
 }
 

@@ -1,8 +1,10 @@
 import { useState } from "preact/hooks";
 import { chooseLanguage, LANGUAGES, language, t } from "../i18n";
-import { fresh, keepToken, kept, signOut, token } from "../session";
+import { warn } from "../notices";
+import { kept, session, token, unsaved } from "../session";
 import { Confirm } from "./Confirm";
 import { Copy } from "./Copy";
+import { SaveAsFile } from "./SaveToken";
 
 export function Header() {
   return (
@@ -27,23 +29,21 @@ export function Header() {
 }
 
 function TokenControls({ value }: { value: string }) {
-  const [visible, show] = useState(fresh.value);
   const [asking, ask] = useState(false);
+  const keep = (wanted: boolean) => {
+    if (!session.keep(wanted)) warn(t("errorKeep"));
+  };
   return (
     <div class="line">
       <label class="line">
         <input
           type="checkbox"
           checked={kept.value}
-          onChange={(event) => keepToken(event.currentTarget.checked)}
+          onChange={(event) => keep(event.currentTarget.checked)}
         />
         {t("keepToken")}
       </label>
-      {visible && <code data-token>{value}</code>}
-      <button type="button" aria-pressed={visible} onClick={() => show(!visible)}>
-        {t(visible ? "hideToken" : "showToken")}
-      </button>
-      <Copy text={value} label={t("copyToken")} />
+      {unsaved.value === null && <Known value={value} />}
       <button type="button" onClick={() => ask(true)}>
         {t("forgetToken")}
       </button>
@@ -51,12 +51,31 @@ function TokenControls({ value }: { value: string }) {
         <Confirm
           question={t("forgetQuestion")}
           action={t("forgetToken")}
-          onConfirm={signOut}
+          onConfirm={() => session.signOut()}
           onClose={() => ask(false)}
         >
           <p>{t("forgetText")}</p>
         </Confirm>
       )}
     </div>
+  );
+}
+
+/** A token that is saved somewhere: to be looked at, and saved once more. */
+function Known({ value }: { value: string }) {
+  const [visible, show] = useState(false);
+  return (
+    <>
+      {visible && (
+        <>
+          <code data-token>{value}</code>
+          <SaveAsFile text={value} />
+        </>
+      )}
+      <button type="button" aria-pressed={visible} onClick={() => show(!visible)}>
+        {t(visible ? "hideToken" : "showToken")}
+      </button>
+      <Copy text={value} label={t("copyToken")} />
+    </>
   );
 }

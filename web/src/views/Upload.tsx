@@ -3,16 +3,18 @@ import { baseUrl } from "../base";
 import { curlUpload } from "../curl";
 import { language, t } from "../i18n";
 import { folder } from "../listing";
+import { moving } from "../progress";
 import {
   existing,
   keepExisting,
   mount,
   replaceExisting,
-  setLanguage,
+  setTexts,
   type Uploader,
 } from "../uploads";
 import { Curl } from "./Curl";
-import { Moving } from "./Moving";
+import { Moving, waitsFor } from "./Moving";
+import { Waiting } from "./Waiting";
 
 export function Upload({ uppy }: { uppy: Uploader }) {
   const place = useRef<HTMLDivElement>(null);
@@ -20,12 +22,15 @@ export function Upload({ uppy }: { uppy: Uploader }) {
     if (place.current) return mount(uppy, place.current, language.peek());
   }, [uppy]);
   const current = language.value;
-  useEffect(() => setLanguage(uppy, current), [uppy, current]);
+  const reason = moving.value.all?.reason;
+  const uploading = reason ? waitsFor(reason) : null;
+  useEffect(() => setTexts(uppy, current, uploading), [uppy, current, uploading]);
   return (
     <section class="card" aria-labelledby="upload">
       <h2 id="upload">{t("upload")}</h2>
       <p class="quiet name">{t("uploadInto", { folder: folder.value || t("allFiles") })}</p>
       <Existing uppy={uppy} />
+      <Waiting uppy={uppy} />
       <div ref={place} />
       <Moving uppy={uppy} />
       <Curl commands={[[t("curlUpload"), curlUpload(baseUrl, folder.value)]]} />
@@ -37,7 +42,7 @@ export function Upload({ uppy }: { uppy: Uploader }) {
 function Existing({ uppy }: { uppy: Uploader }) {
   const names = [...existing.value.values()];
   return (
-    <div role="alert">
+    <div role="alert" class={names.length > 0 ? undefined : "hidden"}>
       {names.length > 0 && (
         <div class="card">
           <p>{t("existsQuestion", { count: String(names.length) })}</p>
