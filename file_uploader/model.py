@@ -74,6 +74,21 @@ class FileName:
         return self.value
 
 
+_BREAKS_A_RULE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.{0,2}(?:/|\Z)")
+_SURELY_SHORT = MAX_NAME_BYTES // 4
+
+
+def is_file_name(text: str) -> bool:
+    """Whether this is a file's name, as `FileName` says it, in the time that lists have."""
+    if len(text) <= _SURELY_SHORT:
+        return _BREAKS_A_RULE.search(text) is None
+    try:
+        FileName(text)
+    except InvalidName:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What a client says of its file and gets back word for word; all of it visible ASCII.

@@ -48,7 +48,8 @@ MEANINGS: Mapping[str, str] = {
     "bad-request": (
         "The server could not read the request as HTTP/1.1: a bad request line, header or chunk."
         " The connection is closed. Or the request does not tell where it was sent: no `Host`, two"
-        " of them, or one that is no host (RFC 9112, 3.2); or a proxy tells what cannot be in a URL."
+        " of them, or one that is no host (RFC 9112, 3.2); or a proxy tells what cannot be in a"
+        " URL."
     ),
     "unauthenticated": (
         "`X-Auth-Token` is missing, is given twice or is not a usable UUID (who is asking)."

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from file_uploader.errors import InvalidName
-from file_uploader.model import FileName
-from file_uploader.storage.local.rows import is_name
+from file_uploader.model import FileName, is_file_name
 from file_uploader.storage.records import UnreadableRecord, dumps, loads
 from file_uploader.storage.s3.held import Held, HeldPart, Tail
 from tests.storage.uploading import record
@@ -97,4 +96,4 @@ def test_the_quick_look_at_a_name_sees_what_the_long_one_sees(text: str) -> None
             valid = False
         else:
             valid = True
-        assert is_name(name) == valid
+        assert is_file_name(name) == valid

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import apsw
 
 from file_uploader.errors import StorageFailed
-from file_uploader.model import Container, is_container_name, is_upload_id
+from file_uploader.model import Container, is_container_name, is_file_name, is_upload_id
 from file_uploader.storage.upkeep import Flaw
 
-from .rows import NAMED, find_upload, is_name, is_time, text_of, typed
+from .rows import NAMED, find_upload, is_time, text_of, typed
 
 _AT_ONCE = 1_000
 
@@ -90,7 +90,7 @@ def _hidden(connection: apsw.Connection) -> Iterator[Flaw]:
         name, owner = text_of(data), Container(container.hex())
         if not is_container_name(owner.name):
             yield Flaw("its row in the index names no container", owner, name)
-        elif not is_name(name):
+        elif not is_file_name(name):
             yield Flaw("its row in the index has a name that no file may have", owner, name)
         elif not is_time(modified):
             yield Flaw("its row in the index has a time that there is not", owner, name)

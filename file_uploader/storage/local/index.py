@@ -26,6 +26,7 @@ from file_uploader.model import (
     Usage,
     after_prefix,
     is_container_name,
+    is_file_name,
 )
 
 from . import listing
@@ -37,7 +38,6 @@ from .rows import (
     connect,
     find,
     find_upload,
-    is_name,
     is_time,
     key,
     now,
@@ -120,7 +120,7 @@ class Index:
                     yield (
                         ListedFile(name, length, sha256.hex(), time_of(modified))
                         for data, length, sha256, modified in typed(cursor)
-                        if is_name(name := text_of(data)) and is_time(modified)
+                        if is_file_name(name := text_of(data)) and is_time(modified)
                     )
 
             return listing.page(scan, query, start, size)

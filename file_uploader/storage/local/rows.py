@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from typing import Any
 
 import apsw
 
-from file_uploader.errors import ConfigurationError, InvalidName, NoSuchFile
+from file_uploader.errors import ConfigurationError, NoSuchFile
 from file_uploader.model import (
-    MAX_NAME_BYTES,
     Container,
     FileInfo,
     FileName,
@@ -226,21 +224,6 @@ def find_upload(connection: apsw.Connection, container: Container, upload_id: st
 def text_of(data: bytes) -> str:
     """A text that was read as bytes, since it may be damaged; then it is none that is valid."""
     return data.decode(errors="surrogateescape")
-
-
-_SUSPECT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.{0,2}(?:/|\Z)")
-_SURELY_SHORT = MAX_NAME_BYTES // 4
-
-
-def is_name(text: str) -> bool:
-    """Whether this is a file's name, as `FileName` says it, and in less time."""
-    if len(text) <= _SURELY_SHORT:
-        return _SUSPECT.search(text) is None
-    try:
-        FileName(text)
-    except InvalidName:
-        return False
-    return True
 
 
 def is_time(microseconds: int) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
-from file_uploader.errors import FileUploaderError, InvalidName, StorageFailed
-from file_uploader.model import Container, FileName, is_container_name, is_upload_id
+from file_uploader.errors import FileUploaderError, StorageFailed
+from file_uploader.model import Container, is_container_name, is_file_name, is_upload_id
 from file_uploader.storage.passes import Pass
 from file_uploader.storage.upkeep import Flaw
 
@@ -145,7 +145,7 @@ class Inventory:
         if not is_container_name(owner):
             return Flaw(what, key=key, harmless=harmless)
         container = Container(owner)
-        if f"{kind}/" == FILES and _is_name(rest):
+        if f"{kind}/" == FILES and is_file_name(rest):
             return Flaw(what, container, name=rest, harmless=harmless)
         upload_id, _, _ = rest.partition("/")
         if f"{kind}/" == UPLOADS and rest.count("/") == 1 and is_upload_id(upload_id):
@@ -233,11 +233,3 @@ async def _multiparts(client: Client, bucket: str, prefix: str) -> AsyncIterator
         if following == more:
             raise StorageFailed("The object store's list does not go on.")
         more = following
-
-
-def _is_name(text: str) -> bool:
-    try:
-        FileName(text)
-    except InvalidName:
-        return False
-    return True

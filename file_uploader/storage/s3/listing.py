@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC
 from typing import Any
 
-from file_uploader.errors import InvalidName, StorageFailed
+from file_uploader.errors import StorageFailed
 from file_uploader.model import (
     MAX_NAME_BYTES,
-    FileName,
     ListedFile,
     ListedPrefix,
     ListEntry,
     ListQuery,
     Usage,
+    is_file_name,
 )
 
 from .client import Client
@@ -125,16 +125,8 @@ def _entries(answer: dict[str, Any], place: Place, query: ListQuery) -> set[List
 def _can_be_seen(entry: ListEntry) -> bool:
     """Whether the entry is, or may hold, a file of ours: others may write to the bucket too."""
     if isinstance(entry, ListedFile):
-        return _is_name(entry.name)
-    return _is_name(entry.name) or _is_name(entry.name + "x")
-
-
-def _is_name(text: str) -> bool:
-    try:
-        FileName(text)
-    except InvalidName:
-        return False
-    return True
+        return is_file_name(entry.name)
+    return is_file_name(entry.name) or is_file_name(entry.name + "x")
 
 
 def _can_start_a_name(prefix: str) -> bool:
