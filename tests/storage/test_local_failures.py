@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -301,4 +302,24 @@ async def test_closed_under_an_upload(tmp_path: Path, container: Container) -> N
             await asyncio.sleep(0)
     with pytest.raises(StorageUnavailable):
         await writing
+    assert blobs_on(tmp_path) == set()
+
+
+@pytest.mark.parametrize("damage", ["metadata = '{'", "sha256 = x'00'", "modified = 1 << 62"])
+async def test_whoever_replaces_or_removes_a_damaged_file_mends_it(
+    tmp_path: Path, container: Container, damage: str
+) -> None:
+    store = await LocalStorage.connect(tmp_path)
+    for name in ("small", "large"):
+        await put(store, container, name, content(SMALL if name == "small" else LARGE))
+        with closing(apsw.Connection(str(tmp_path / "index.db"))) as index:
+            index.execute(f"UPDATE files SET {damage} WHERE name = ?", (name,))
+        await put(store, container, name, b"mended")
+        assert await read(store, container, name) == b"mended"
+        with closing(apsw.Connection(str(tmp_path / "index.db"))) as index:
+            index.execute(f"UPDATE files SET {damage} WHERE name = ?", (name,))
+        await store.delete(container, FileName(name))
+        with pytest.raises(NoSuchFile):
+            await store.head(container, FileName(name))
+    await store.aclose()
     assert blobs_on(tmp_path) == set()

@@ -17,7 +17,6 @@ from .rows import (
     NAMED,
     PAGE,
     Draft,
-    Stored,
     blob_of,
     encoded,
     end_of,
@@ -84,8 +83,8 @@ class Writer:
 
         Raises `PreconditionFailed`, and then has changed nothing.
         """
-        current = find(self._connection, container, name)
-        precondition.check(None if current is None else current.info)
+        self._check(container, name, precondition)
+        replaced = self._place(container, name)
         content = None
         if draft.data is not None:
             self._connection.execute("INSERT INTO contents (data) VALUES (?)", (draft.data,))
@@ -109,21 +108,21 @@ class Writer:
         info = FileInfo(
             name, draft.size, draft.sha256.hex(), time_of(modified), draft.metadata, draft.sha256
         )
-        return info, [] if current is None else self._drop_content(current)
+        return info, [] if replaced is None else self._drop_content(*replaced)
 
     def delete(self, container: Container, name: FileName, precondition: Precondition) -> list[str]:
         """Remove the file; return the blob that became garbage.
 
         Raises `NoSuchFile` and `PreconditionFailed`, and then has changed nothing.
         """
-        current = find(self._connection, container, name)
-        if current is None:
+        removed = self._place(container, name)
+        if removed is None:
             raise NoSuchFile("There is no such file.")
-        precondition.check(current.info)
+        self._check(container, name, precondition)
         self._connection.execute(
             "DELETE FROM files WHERE container = ? AND name = ?", (key(container), name.value)
         )
-        return self._drop_content(current)
+        return self._drop_content(*removed)
 
     def condemn(self, blobs: Iterable[str]) -> list[str]:
         """Make those of the blobs garbage that no row names; return them."""
@@ -248,10 +247,25 @@ class Writer:
             raise NoSuchUpload("There is no such upload.")
         return upload
 
-    def _drop_content(self, stored: Stored) -> list[str]:
-        if stored.blob is not None:
-            return self._waste(stored.blob)
-        self._connection.execute("DELETE FROM contents WHERE id = ?", (stored.content,))
+    def _check(self, container: Container, name: FileName, precondition: Precondition) -> None:
+        """Raise `PreconditionFailed` unless the file is as demanded.
+
+        Without a demand its row is not read: whoever replaces a damaged one mends it.
+        """
+        if precondition:
+            current = find(self._connection, container, name)
+            precondition.check(None if current is None else current.info)
+
+    def _place(self, container: Container, name: FileName) -> tuple[str | None, int | None] | None:
+        """The blob and the content of the file as it is; None if there is none."""
+        sql = "SELECT blob, content FROM files WHERE container = ? AND name = ?"
+        found = list(typed(self._connection.execute(sql, (key(container), name.value))))
+        return found[0] if found else None
+
+    def _drop_content(self, blob: str | None, content: int | None) -> list[str]:
+        if blob is not None:
+            return self._waste(blob)
+        self._connection.execute("DELETE FROM contents WHERE id = ?", (content,))
         return []
 
     def _waste(self, blob: str) -> list[str]:
