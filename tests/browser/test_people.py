@@ -70,7 +70,7 @@ def test_every_view_is_accessible(
     page.visit.expect("412")
     page.throttle(MIB)
     large, old = tmp_path / "large", tmp_path / "a.txt"
-    large.write_bytes(content(5 * MIB))
+    large.write_bytes(content(20 * MIB))
     old.write_bytes(b"other")
     page.choose([large, old])
     expect(page.page.get_by_text("Replace 1 that")).to_be_visible()
