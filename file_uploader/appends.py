@@ -28,7 +28,7 @@ REST = 8 * 1024 * 1024
 """Bytes that an interrupted append still takes of those that have arrived: more than a connection
 and its socket hold, and little enough to be stored in time, however fast more comes."""
 
-_MOMENT = 0.02
+MOMENT = 0.02
 """Seconds for what is in the socket to get here."""
 
 
@@ -157,7 +157,7 @@ class Turn:
         if left <= 0:
             raise self._over()
         try:
-            async with asyncio.timeout(_MOMENT):
+            async with asyncio.timeout(MOMENT):
                 chunk = await anext(self._source)
         except TimeoutError:
             raise self._over() from None

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from file_uploader import appends
 from file_uploader import uploads as rules
 from file_uploader.errors import (
     BodyInterrupted,
@@ -285,6 +286,7 @@ class Run:
 def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No clock: how long something takes is Hypothesis's to say."""
     monkeypatch.setattr(rules, "HANDOVER", 0)
+    monkeypatch.setattr(appends, "MOMENT", 0)
     monkeypatch.setattr(rules, "WATCH", 1e6)
 
 

@@ -45,7 +45,7 @@ Caching = Callable[[Metadata], Mapping[str, str]]
 
 def private(_metadata: Metadata) -> Mapping[str, str]:
     """What is behind a token is nobody else's."""
-    return {**PRIVATE, "vary": f"{PRIVATE['vary']}, {digests.WANTED}"}
+    return PRIVATE
 
 
 def planned(call: Call, name: FileName) -> UploadPlan:

@@ -22,7 +22,9 @@ from .tus_headers import ChecksumMismatch, UnsupportedTusVersion
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-PRIVATE = {"cache-control": "private, no-cache", "vary": "X-Auth-Token"}
+# A failure names what the file's content depends on, too: nginx keeps one Vary for each URL, and
+# answers nothing at all where a second one differs.
+PRIVATE = {"cache-control": "private, no-cache", "vary": "X-Auth-Token, Want-Repr-Digest"}
 """On every answer that depends on the token: all clients share the same URLs."""
 NOSNIFF = {"x-content-type-options": "nosniff"}
 """On every answer that has a body: it is what its type says, also where it repeats a request."""

@@ -24,7 +24,7 @@ from tests.support.refusing import Here, refuse
 from tests.support.s3_servers import S3Server
 
 EACH = 100
-SHORT = timedelta(seconds=1)
+SHORT = timedelta(seconds=3)
 UPLOAD = f"{1:012x}" + "0" * 20
 OTHER = f"{2:012x}" + "0" * 20
 SPOOF = "\u202egpj\x9b"
@@ -60,7 +60,7 @@ class Bucket:
         self.place = place
         self.bucket = place.settings["BUCKET"]
         self.admin = admin_of(place.server)
-        self.settings = {**place.settings, "UPLOAD_EXPIRY": "1s"}
+        self.settings = {**place.settings, "UPLOAD_EXPIRY": "3s"}
         for owner in owners:
             for number in range(EACH):
                 self.put(f"files/{owner.name}/{number:03}", b"%d" % number)
@@ -78,7 +78,7 @@ class Bucket:
         return [key for key in found.objects if key.startswith("uploads/")], found.uploads
 
     async def expired(self, owner: Container) -> None:
-        """An upload that is over in a second, with a multipart upload of its own."""
+        """An upload that is over in three seconds, with a multipart upload of its own."""
         store = await self.place.open()
         uploads = Uploads(store, expiry=SHORT)
         upload_id = await begun(uploads, owner, 20 * KIB * KIB, UploadPlan(FileName("expired")))
@@ -126,7 +126,7 @@ async def test_a_sweep_on_s3_leaves_only_what_it_cannot_remove(
     bucket.put(f"uploads/{three.name}/{UPLOAD}/1.0", b"nobody's")
     bucket.put("uploads/.probe/stuck", b"")
     bucket.put("uploads/.probe/old", b"")
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(4.1)
 
     def refuses(operation: str, parameters: Mapping[str, Any]) -> bool:
         key = parameters.get("Key", "")
@@ -156,7 +156,7 @@ async def test_a_sweep_on_s3_leaves_only_what_it_cannot_remove(
         assert f"{two.name} %E2%80%AEgpj%C2%9B: a multipart upload that nobody" in told.out
         assert told.out.splitlines()[-1] == "3 could not be looked at or removed"
     bucket.put(f"uploads/{one.name}/{OTHER}/record", b"{}")
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(3.1)
     assert (await here("sweep")).status == 1
     assert bucket.left == ([], [])
     done = await here("sweep")
@@ -174,7 +174,7 @@ async def test_a_list_that_breaks_off_hides_no_other_clients(
     for owner in owners:
         await bucket.expired(owner)
         bucket.begin(f"files/{owner.name}/begun")
-    await asyncio.sleep(2.1)
+    await asyncio.sleep(4.1)
 
     def refuses(operation: str, parameters: Mapping[str, Any]) -> bool:
         listed = parameters.get("Prefix")

@@ -187,7 +187,7 @@ def test_at_their_own_address_there_is_nothing_else(tmp_path: Path, log: Path) -
     backend = LocalBackend(tmp_path / "data")
     with service(backend, log, workers=2, settings=settings, besides=(own,)) as running:
         assert total(scraped(own, None), "build_info") == 1
-        for path in ("/", "/health", "/api/files", "/api/files/a", "/metrics/"):
+        for path in ("/", "/health", "/api/files", "/api/files/a", "/metrics/a"):
             with Connection(own) as client:
                 client.send(raw.head("GET", path, running.token))
                 assert client.read_answer().status == 404, path

@@ -127,7 +127,16 @@ def test_everything_works_with_no_more_than_the_policy(guest: S3Backend, log: Pa
     assert "AccessDenied" not in log.read_text()
 
 
-@pytest.mark.parametrize("guest", [["s3:PutObject"], ["s3:DeleteObject"]], indirect=True)
+@pytest.mark.parametrize("guest", [["s3:PutObject"]], indirect=True)
+def test_who_may_not_write_is_told_at_the_start(guest: S3Backend, log: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match="BUCKET: nothing can be stored there"),
+        service(guest, log),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("guest", [["s3:DeleteObject"]], indirect=True)
 def test_less_than_the_policy_is_noticed(guest: S3Backend, log: Path) -> None:
     with service(guest, log) as running, pytest.raises(AssertionError):
         _everything(running)

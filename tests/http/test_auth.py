@@ -88,7 +88,7 @@ async def test_it_comes_before_everything_else(
     assert answer.status == 401
     assert answer["www-authenticate"] == "X-Auth-Token"
     assert answer["cache-control"] == "private, no-cache"
-    assert answer["vary"] == "X-Auth-Token"
+    assert answer["vary"] == "X-Auth-Token, Want-Repr-Digest"
     assert set(double.calls) <= {"sweep"}
 
 

@@ -43,7 +43,7 @@ async def test_the_answer(client: Client) -> None:
     )
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer.json["expires"])
     assert answer["cache-control"] == "no-store"
-    assert answer["vary"] == "X-Auth-Token"
+    assert answer["vary"] == "X-Auth-Token, Want-Repr-Digest"
 
 
 async def test_what_is_not_said_has_a_default(client: Client, double: StorageDouble) -> None:

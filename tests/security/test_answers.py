@@ -79,7 +79,7 @@ TYPES = [
     *("application/pdf", "text/plain", "application/octet-stream", "video/mp4", "audio/ogg"),
     *("multipart/x-mixed-replace; boundary=a", "message/rfc822", "multipart/related", "text/xml"),
     *("application/x-shockwave-flash", "application/wasm", "text/cache-manifest", "x", "*/*", ","),
-    *("image/png, text/html", "video/mp4;text/html", "text/html\ttext/html", "application/json"),
+    *("image/png, text/html", "video/mp4;text/html", "text/html  text/html", "application/json"),
     None,
 ]
 
@@ -327,6 +327,7 @@ MAY_CONNECT = {
     "storage/s3/client.py": "the object store, at the address that the settings name",
     "storage/s3/part.py": "what it is sent",
     "storage/s3/errors.py": "what goes wrong there",
+    "storage/s3/opening.py": "why it cannot be reached",
     "http/probe.py": "a program of its own: the server whose health it checks",
     "http/zerocopy.py": "a socket that a client has opened",
 }

@@ -199,22 +199,21 @@ def broken(tmp_path: Path, log: Path) -> Iterator[Talk]:
         for name in ("f", "g"):
             talk.ask("PUT", f"/api/files/{name}", {"X-Object-Meta-A": name}, LARGE)
         with apsw.Connection(str(tmp_path / "data" / "index.db")) as index:
-            index.execute("UPDATE files SET metadata = '{' || metadata WHERE name = 'f'")
+            damage = """UPDATE files SET metadata = replace(metadata, '"f"', '"\\ud800"')"""
+            index.execute(f"{damage} WHERE name = 'f'")
         yield talk
 
 
 def test_of_failures_that_nobody_foresaw(broken: Talk) -> None:
     """Their tracebacks are in the log, and name no request's secret."""
-    link, new = broken.link("f"), broken.link("f", "PUT")
-    for method in ("GET", "HEAD", "PUT", "DELETE"):
-        body = b"x" if method == "PUT" else None
-        broken.ask(method, "/api/files/f", {"If-Match": "*"}, body)
-    for path, method in ((link, "GET"), (link, "HEAD"), (new, "PUT")):
-        broken(raw.head(method, path, broken.running.token, {"Content-Length": "1"}) + b"x")
-    assert broken.statuses == {201, 204, 500, 502}
+    link = broken.link("f")
+    for method in ("GET", "HEAD"):
+        broken.ask(method, "/api/files/f", {"If-Match": "*"}, None)
+        broken(raw.head(method, link, broken.running.token, {"Content-Length": "1"}) + b"x")
+    assert broken.statuses == {201, 204, 500}
     said = broken.running.log.read_text()
-    assert said.count("Traceback") == 7
-    assert re.search(r" error: PUT /api/files/f failed \[request [0-9a-f]{32}\]\n", said)
+    assert said.count("Traceback") == 4
+    assert re.search(r" error: HEAD /api/files/f failed \[request [0-9a-f]{32}\]\n", said)
     assert re.search(r" error: GET /api/links/1\.[\w-]{46}\.\*\*\*/f failed \[request ", said)
     assert b"Traceback" not in broken.answered
     assert str(broken.running.log.parent).encode() not in broken.answered
@@ -300,7 +299,7 @@ def test_of_an_object_store_that_refuses(
             assert again.process.wait(30) != 0
         finally:
             again.kill()
-        assert b"file-uploader: BUCKET: " in other.read_bytes()
+        assert b"file-uploader: AWS_ACCESS_KEY_ID: the object store does" in other.read_bytes()
         assert shown(talk.secrets, other.read_bytes()) == []
 
 

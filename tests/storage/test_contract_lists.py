@@ -24,7 +24,7 @@ from tests.support.names import TRAPS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-WIDE = ["\u00e9", "e\u0301", "\uffff", "\ue000", "\U00010000", "\U0010ffff"]
+WIDE = ["\u00e9", "e\u0301", "\ufffd", "\ue000", "\U00010000", "\U0010ffff"]
 ALPHABET = [*"ab/-.%0", "--", *WIDE]
 DELIMITERS = [*"/-ab%", "", "--", "a/", "/a", "-/", "\u00e9", "\uffff", "\U0010ffff", "zz", "\x00"]
 

@@ -24,7 +24,7 @@ from tests.support.listing import listed, names_in
 
 pytestmark = pytest.mark.parametrize("place", EVERY_KIND, indirect=True)
 
-NAMES = ["a", "a/b", "a/b/c", "b", "\U0010ffff", "\uffff", "z/z"]
+NAMES = ["a", "a/b", "a/b/c", "b", "\U0010ffff", "\ufffd", "z/z"]
 
 
 def _prying_names(owner: Container) -> list[str]:

@@ -188,18 +188,12 @@ async def test_a_bucket_that_is_not_there_stops_the_start(moto: S3Server) -> Non
     assert "no-such-bucket-here" not in str(caught.value)
 
 
-async def test_keys_that_do_not_open_the_bucket_stop_the_start(ceph: S3Server) -> None:
-    bucket = ceph.fresh_bucket()
-    with pytest.raises(ConfigurationError, match="BUCKET"):
-        await S3Storage.connect(config_of(replace(ceph, secret_key="wrong"), bucket))
-
-
 async def test_an_endpoint_that_does_not_answer_does_not_stop_the_start(
     moto: S3Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     nowhere = replace(moto, endpoint="http://127.0.0.1:1")
     store = await S3Storage.connect(config_of(nowhere, "bucket"))
-    assert "does not answer" in caplog.text
+    assert "starting without it" in caplog.text
     with pytest.raises(StorageUnavailable):
         await store.ready()
     await store.aclose()

@@ -191,7 +191,7 @@ async def test_what_may_pass_is_no_reason_not_to_start(
 @pytest.mark.parametrize(
     ("endpoint", "said"),
     [
-        ("http://127.0.0.1:9", "AWS_ENDPOINT_URL_S3: no connection"),
+        ("http://127.0.0.1:9", "AWS_ENDPOINT_URL_S3: no connection (Connection refused)"),
         ("http://nowhere.invalid", "AWS_ENDPOINT_URL_S3: its host name cannot be found"),
     ],
 )

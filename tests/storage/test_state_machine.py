@@ -35,7 +35,7 @@ from tests.support.s3_servers import S3Server
 
 T = TypeVar("T")
 
-NAMES = ["a", "a/b", "a/b/c", "a-b", "a0", "b", "\u00e9", "e\u0301", "\uffff", "\U00010000"]
+NAMES = ["a", "a/b", "a/b/c", "a-b", "a0", "b", "\u00e9", "e\u0301", "\ufffd", "\U00010000"]
 SMALL = [0, 1, 100, 16 * KIB - 1, 16 * KIB, 16 * KIB + 1]
 LARGE = [40 * KIB, 300 * KIB, 8 * MIB + 1]
 

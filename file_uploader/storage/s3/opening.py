@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import Awaitable
@@ -127,7 +128,8 @@ def _about_the_way(error: Exception) -> str:
     if isinstance(error, TIMEOUTS):
         return f"The object store has not answered within {PATIENCE:g} s"
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return f"AWS_ENDPOINT_URL_S3: no connection ({cause.os_error.strerror})"
+        why = os.strerror(cause.os_error.errno or 0)
+        return f"AWS_ENDPOINT_URL_S3: no connection ({why})"
     return f"The object store does not answer ({type(error).__name__})"
 
 
