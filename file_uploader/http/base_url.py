@@ -89,6 +89,10 @@ class BaseURL:
         return self.reference(path)
 
 
+_base = lru_cache(1024)(BaseURL)
+"""As a rule all requests have the same one."""
+
+
 class TrustedProxies:
     """Whose word is taken, by IP addresses and networks; ``*`` stands for everybody.
 
@@ -131,12 +135,18 @@ class BaseURLs:
     def located(self, scope: Scope) -> Scope:
         """The scope of a request with its base URL, and with the path that is below that."""
         absolute, path = target.split(scope["raw_path"])
-        scope = {**scope, "raw_path": self._below(path)}
+        path = self._below(path)
         try:
             base = self._find(scope, absolute)
         except Misaddressed as error:
-            return {**scope, KEY: error}
-        return {**scope, KEY: base, "scheme": base.scheme, "root_path": base.prefix}
+            return {**scope, "raw_path": path, KEY: error}
+        return {
+            **scope,
+            "raw_path": path,
+            "scheme": base.scheme,
+            "root_path": base.prefix,
+            KEY: base,
+        }
 
     def _below(self, path: bytes) -> bytes:
         """The path without the root, which a proxy may have taken off already."""
@@ -145,18 +155,26 @@ class BaseURLs:
         return path
 
     def _find(self, scope: Scope, absolute: target.Absolute | None) -> BaseURL:
+        hosts, told = [], False
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts.append(value)
+            elif name in _READ:
+                told = True
+        named = _host(hosts, absolute, required=scope["http_version"] == "1.1")
+        if absolute is None and not told:
+            return _base(scope["scheme"], named, self._root)
         trusted = self._proxies.sent(scope)
-        base = BaseURL(scope["scheme"], _host(scope, absolute), self._root)
+        base = _base(scope["scheme"], named, self._root)
         if absolute is not None:
             # RFC 9110, 7.4.
             if absolute.scheme == "https" != base.scheme and not trusted:
                 raise Misaddressed("This connection is not secure, and a URL with https asks that.")
             base = replace(base, scheme=absolute.scheme)
-        if trusted and not _READ.isdisjoint(name for name, _ in scope["headers"]):
-            return _as_told(Fields(scope["headers"]), base)
-        return base
+        return _as_told(Fields(scope["headers"]), base) if trusted and told else base
 
 
+@lru_cache(1024)
 def authority(text: str) -> str:
     """A host, and its port if there is one (RFC 3986, 3.2.2 and 3.2.3). Raises `ValueError`."""
     match = _AUTHORITY.fullmatch(text)
@@ -167,16 +185,18 @@ def authority(text: str) -> str:
     return text.removesuffix(":")
 
 
-def _host(scope: Scope, absolute: target.Absolute | None) -> str | None:
+def _host(
+    hosts: Sequence[bytes], absolute: target.Absolute | None, *, required: bool
+) -> str | None:
     """What the target names, else Host, which has to be right in any case (RFC 9112, 3.2)."""
-    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) > 1 or (not hosts and scope["http_version"] == "1.1"):
+    if len(hosts) > 1 or (not hosts and required):
         raise Misaddressed("Send one Host header (RFC 9112, section 3.2).")
+    host = hosts[0].decode("latin-1") if hosts else None
     try:
         if absolute is None:
-            return authority(hosts[0]) if hosts else None
-        if hosts and hosts[0]:
-            authority(hosts[0])
+            return None if host is None else authority(host)
+        if host:
+            authority(host)
         return authority(absolute.authority)
     except ValueError:
         raise Misaddressed(

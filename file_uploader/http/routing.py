@@ -121,12 +121,13 @@ class PrivateRoute:
         self.methods = (*endpoints, "OPTIONS")
         literal, variable, _ = path.partition("{")
         self._raw = literal.encode()
+        self._spelled = _spelled(path)
         self._below = bool(variable)
         self._endpoints = endpoints
 
     def takes(self, path: bytes) -> bool:
         """See `Route.takes`."""
-        return path.startswith(self._raw) if self._below else _is(path, self._raw)
+        return path.startswith(self._raw) if self._below else path in self._spelled
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
@@ -184,12 +185,12 @@ class PublicRoute:
 
     def __init__(self, path: str, endpoint: OpenEndpoint) -> None:
         self.path = path
-        self._raw = path.encode()
+        self._spelled = _spelled(path)
         self._endpoint = endpoint
 
     def takes(self, path: bytes) -> bool:
         """See `Route.takes`."""
-        return _is(path, self._raw)
+        return path in self._spelled
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint and send what it answers."""
@@ -225,9 +226,9 @@ class NoRoute:
         await response(scope, receive, send)
 
 
-def _is(path: bytes, resource: bytes) -> bool:
-    """Whether a path is that of a resource; people configure URLs with a slash at their end."""
-    return path == resource or (path == resource + b"/" and resource != b"/")
+def _spelled(path: str) -> set[bytes]:
+    """The raw paths that mean a resource: people configure URLs with a slash at their end."""
+    return {path.encode(), f"{path.rstrip('/')}/".encode()}
 
 
 async def _answer(
