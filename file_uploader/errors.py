@@ -29,6 +29,7 @@
     │   └── BodyInterrupted              ended here, for a newer request to go on
     ├── StorageError                 the store broke, not the client
     │   ├── StorageFailed                it answered, and wrongly
+    │   │   └── StorageRefused               it does not allow us what we ask for
     │   ├── StorageUnavailable           it does not answer, or asks to come back later
     │   ├── StorageTimeout               it did not answer in time
     │   └── StorageFull                  no space, or no room under a quota
@@ -153,6 +154,10 @@ class StorageError(FileUploaderError):
 
 class StorageFailed(StorageError):
     """The store gave an answer that means failure."""
+
+
+class StorageRefused(StorageFailed):
+    """The store does not allow us what we ask for; that does not pass by itself."""
 
 
 class StorageUnavailable(StorageError):

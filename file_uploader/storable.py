@@ -35,6 +35,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _S3S_OWN_CODING = re.compile(r"(^|,)\s*aws-chunked\s*(,|$)", re.IGNORECASE)
 
 
+# RFC 9110, 5.5, and what nobody may send since it would end the line.
+_SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
 def check(name: FileName | None, metadata: Metadata) -> None:
     """Raise `InvalidName` or `InvalidHeader` for what may not be stored."""
     if name is not None:
@@ -50,6 +54,17 @@ def check_name(name: FileName) -> None:
             "A file name holds neither U+FFFE nor U+FFFF: they are no characters, and XML, in which"
             " stores list names, cannot hold them."
         )
+
+
+def is_sendable(metadata: Metadata) -> bool:
+    """Whether HTTP can carry it at all: also what no new file may have."""
+    kept = (
+        *(metadata.content_type, metadata.content_encoding, metadata.content_language),
+        *(metadata.content_disposition, metadata.cache_control, *metadata.custom.values()),
+    )
+    return all(_SENDABLE.fullmatch(value) for value in kept if value is not None) and all(
+        map(_TOKEN.fullmatch, metadata.custom)
+    )
 
 
 def _check_standard(metadata: Metadata) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ConfigurationError, StorageError, StorageFailed
+from .errors import ConfigurationError, StorageError, StorageRefused
 from .settings import Settings
 from .storage.base import Storage
 
@@ -28,8 +28,11 @@ async def open_local(settings: Settings) -> LocalStorage:
     return await LocalStorage.connect(settings.data_dir)
 
 
-async def open_s3(settings: Settings) -> S3Storage:
-    """Open the S3 store. Raises `ConfigurationError`, also where no bucket is set."""
+async def open_s3(settings: Settings, *, patient: bool = True) -> S3Storage:
+    """Open the S3 store. Raises `ConfigurationError`, also where no bucket is set.
+
+    Who is not ``patient`` is told by `StorageUnavailable` that it cannot be reached.
+    """
     from .storage.s3 import S3Config, S3Storage  # noqa: PLC0415
 
     if settings.bucket is None:
@@ -49,7 +52,8 @@ async def open_s3(settings: Settings) -> S3Storage:
             spool_dir=settings.spool_dir,
             spool_limit=settings.spool_limit,
             upload_expiry=settings.upload_expiry,
-        )
+        ),
+        patient=patient,
     )
 
 
@@ -68,9 +72,8 @@ async def try_storage(settings: Settings) -> None:
     async with aclosing(await open_storage(settings)) as storage:
         try:
             await storage.ready()
-        except StorageFailed as error:
-            setting = "DATA_DIR" if settings.bucket is None else "BUCKET"
-            raise ConfigurationError(f"{setting}: nothing can be stored there: {error}") from None
+        except StorageRefused as error:
+            raise ConfigurationError(f"BUCKET: nothing can be stored there: {error}") from None
         except StorageError:
             pass
 
@@ -78,7 +81,7 @@ async def try_storage(settings: Settings) -> None:
 async def open_existing(settings: Settings) -> Storage:
     """`open_storage` for whoever looks after a store: none is made where there is none."""
     if settings.bucket is not None:
-        return await open_s3(settings)
+        return await open_s3(settings, patient=False)
     return await open_existing_local(settings)
 
 

@@ -279,19 +279,28 @@ class Uploads:
             self._check_size(upload.length)
             self._check_size(request.end)
             await self._storage.check_fits(upload, request.announced(upload, known))
-            upload = await self._claim(container, upload)
+            upload = await self._claim(container, upload, request)
             upload = await self._receive(container, upload, request, turn, known)
         if upload.state is UploadState.COMPLETING:
             return await self._complete(container, upload)
         return upload
 
-    async def _claim(self, container: Container, upload: Upload) -> Upload:
-        try:
-            return await self._storage.swap(container, taken_over(upload, claimed=True))
-        except Superseded:
-            raise Superseded(
-                "Another request has taken this upload over just now; ask for its offset."
-            ) from None
+    async def _claim(self, container: Container, upload: Upload, request: Append) -> Upload:
+        """Take the upload over to append to it.
+
+        Who has only asked for the offset meanwhile takes nothing away: it is as if this append had
+        come after that question, at the offset that was the answer.
+        """
+        for _ in range(MOST_SWAPS):
+            try:
+                return await self._storage.swap(container, taken_over(upload, claimed=True))
+            except Superseded:
+                current = await self._load(container, upload.id)
+            written = current.claimed or current.offset != upload.offset
+            if written or current.state is not UploadState.OPEN:
+                break
+            upload = request.checked(current)
+        raise Superseded("Another request has taken this upload over just now; ask for its offset.")
 
     async def _receive(
         self,

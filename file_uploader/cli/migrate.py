@@ -41,7 +41,7 @@ async def migrate(*, to_s3: bool, as_json: bool, progress: bool) -> int:
     with closing(Progress(wanted=progress)) as bar:
         open_disk = open_existing_local if to_s3 else open_local
         async with (
-            aclosing(await open_s3(settings)) as on_s3,
+            aclosing(await open_s3(settings, patient=False)) as on_s3,
             aclosing(await open_disk(settings)) as on_disk,
         ):
             source, target = (on_disk, on_s3) if to_s3 else (on_s3, on_disk)
@@ -85,6 +85,7 @@ class _Migration:
             self._same_key = False
             self._fail(Flaw(f"the key of links cannot be copied: {why}"))
         await self._copy()
+        await self._look_for_what_lists_leave_out()
         await self._compare()
         await self._count_uploads()
 
@@ -121,6 +122,17 @@ class _Migration:
                     self._size += listed.size
                 elif outcome in _TOLD:
                     self._tell(place, _TOLD[outcome])
+
+    async def _look_for_what_lists_leave_out(self) -> None:
+        """Rows that are damaged, and keys that are no file's names: nothing else tells of them."""
+        async for flaw in self._source.examine():
+            if flaw.harmless and flaw.key is None:
+                continue
+            if flaw.container is None or flaw.name is None:
+                self._fail(flaw)
+            elif (place := Place(flaw.container.name, flaw.name)) not in self._different:
+                self._not_carried += 1
+                self._tell(place, f"it was not copied: {flaw.what}")
 
     async def _compare(self) -> None:
         source, target = (Walk(each, self._fail) for each in (self._source, self._target))

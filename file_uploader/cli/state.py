@@ -28,6 +28,8 @@ class Checked:
     size: int = 0
     wrong: int = 0
     unproven: int = 0
+    harmless: int = 0
+    """What is nobody's, and only takes room."""
 
 
 @dataclass

@@ -7,6 +7,7 @@ from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from file_uploader import storable
 from file_uploader.errors import NoSuchFile, StorageFailed
 from file_uploader.model import Container, FileName
 from file_uploader.settings import load_settings
@@ -27,6 +28,7 @@ WRONG = 1
 _AT_ONCE = 4
 
 _DIFFERENT = "its bytes are not those that were stored"
+_UNSENDABLE = "HTTP cannot carry what is kept of its headers, so it cannot be downloaded"
 _UNPROVEN = "nothing that is kept of it tells whether its bytes are those that were stored"
 
 
@@ -123,6 +125,8 @@ class _Verification:
     def _tell(self, flaw: Flaw) -> None:
         if not flaw.harmless:
             self._checked.wrong += 1
+        elif flaw.name is None:
+            self._checked.harmless += 1
         self._bar.say(shown.flaw(flaw, as_json=self._as_json))
 
     async def _read_again(self, item: Found) -> _Read:
@@ -137,19 +141,25 @@ class _Verification:
         try:
             async with self._storage.open(container, name) as content:
                 proof = self._storage.proof(content.info)
+                size = 0
                 async for chunk in content.chunks:
+                    size += len(chunk)
                     proof.update(chunk)
                     self._bar.advance(len(chunk))
                     await self._pace.spend(len(chunk))
                 holds = proof.holds()
         except NoSuchFile:
             return _Read(None)
-        wrong = _DIFFERENT if holds is False else None
+        wrong = _DIFFERENT if holds is False or size != content.info.size else None
+        if wrong is None and not storable.is_sendable(content.info.metadata):
+            wrong = _UNSENDABLE
         return _Read(content.info.size, wrong, proven=holds is not None)
 
 
 def _summary(checked: Checked, left: Swept) -> str:
     counts = f"{checked.wrong:,} wrong, {checked.unproven:,} that nothing proves"
+    if checked.harmless:
+        counts += f", {checked.harmless:,} that are nobody's"
     swept = (
         f"a sweep would remove {amount.count:,} {kind} ({shown.size(amount.size)})"
         for kind, amount in left.amounts.items()
@@ -165,6 +175,7 @@ def _summary_as_json(checked: Checked, left: Swept) -> str:
             "bytes": checked.size,
             "wrong": checked.wrong,
             "unproven": checked.unproven,
+            "harmless": checked.harmless,
             "left_over": shown.swept(left),
         }
     )

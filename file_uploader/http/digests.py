@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
@@ -44,6 +45,10 @@ UNCHECKED = (
 )
 """Those that other services check, or what several of them begin with: each ends in ``-`` then."""
 
+# Many more are called so, by drafts and by services that nobody here has heard of.
+_CALLED_SO = re.compile(r"(?:^|-)(?:digest|checksum|md5|sha-?\d+|crc-?\d+\w*)(?:-|$)")
+_NO_DIGESTS = ("want-", "x-object-meta-")
+_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _EXACTLY = frozenset(name for name in UNCHECKED if not name.endswith("-"))
 _BEGINNINGS = tuple(name for name in UNCHECKED if name.endswith("-"))
 _INSTEAD = "send Content-Digest or Repr-Digest (RFC 9530) before the body, with sha-256 or sha-512."
@@ -85,9 +90,9 @@ def of_content(headers: Headers, *, own: str | None = None) -> dict[str, bytes]:
     for name in headers:
         if name != own and _unchecked(name):
             raise InvalidHeader(f"{name} is not checked here; {_INSTEAD}")
-    for name in (combined(headers, "Trailer") or "").lower().split(","):
-        if name.strip() in CHECKED or _unchecked(name.strip()):
-            raise InvalidHeader(f"{name.strip()} is not read behind a body; {_INSTEAD}")
+    for name in _NAMES.findall((combined(headers, "Trailer") or "").lower()):
+        if name in CHECKED or _unchecked(name):
+            raise InvalidHeader(f"{name} is not read behind a body; {_INSTEAD}")
     if CHECKED.isdisjoint(headers):
         return {}
     found = announced_by(headers, "Content-Digest")
@@ -152,7 +157,10 @@ def _known_members(name: str, value: str) -> dict[str, bytes]:
 
 
 def _unchecked(name: str) -> bool:
-    return name in _EXACTLY or name.startswith(_BEGINNINGS)
+    if name in CHECKED or name.startswith(_NO_DIGESTS):
+        return False
+    known = name in _EXACTLY or name.startswith(_BEGINNINGS)
+    return known or _CALLED_SO.search(name) is not None
 
 
 def decode(name: str, value: str, size: int) -> bytes:

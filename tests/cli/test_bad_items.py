@@ -237,7 +237,9 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         assert (summary["copied"], summary["not_carried"]) == (3 * EACH - 1, 1)
         assert "was not copied: " in what(found, file="050", container=two.name)
         assert "cannot be read" in what(found, upload=UPLOAD)
-        assert len(found) == 2
+        assert len(found) == 2 + len(foreign)
+        for key in foreign:
+            assert what(found, key=key) == "no file and no upload has this key"
     done = await here("migrate", "to-disk", "--json")
     assert (done.json[-1]["copied"], done.json[-1]["there_already"]) == (1, 3 * EACH - 1)
 
@@ -254,7 +256,11 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
     done = await here("verify", "--json")
     assert (done.status, done.json[-1]["files"]) == (1, 2 * EACH)
     done = await here("migrate", "to-disk", "--json")
-    assert (done.status, done.json[-1]["different"], done.json[-1]["failed"]) == (1, 0, 2)
+    assert (done.status, done.json[-1]["different"], done.json[-1]["failed"]) == (
+        1,
+        0,
+        2 + len(foreign),
+    )
 
 
 async def test_what_the_target_refuses_stays_behind_alone(
@@ -433,11 +439,13 @@ async def test_on_disk_everything_else_is_verified_counted_and_carried(
     assert (done.status, done.err) == (1, "")
     *found, summary = done.json
     assert summary["copied"] == 3 * EACH - hidden - 5
-    assert summary["not_carried"] == 5
+    assert summary["not_carried"] == 5 + hidden
     for name in unreadable:
         assert "not copied" in what(found, container=one.name, file=name)
     assert "cannot be read" in what(found, upload=ids["unreadable"])
-    assert len(found) == 5 + 1
+    assert "has a name that no" in what(found, container=two.name, file="a/../b")
+    assert "lost" in what(found, upload=ids["lost"])
+    assert len(found) == 5 + hidden + 2
     place.forget()
 
 

@@ -111,7 +111,7 @@ VERBS: Mapping[str, Verb] = {
     "AbortMultipartUpload": Verb(s3_proxy.abort_upload, [refuse_large, give_up, sweep]),
     "ListMultipartUploads": Verb(s3_proxy.list_uploads, [sweep]),
     "ListParts": Verb(s3_proxy.list_parts, [refuse_large, give_up]),
-    "HeadBucket": Verb(s3_proxy.head_bucket, [start]),
+    "FirstList": Verb(s3_proxy.first_list, [start]),
     "of-readiness": Verb(_of_readiness, [ready]),
     "of-the-probe": Verb(_of_probe, [start]),
 }
@@ -124,8 +124,9 @@ NOTICED = {
 }
 """A single failure that a client may notice: as an answer by which it makes the request again."""
 
-UNHURRIED = ("ListMultipartUploads",)
-"""What only the sweep asks for, which comes again in an hour."""
+UNHURRIED = ("ListMultipartUploads", "FirstList")
+"""What only the sweep asks for, which comes again in an hour; and what stops a start, if it never
+is an answer of S3's."""
 
 
 @pytest.fixture(scope="module")

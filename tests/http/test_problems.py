@@ -47,6 +47,7 @@ TABLE = {
     errors.FileTooLarge: (413, "file-too-large"),
     errors.ResumableUnsupported: (501, "resumable-unsupported"),
     errors.StorageFailed: (502, "storage-failed"),
+    errors.StorageRefused: (502, "storage-failed"),
     errors.StorageUnavailable: (503, "storage-unavailable"),
     errors.Overloaded: (503, "overloaded"),
     errors.StorageTimeout: (504, "storage-timeout"),

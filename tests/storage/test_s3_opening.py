@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import re
 import ssl
 import subprocess
 import threading
@@ -19,7 +20,7 @@ import botocore.auth
 import pytest
 from pydantic import SecretStr
 
-from file_uploader.errors import ConfigurationError
+from file_uploader.errors import ConfigurationError, StorageUnavailable
 from file_uploader.settings import Settings
 from file_uploader.storage.s3 import S3Config, S3Storage
 from file_uploader.stores import try_storage
@@ -73,6 +74,7 @@ async def test_a_clock_that_is_off(
         ({"bucket": "not-there-at-all"}, "BUCKET: there is no such bucket."),
         ({"bucket": "no bucket's name"}, "BUCKET: no bucket can have this name."),
         ({"endpoint_url": "not a URL"}, "AWS_ENDPOINT_URL_S3: not a URL."),
+        ({"endpoint_url": "http://127.0.0.1:99999"}, "AWS_ENDPOINT_URL_S3: not a URL."),
         ({"region": "no region"}, "AWS_REGION: missing, or not a region's name."),
     ],
     ids=lambda each: str(each)[:40],
@@ -148,6 +150,10 @@ ANSWERS: dict[str, tuple[Answer, str]] = {
         (400, "application/xml", _ERROR.format("AuthorizationHeaderMalformed")),
         "AWS_REGION: BUCKET is in another region.",
     ),
+    "a path that is the bucket's": (
+        (404, "application/xml", _ERROR.format("NoSuchKey")),
+        "AWS_ENDPOINT_URL_S3: its path is wrong; the bucket is named by BUCKET alone.",
+    ),
     "a session that is over": (
         (400, "application/xml", _ERROR.format("ExpiredToken")),
         "AWS_SESSION_TOKEN: it has expired, or is not that of AWS_ACCESS_KEY_ID.",
@@ -198,10 +204,12 @@ async def test_what_may_pass_is_no_reason_not_to_start(
 async def test_what_cannot_be_reached_is_named(
     endpoint: str, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = await S3Storage.connect(_config(S3Server("none", endpoint, "key", "secret"), "bucket"))
-    await store.aclose()
+    config = _config(S3Server("none", endpoint, "key", "secret"), "bucket")
+    await (await S3Storage.connect(config)).aclose()
     assert f"{said}" in caplog.text
     assert "starting without it" in caplog.text
+    with pytest.raises(StorageUnavailable, match=re.escape(said)):
+        await S3Storage.connect(config, patient=False)
 
 
 async def test_a_certificate_that_nobody_knows(tmp_path: Path) -> None:

@@ -124,6 +124,11 @@ def delete_object(request: Request) -> bool:
     return request.method == "DELETE" and "?" not in request.target
 
 
+def first_list(request: Request) -> bool:
+    """The one by which a bucket is tried when the store is opened."""
+    return list_objects(request) and "max-keys=1&" in f"{request.target}&"
+
+
 def list_objects(request: Request) -> bool:
     return request.method == "GET" and "?list-type=2" in request.target
 

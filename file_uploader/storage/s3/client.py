@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from aiobotocore.config import AioConfig
@@ -143,7 +144,7 @@ class Client:
 
         Raises `StorageError` if that cannot be found out now.
         """
-        await opening.check(self._client.list_objects_v2(Bucket=bucket, MaxKeys=1))
+        await opening.check(partial(self._client.list_objects_v2, Bucket=bucket, MaxKeys=1))
 
     async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """Make one request, again and again for what may pass; return botocore's answer.

@@ -29,6 +29,7 @@ from file_uploader.errors import (
     PreconditionFailed,
     StorageFailed,
     StorageFull,
+    StorageRefused,
     StorageTimeout,
     StorageUnavailable,
 )
@@ -109,7 +110,7 @@ _BY_CODE: dict[str, tuple[type[FileUploaderError], str]] = {
     ),
     "RequestTimeout": (StorageTimeout, _TIMEOUT),
     "MetadataTooLarge": (InvalidHeader, "The file's metadata is larger than the store takes."),
-    **dict.fromkeys(["AccessDenied", "AllAccessDisabled"], (StorageFailed, _DENIED)),
+    **dict.fromkeys(["AccessDenied", "AllAccessDisabled"], (StorageRefused, _DENIED)),
     **dict.fromkeys(
         ["KeyTooLongError", "InvalidURI", "XMinioInvalidObjectName", "InvalidObjectName"],
         (InvalidName, _NAME),
@@ -121,6 +122,7 @@ _BY_CODE: dict[str, tuple[type[FileUploaderError], str]] = {
 }
 
 _BY_STATUS: dict[int, tuple[type[FileUploaderError], str]] = {
+    **dict.fromkeys([401, 403], (StorageRefused, _DENIED)),
     404: (NoSuchFile, _ABSENT),
     409: (Conflict, _LATER),
     412: (PreconditionFailed, _CHANGED),

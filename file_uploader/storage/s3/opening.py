@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,6 +15,7 @@ import aiohttp
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    EndpointProviderError,
     NoCredentialsError,
     ParamValidationError,
     SSLError,
@@ -27,9 +28,12 @@ from .errors import ANY_ERROR, TIMEOUTS, error_code, error_status, retryable
 PATIENCE = 5.0
 """Seconds in which a store has to answer; else the service starts without having seen it."""
 
+_PAUSE = 0.3
+
 MOST_SKEW = timedelta(minutes=5)
 """What clocks may differ by. AWS takes a quarter of an hour, others less."""
 
+_NO_URL = "AWS_ENDPOINT_URL_S3: not a URL."
 _ENDPOINT = "AWS_ENDPOINT_URL_S3: what answers there does not speak S3."
 _ELSEWHERE = "AWS_ENDPOINT_URL_S3: what answers there sends us elsewhere; is it https:// ?"
 _DENIED = "BUCKET: the credentials have no access to it."
@@ -43,6 +47,7 @@ _BY_CODE = {
     "InvalidAccessKeyId": "AWS_ACCESS_KEY_ID: the object store does not know it.",
     "SignatureDoesNotMatch": _SECRET,
     **dict.fromkeys(["ExpiredToken", "InvalidToken", "TokenRefreshRequired"], _SESSION),
+    "NoSuchKey": "AWS_ENDPOINT_URL_S3: its path is wrong; the bucket is named by BUCKET alone.",
     "NoSuchBucket": "BUCKET: there is no such bucket.",
     "InvalidBucketName": "BUCKET: no bucket can have this name.",
     **dict.fromkeys(
@@ -57,17 +62,38 @@ _BY_CODE = {
 _BY_STATUS = {301: _REGION, 307: _REGION, 401: _DENIED, 403: _DENIED}
 
 
-async def check(listing: Awaitable[dict[str, Any]]) -> None:
-    """Wait for a first list of the bucket; it says more than HEAD, which has no body.
+TRIES = 3
+"""How often what is no answer of S3's is asked for again: something on the way may have failed."""
+
+
+class _NotS3(Exception):
+    """What came is no answer of S3's; as text: what it means for a setting."""
+
+
+async def check(first_list: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    """Ask for a first list of the bucket; it says more than HEAD, which has no body.
 
     Raises `ConfigurationError` for what is wrong with the settings or this machine's clock, and
     `StorageUnavailable` where that cannot be found out now.
     """
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return await _check(first_list)
+        except _NotS3 as what:
+            if not tries_left:
+                raise ConfigurationError(str(what)) from None
+        await asyncio.sleep(_PAUSE)
+    raise AssertionError("it is tried at least once")
+
+
+async def _check(first_list: Callable[[], Awaitable[dict[str, Any]]]) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
-            answer = await listing
+            answer = await first_list()
     except ClientError as error:
         raise _refused(error) from None
+    except EndpointProviderError:
+        raise ConfigurationError(_NO_URL) from None
     except ParamValidationError:
         raise ConfigurationError(_BY_CODE["InvalidBucketName"]) from None
     except NoCredentialsError:
@@ -77,9 +103,12 @@ async def check(listing: Awaitable[dict[str, Any]]) -> None:
     except SSLError as error:
         raise ConfigurationError(_about_tls(error.kwargs.get("error"))) from None
     except ANY_ERROR as error:
-        raise StorageUnavailable(_about_the_way(error)) from None
+        cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
+        if isinstance(cause, (ValueError, OverflowError)):
+            raise ConfigurationError(_NO_URL) from None
+        raise StorageUnavailable(_about_the_way(error, cause)) from None
     if "IsTruncated" not in answer:
-        raise ConfigurationError(_ENDPOINT)
+        raise _NotS3(_ENDPOINT)
 
 
 def _refused(error: ClientError) -> Exception:
@@ -95,7 +124,7 @@ def _refused(error: ClientError) -> Exception:
         # Also what a proxy says while there is no store behind it.
         if retryable(error) and status != 500:
             return StorageUnavailable(f"The object store fails right now ({code})")
-        return ConfigurationError(_ELSEWHERE if 300 <= status < 400 else _ENDPOINT)
+        return _NotS3(_ELSEWHERE if 300 <= status < 400 else _ENDPOINT)
     if retryable(error):
         return StorageUnavailable(f"The object store fails right now ({code})")
     return ConfigurationError(
@@ -121,8 +150,7 @@ def _about_clock(ahead: timedelta) -> str:
     )
 
 
-def _about_the_way(error: Exception) -> str:
-    cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
+def _about_the_way(error: Exception, cause: object) -> str:
     if isinstance(cause, aiohttp.ClientConnectorDNSError):
         return "AWS_ENDPOINT_URL_S3: its host name cannot be found"
     if isinstance(error, TIMEOUTS):

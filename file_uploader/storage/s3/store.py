@@ -90,8 +90,10 @@ class S3Storage:
         self._closed = False
 
     @classmethod
-    async def connect(cls, config: S3Config) -> Self:
+    async def connect(cls, config: S3Config, *, patient: bool = True) -> Self:
         """Open the store. A bucket that cannot be reached right now is no reason not to start.
+
+        Who is not ``patient`` is told so by `StorageUnavailable`.
 
         Raises `ConfigurationError` for one that does not exist or refuses the credentials, for
         settings that cannot work, and for a clock that is wrong.
@@ -116,6 +118,9 @@ class S3Storage:
         try:
             await client.check_bucket(config.bucket)
         except StorageUnavailable as error:
+            if not patient:
+                await store.aclose()
+                raise
             logger.warning("%s; starting without it", error)
         except BaseException:
             await store.aclose()
