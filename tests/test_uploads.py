@@ -404,6 +404,22 @@ async def test_whoever_loses_the_claim_has_lost(
     assert {type(each) for each in found} == {Upload, Superseded}
 
 
+async def test_who_only_asks_meanwhile_takes_nothing_away(
+    uploads: Uploads, other_node: Uploads, store: StorageDouble
+) -> None:
+    """The answer is the offset at which the append then begins, as if it had come afterwards."""
+    upload_id = await begun(uploads)
+
+    async def asked_elsewhere() -> None:
+        store.before.clear()
+        assert (await other_node.look(CONTAINER, upload_id)).offset == 0
+
+    store.before["upload-swap"] = asked_elsewhere
+    upload = await uploads.append(CONTAINER, upload_id, piece(b"0000"), offset=0)
+    assert upload.offset == 4
+    assert (await other_node.look(CONTAINER, upload_id)).offset == 4
+
+
 async def test_a_cancelled_caller_does_not_lose_what_was_sent(uploads: Uploads) -> None:
     upload_id = await begun(uploads)
     gone = asyncio.Event()

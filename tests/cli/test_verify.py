@@ -57,6 +57,34 @@ async def test_one_flipped_bit_is_found_and_named(place: Place, name: str, tmp_p
 
 
 @local
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("size = size + 1", DIFFERENT),
+        (
+            """metadata = replace(metadata, '"custom"', '"cache_control": "\\r\\n", "custom"')""",
+            "HTTP cannot carry",
+        ),
+    ],
+)
+async def test_what_cannot_be_downloaded_is_named(
+    place: LocalPlace, tmp_path: Path, damage: str, said: str
+) -> None:
+    [owner, _] = await filled(place)
+    with closing(apsw.Connection(str(place.directory / "index.db"))) as index:
+        index.execute(
+            f"UPDATE files SET {damage} WHERE name = 'b' AND container = ?",
+            (bytes.fromhex(owner.name),),
+        )
+    done = command("verify", "--json", settings=place.settings, cwd=tmp_path)
+    *found, summary = done.json
+    assert (done.status, summary["wrong"]) == (1, 1)
+    [named] = found
+    assert (named["container"], named["file"]) == (owner.name, "b")
+    assert said in named["wrong"]
+
+
+@local
 async def test_lost_and_cut_contents_are_found(place: LocalPlace, tmp_path: Path) -> None:
     [owner, _] = await filled(place)
     with closing(apsw.Connection(str(place.directory / "index.db"))) as index:

@@ -25,6 +25,10 @@ PIECE = ("Content-Type", "application/partial-upload")
 NAMED = metadata(filename="a")
 
 ELSEWHERE = {
+    "Unencoded-Digest": f"sha-256=:{SHA256}:",
+    "Content-SHA256": SHA256,
+    "X-Content-MD5": MD5,
+    "X-Oss-Hash-Crc64ecma": "0",
     "Digest": f"SHA-256={SHA256}",
     "ETag": "5eb63bbbe01eeed093cb22bb8f5acdc3",
     "OC-Checksum": "SHA1:Kq5sNclPz7QV2+lfQIuc6R7oRu0=",
@@ -43,6 +47,8 @@ ELSEWHERE = {
 }
 """How clients of other services say what a body is to be."""
 BEHIND = [
+    '"Digest"',
+    "Unencoded-Digest;q=1",
     "Content-Digest",
     "Expires, repr-digest ,x",
     "Content-MD5",
