@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import string
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -164,6 +166,15 @@ FILES = st.lists(
 )
 
 
+@pytest.fixture
+def _unlogged() -> Iterator[None]:
+    """A line for each request, kept until the end, would be gigabytes."""
+    logging.disable(logging.INFO)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("_unlogged")
 def test_the_same_on_both(ceph: S3Server, tmp_path: Path) -> None:
     places: list[Place] = [LocalPlace(tmp_path / "data"), S3Place.fresh(ceph)]
     tried = 0
