@@ -35,7 +35,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _S3S_OWN_CODING = re.compile(r"(^|,)\s*aws-chunked\s*(,|$)", re.IGNORECASE)
 
 
-# RFC 9110, 5.5, and what nobody may send since it would end the line.
+# RFC 9110, 5.5: `field-value`.
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 

@@ -162,10 +162,10 @@ class BaseURLs:
             elif name in _READ:
                 told = True
         named = _host(hosts, absolute, required=scope["http_version"] == "1.1")
-        if absolute is None and not told:
-            return _base(scope["scheme"], named, self._root)
-        trusted = self._proxies.sent(scope)
         base = _base(scope["scheme"], named, self._root)
+        if absolute is None and not told:
+            return base
+        trusted = self._proxies.sent(scope)
         if absolute is not None:
             # RFC 9110, 7.4.
             if absolute.scheme == "https" != base.scheme and not trusted:
