@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -87,6 +87,23 @@ def is_file_name(text: str) -> bool:
     except InvalidName:
         return False
     return True
+
+
+def surely_file_names(texts: Sequence[str]) -> bool:
+    """Whether all of these are files' names, by one look at all of them.
+
+    Not of all that are: a name with a hidden segment, or with a sign that is not printed, is one.
+    """
+    joined = "/".join(texts)
+    return not texts or (
+        joined != ""
+        and joined.isprintable()
+        and not joined.startswith(("/", "."))
+        and not joined.endswith("/")
+        and "//" not in joined
+        and "/." not in joined
+        and max(map(len, texts)) <= _SURELY_SHORT
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from file_uploader.model import (
     Metadata,
     Precondition,
     after_prefix,
+    is_file_name,
+    surely_file_names,
 )
 from tests.support.names import COMPOSED, DECOMPOSED, TRAPS, utf16_order
 
@@ -333,3 +335,16 @@ def test_metadata_is_a_copy_that_nobody_changes() -> None:
     assert metadata == Metadata(custom={"a": "1"})
     with pytest.raises(TypeError):
         metadata.custom["a"] = "3"  # type: ignore[index]
+
+
+@given(
+    st.lists(st.text(st.sampled_from("a./\x01\x7f\n\u0301\u00e9 ") | st.characters()), max_size=4)
+)
+def test_one_look_at_many_names_believes_no_wrong_one(names: list[str]) -> None:
+    if surely_file_names(names):
+        assert all(map(is_file_name, names))
+
+
+def test_one_look_is_enough_for_ordinary_names() -> None:
+    assert surely_file_names(["a", "photos/2026/image 1.jpg", "\u65e5\u672c\u8a9e/\u30d5"])
+    assert surely_file_names([])

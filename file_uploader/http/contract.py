@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
@@ -26,12 +26,19 @@ async def endpoint(headers: Headers) -> Response:
     return await _below("" if here is None else here.prefix).endpoint(headers)
 
 
+@cache
+def _read() -> Mapping[str, object]:
+    # The parser in C: the one in Python takes seconds.
+    contract: Mapping[str, object] = yaml.load(
+        WRITTEN.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
+    return contract
+
+
 @lru_cache(8)
 def _below(prefix: str) -> Fixed:
     def make() -> tuple[bytes, Mapping[str, str]]:
-        # The parser in C: the one in Python takes seconds.
-        contract = yaml.load(WRITTEN.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        contract["servers"] = [{"url": prefix or "/"}]
+        contract = {**_read(), "servers": [{"url": prefix or "/"}]}
         return json.dumps(contract, separators=(",", ":")).encode(), _VARY
 
     return Fixed("application/json", make)
