@@ -80,11 +80,11 @@ test-faults: $(VENV)/.test ## break things on purpose; FAULTS=long does it for h
 
 .PHONY: torture
 torture: $(VENV)/.test ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run
-	$(BIN)/python -m tests.faults.torture
+	$(BIN)/python -m tests.system.faults.torture
 
 .PHONY: screenshots
 screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
-	$(BIN)/python -m tests.browser.screenshots docs/images
+	$(BIN)/python -m tests.system.browser.screenshots docs/images
 
 .PHONY: lint
 lint: $(VENV)/.test $(PAGE_TOOLS) ## check style and types

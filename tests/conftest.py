@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
+from file_uploader.model import Container
+from file_uploader.storage.base import Storage
+from file_uploader.uploads import Uploads
+from tests.contract.kinds import KINDS, place_of
+from tests.contract.stores import Place, close_admins, new_container
+from tests.contract.uploading import EXPIRY
 from tests.support import logs, nginx
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.s3_servers import S3Server, moto_server
@@ -111,3 +119,53 @@ def nginx_program() -> str:
 def log(tmp_path: Path) -> Path:
     """Where the service under test writes its output."""
     return tmp_path / "service.log"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_clients() -> Iterator[None]:
+    """Read botocore's description of S3 once, not again for each store that is opened.
+
+    By its path alone: each client has a loader of its own, and would keep its 20 MB for ever.
+    """
+    load = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+
+    def load_once(_loader: JSONFileLoader, path: str) -> object:
+        return load(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", load_once)
+        yield
+    close_admins()
+
+
+@pytest.fixture(params=KINDS)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    made = place_of(request.param, request, tmp_path)
+    yield made
+    await made.close()
+    made.forget()
+
+
+@pytest.fixture
+async def store(place: Place) -> Storage:
+    return await place.open()
+
+
+@pytest.fixture
+def container() -> Container:
+    return new_container()
+
+
+@pytest.fixture
+async def uploads(store: Storage) -> AsyncIterator[Uploads]:
+    made = Uploads(store, expiry=EXPIRY)
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def other_node(place: Place) -> AsyncIterator[Uploads]:
+    """The same place, as another process sees it."""
+    made = Uploads(await place.open(), expiry=EXPIRY)
+    yield made
+    await made.aclose()
