@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from file_uploader.cli import main
@@ -10,6 +13,16 @@ from tests.unit.http.test_auth import BAD
 
 CONTAINER = "4d80cdde7d3b31742852a736230fe37e"
 """BLAKE2b of ALICE's 16 bytes, worked out once: changing the mapping loses everybody's files."""
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command sets up the package's log for its process, which here is that of all tests."""
+    log = logging.getLogger("file_uploader")
+    handlers, level = list(log.handlers), log.level
+    yield
+    log.handlers[:] = handlers
+    log.setLevel(level)
 
 
 @pytest.mark.parametrize("token", [ALICE, ALICE.upper()])
