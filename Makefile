@@ -8,6 +8,8 @@ BIN = $(VENV)/bin
 ARGS =
 # Most tests wait for something most of the time.
 PARALLEL = -n 4 --dist worksteal
+# Each of these processes would rewrite all tests anew where bytecode is not kept.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 IMAGE = file_uploader:latest
 NAME = file_uploader
 COMPOSE_FILE = docker/docker-compose.yml
@@ -63,20 +65,21 @@ wheel: $(VENV)/.created $(if $(PAGE_TOOLS),page) ## build the page, and a wheel 
 	rm -rf build
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 
+.PHONY: check
+check: $(VENV)/.test $(PAGE_TOOLS) ## check style and types, and run what needs no server: for every save
+	$(MAKE) --no-print-directory lint
+	$(PYTEST) -q -n 2 --ring=check tests/unit tests/contract $(ARGS)
+
 .PHONY: test
-test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests
+test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests that need no more than was installed here
 	$(IN_WEB) npm test
-	$(BIN)/pytest -v $(PARALLEL) $(ARGS)
+	$(PYTEST) $(PARALLEL) $(ARGS)
 
-.PHONY: test-heavy
-test-heavy: $(VENV)/.test page ## run the tests that take minutes
-	$(BIN)/pytest -v -m 'heavy and not alone' -n 3 --dist loadfile $(ARGS)
-	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
-
-.PHONY: test-faults
-test-faults: $(VENV)/.test ## break things on purpose; FAULTS=long does it for hours
-	$(BIN)/pytest -v -m 'faults and not alone' $(PARALLEL) tests/faults $(ARGS)
-	$(BIN)/pytest -v -m 'faults and alone' tests/faults $(ARGS)
+.PHONY: test-all
+test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs what `.ci/run` installs
+	$(IN_WEB) npm test
+	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests $(ARGS)
+	$(PYTEST) --ring=ci -m alone tests $(ARGS)
 
 .PHONY: torture
 torture: $(VENV)/.test ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run

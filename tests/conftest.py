@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.loaders import JSONFileLoader
@@ -18,7 +19,7 @@ from file_uploader.uploads import Uploads
 from tests.contract.kinds import KINDS, place_of
 from tests.contract.stores import Place, close_admins, new_container
 from tests.contract.uploading import EXPIRY
-from tests.support import logs, nginx
+from tests.support import logs, nginx, rings
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.s3_servers import S3Server, moto_server
 from tests.support.service import Backend, LocalBackend, S3Backend
@@ -27,6 +28,38 @@ from tests.support.shared import Described, shared
 # Several processes share the machine: how long one example takes says nothing.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+
+
+LEFT_OUT = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    rings.add_option(parser)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = rings.select(config.getoption("ring"), items)
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[LEFT_OUT] = rings.said_of(left_out)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left out"] = config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """All processes that run tests leave out the same."""
+    node.config.stash[LEFT_OUT] = node.workeroutput.get("left out", "")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say in a line what this run has not shown."""
+    reasons = {str(each.longrepr[2]) for each in terminalreporter.getreports("skipped")}
+    needed = sorted(reason for reason in reasons if "needs" in reason)
+    missing = [config.stash.get(LEFT_OUT, ""), *needed]
+    if said := "; ".join(filter(None, missing)):
+        terminalreporter.write_line(f"left out: {said}. `.ci/run` and `make soak` run them.")
 
 
 @pytest.fixture(scope="session", autouse=True)

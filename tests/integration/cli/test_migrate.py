@@ -178,7 +178,7 @@ async def test_killed_twice_it_ends_the_same(pair: Pair, to: str) -> None:
     await _killed_twice(pair, to, 400)
 
 
-@pytest.mark.heavy
+@pytest.mark.soak
 @one_bucket
 @both_ways
 async def test_killed_twice_with_many_files_it_ends_the_same(pair: Pair, to: str) -> None:

@@ -126,7 +126,6 @@ def test_headers_that_the_service_reads_are_no_more_than_others(running: Service
                 assert client.read_answer(target.split()[0].decode()).status < 500, (name, target)
 
 
-@pytest.mark.heavy
 @pytest.mark.alone
 def test_memory_does_not_follow_them(running: Service) -> None:
     """Many clients that each send as much of a head as they may, and do not end it."""

@@ -206,7 +206,6 @@ def _swept(backend: Backend, running: Service, before: list[str]) -> bool:
     return backend.leftovers() == before
 
 
-@pytest.mark.heavy
 def test_an_upload_that_is_too_slow_ends(ceph_backend: Backend, tmp_path: Path) -> None:
     """Never idle, but below MIN_RATE for its whole window of a minute; a faster one goes on.
 

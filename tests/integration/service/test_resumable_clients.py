@@ -118,7 +118,7 @@ def test_an_upload_that_is_cut_goes_on(
     _cut(server, client, node, programs.source(sources, SMALL), cuts=2)
 
 
-@pytest.mark.heavy
+@pytest.mark.soak
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_a_large_upload_with_five_cuts(
     server: Service, client: Client, node: Path | None, sources: Path
@@ -137,7 +137,7 @@ def _cut(server: Service, client: Client, node: Path | None, source: Path, cuts:
     assert b"Traceback" not in server.log.read_bytes()[said:]
 
 
-@pytest.mark.heavy
+@pytest.mark.soak
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_a_large_upload_with_the_service_killed(
     restarting: Restarting, client: Client, node: Path | None, sources: Path

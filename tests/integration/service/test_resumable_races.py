@@ -23,6 +23,7 @@ from tests.integration.service.clients.wire import (
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Connection
+from tests.support.rounds import rounds
 from tests.support.service import Backend, Service, service
 from tests.support.witness import fetch
 
@@ -83,33 +84,19 @@ def pool(running: Service) -> Iterator[Pool]:
 
 
 def test_one_of_two_appends_wins(running: Service, pool: Pool, chance: random.Random) -> None:
-    _race(running, pool, chance, rounds=20)
-
-
-@pytest.mark.heavy
-def test_one_of_two_appends_wins_two_hundred_times(
-    running: Service, pool: Pool, chance: random.Random
-) -> None:
-    _race(running, pool, chance, rounds=200)
+    _race(running, pool, chance, count=rounds(20, 200))
 
 
 def test_an_offset_that_was_told_is_accepted(
     running: Service, pool: Pool, chance: random.Random
 ) -> None:
-    _interleave(running, pool, chance, rounds=8)
+    _interleave(running, pool, chance, count=rounds(8, 40))
 
 
-@pytest.mark.heavy
-def test_an_offset_that_was_told_is_accepted_every_time(
-    running: Service, pool: Pool, chance: random.Random
-) -> None:
-    _interleave(running, pool, chance, rounds=40)
-
-
-def _race(running: Service, pool: Pool, chance: random.Random, rounds: int) -> None:
+def _race(running: Service, pool: Pool, chance: random.Random, count: int) -> None:
     wins = [0, 0]
     cut = 0
-    for number in range(rounds):
+    for number in range(count):
         dialect = chance.choice(DIALECTS)
         before, size = chance.choice((0, *SIZES)), chance.choice(SIZES)
         name = f"raced/{number}"
@@ -130,7 +117,7 @@ def _race(running: Service, pool: Pool, chance: random.Random, rounds: int) -> N
         assert same, number
         wins[winner] += 1
         cut += statuses.count(None)
-    print(f"{rounds} rounds: won {wins}, {cut} losers were cut off")
+    print(f"{count} rounds: won {wins}, {cut} losers were cut off")
 
 
 def _both(
@@ -164,10 +151,10 @@ def _both(
         return list(threads.map(run, range(2)))
 
 
-def _interleave(running: Service, pool: Pool, chance: random.Random, rounds: int) -> None:
+def _interleave(running: Service, pool: Pool, chance: random.Random, count: int) -> None:
     """Begin appends, do not wait for them, ask, and go on from what was told, with other bytes."""
     asked = moved = 0
-    for number in range(rounds):
+    for number in range(count):
         dialect = chance.choice(DIALECTS)
         length = chance.choice((40 * KIB, 1 * MIB, 12 * MIB)) + chance.randrange(KIB)
         name = f"interleaved/{number}"
@@ -196,7 +183,7 @@ def _interleave(running: Service, pool: Pool, chance: random.Random, rounds: int
                 expected += rest
         same = fetch(running, name) == expected
         assert same, number
-    print(f"{rounds} uploads, asked {asked} times, {moved} of which something was new")
+    print(f"{count} uploads, asked {asked} times, {moved} of which something was new")
     assert moved
 
 

@@ -68,7 +68,6 @@ def test_asking_ends_an_append_that_hangs(
     _ask_over_a_hanging_one(running, workers, dialect)
 
 
-@pytest.mark.heavy
 @pytest.mark.alone
 def test_it_takes_less_than_a_second(running: Service, workers: tuple[int, int]) -> None:
     for worker in workers:

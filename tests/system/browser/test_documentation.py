@@ -15,8 +15,6 @@ from tests.support.browser import Visit
 from tests.support.service import LocalBackend, Service, service
 from tests.system.browser.conftest import OpenPage
 
-pytestmark = pytest.mark.heavy
-
 PATIENCE = 90_000.0
 """Milliseconds: all operations at once are much to draw for a machine that is busy."""
 

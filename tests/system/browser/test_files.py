@@ -21,8 +21,6 @@ from tests.support.stored import TEXT, listed, put
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import UploaderPage, page_of
 
-pytestmark = pytest.mark.heavy
-
 
 @pytest.fixture(scope="module")
 def running(shared_backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:

@@ -14,8 +14,6 @@ from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import UploaderPage
 from tests.system.browser.test_uploads import drop_files_and_a_folder
 
-pytestmark = pytest.mark.heavy
-
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:

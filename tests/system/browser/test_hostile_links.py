@@ -22,8 +22,6 @@ from tests.support.stranger import stranger
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.hostile import FILES, PDF, RAN, SCRIPT, TITLE, File, aimed
 
-pytestmark = pytest.mark.heavy
-
 PATIENCE = 2000.0
 _KEPT = "() => { try { return document.cookie + localStorage.length } catch (e) { return e.name } }"
 _FREE = "allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-top-navigation"

@@ -19,8 +19,6 @@ from tests.support.links import shared
 from tests.support.service import Backend, S3Backend, Service, service
 from tests.system.browser.conftest import OpenPage
 
-pytestmark = pytest.mark.heavy
-
 WIDTH, HEIGHT = 40, 30
 RED = b"\xff\x00\x00"
 # What has a meaning in a policy, in a URL, or in both.

@@ -32,7 +32,7 @@ DELIMITED = 0.050
 """Seconds for ``delimiter=/`` over ten folders on the embedded store."""
 
 
-pytestmark = [pytest.mark.heavy, pytest.mark.alone]
+pytestmark = pytest.mark.alone
 
 
 @contextlib.contextmanager

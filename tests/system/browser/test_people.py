@@ -18,8 +18,6 @@ from tests.support.stored import TEXT, begin, listed, put, read, unfinished
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import TOKEN, UploaderPage, page_of
 
-pytestmark = pytest.mark.heavy
-
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 MIB = 2**20
 

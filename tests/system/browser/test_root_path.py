@@ -13,8 +13,6 @@ from tests.support.service import LocalBackend, Service, service
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import UploaderPage
 
-pytestmark = pytest.mark.heavy
-
 ROOT = "/team/files"
 
 

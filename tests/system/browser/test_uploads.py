@@ -23,8 +23,6 @@ from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import UploaderPage, page_of
 from tests.system.faults.small_disks import taken, tmpfs
 
-pytestmark = pytest.mark.heavy
-
 MIB = 2**20
 LARGE = 300 * MIB
 RATE = 40 * MIB

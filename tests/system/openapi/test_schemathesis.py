@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.rounds import LONG
 from tests.support.service import Backend, service
 from tests.system.openapi.attack import METRICS_TOKEN, Attack, attack
 from tests.unit.openapi.document import Operation, operations
@@ -24,14 +23,12 @@ SETTINGS = {
 OF_HTTP = {"connection", "content-length", "content-type", "date", "server", "transfer-encoding"}
 
 
-@pytest.mark.heavy
 def test_it_finds_nothing(backend: Backend, tmp_path: Path, log: Path) -> None:
     """The same each time, and short."""
     _find_nothing(backend, tmp_path, log, examples=3, seed=1)
 
 
-@pytest.mark.heavy
-@pytest.mark.skipif(not LONG, reason="takes too long for each change: FAULTS=long")
+@pytest.mark.soak
 def test_it_finds_nothing_in_long(backend: Backend, tmp_path: Path, log: Path) -> None:
     """Another each time; ``SEED`` repeats one."""
     seed = int(os.environ.get("SEED", random.randrange(2**32)))

@@ -39,8 +39,6 @@ from file_uploader.links import LinkKeys
 from file_uploader.model import FileInfo, FileName, Metadata
 from tests.support.rounds import LONG
 
-pytestmark = [pytest.mark.heavy, pytest.mark.alone]
-
 SIZES = (125, 1000, 8000 if LONG else 4000)
 """Characters; a header has 8,190 at most. What grows too fast ends before the longest."""
 

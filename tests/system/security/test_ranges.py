@@ -16,7 +16,7 @@ from tests.support.rounds import rounds
 from tests.support.service import Backend, Service, service
 from tests.support.stored import put
 
-pytestmark = [pytest.mark.heavy, pytest.mark.alone]
+pytestmark = pytest.mark.alone
 
 SIZE = 300_000
 LIMIT = 8190 - len("Range: \r\n")

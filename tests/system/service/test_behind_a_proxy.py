@@ -117,7 +117,6 @@ def _nothing_is_kept(proxy: Proxy) -> Iterator[None]:
     assert kept < WRITTEN
 
 
-@pytest.mark.heavy
 @pytest.mark.alone
 @pytest.mark.parametrize(
     ("size", "chunked"), [(GIB, False), (256 * MIB, True)], ids=["content-length", "chunked"]
@@ -143,7 +142,6 @@ def test_a_large_file_reaches_the_service_while_it_is_sent(
     assert streams.delete(proxied, "large") == 204
 
 
-@pytest.mark.heavy
 def test_a_client_that_reads_slowly_is_waited_for(
     proxied: Service, proxy: Proxy, direct: Service
 ) -> None:
@@ -487,7 +485,6 @@ def two_nodes(ceph: S3Server, tmp_path: Path) -> Iterator[list[Service]]:
         yield nodes
 
 
-@pytest.mark.heavy
 def test_one_of_two_nodes_is_stopped(starter: Starter, two_nodes: list[Service]) -> None:
     """What is under way there ends; an upload goes on at the other node.
 

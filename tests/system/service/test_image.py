@@ -172,7 +172,6 @@ def root(docker: dict[str, str]) -> Iterator[Path]:
     podman("image", "umount", IMAGE)
 
 
-@pytest.mark.heavy
 def test_the_image_holds_the_service_and_no_more(root: Path) -> None:
     assert {path.name for path in (root / "app").iterdir()} == {
         *("app.py", "gunicorn.conf.py", "file_uploader", "__pycache__")
@@ -191,7 +190,6 @@ def test_the_image_holds_the_service_and_no_more(root: Path) -> None:
     assert not [path for path in root.rglob("*") if path.name in of_the_page]
 
 
-@pytest.mark.heavy
 def test_the_image_is_small(docker: dict[str, str]) -> None:
     """What it adds to the image that it begins with, in bytes."""
     whole, base = (
@@ -202,7 +200,6 @@ def test_the_image_is_small(docker: dict[str, str]) -> None:
     assert whole - base < 100e6
 
 
-@pytest.mark.heavy
 def test_credentials_are_looked_for_wherever_they_may_be(docker: dict[str, str]) -> None:
     """The image has what it takes to ask AWS's services for them, and nothing of all others."""
     script = (
@@ -220,7 +217,6 @@ LOCKED_DOWN = (
 )
 
 
-@pytest.mark.heavy
 def test_the_image_serves_as_a_normal_user_and_keeps_its_data(
     docker: dict[str, str], tmp_path: Path
 ) -> None:
@@ -259,7 +255,6 @@ def test_the_image_serves_as_a_normal_user_and_keeps_its_data(
             assert curl(*auth, f"{files}/kept").body == upload.read_bytes()
 
 
-@pytest.mark.heavy
 def test_sigterm_lets_an_upload_finish(docker: dict[str, str], tmp_path: Path) -> None:
     auth = ("-H", f"X-Auth-Token: {uuid.uuid4()}")
     upload = tmp_path / "upload"
@@ -296,7 +291,6 @@ def checkout(docker: dict[str, str], tmp_path: Path) -> Path:
 
 
 # These two take the promised port, which other tests take as well.
-@pytest.mark.heavy
 @pytest.mark.alone
 def test_docker_run_as_the_docs_have_it(
     docker: dict[str, str], checkout: Path, tmp_path: Path
@@ -313,7 +307,6 @@ def test_docker_run_as_the_docs_have_it(
         podman("rm", "--force", "--volumes", "file_uploader", check=False)
 
 
-@pytest.mark.heavy
 @pytest.mark.alone
 def test_compose_runs_it(docker: dict[str, str], checkout: Path, tmp_path: Path) -> None:
     compose = "docker-compose -p test_compose -f docker/docker-compose.yml"

@@ -25,7 +25,7 @@ CEILING = 192 * 2**20
 SLOW_RATE = 20 * 1024
 SLOW_SECONDS = 60
 
-pytestmark = [pytest.mark.heavy, pytest.mark.alone]
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from tests.integration.service.clients.programs import TUS_JS, TUS_JS_IETF, Client, install, source
 from tests.support import raw, streams
 from tests.support.raw import Connection
@@ -65,7 +63,6 @@ def _tus(client: Client, modules: Path) -> Callable[[Service, str, Path], None]:
     )
 
 
-@pytest.mark.heavy
 def test_a_rolling_restart_loses_nothing(ceph_backend: S3Backend, tmp_path: Path) -> None:
     modules = tmp_path / "modules"
     modules.mkdir()

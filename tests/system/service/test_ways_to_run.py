@@ -18,8 +18,6 @@ from tests.support import served_page
 from tests.support.checkout import clone, curl, serving, shell, user_environment, without
 from tests.support.s3_servers import S3Server
 
-pytestmark = pytest.mark.heavy
-
 BY_HAND = "python3 -m venv venv; . venv/bin/activate; pip install -r requirements.txt; "
 GUNICORN = "gunicorn app:app -b 0.0.0.0:8080 --reload -w 1"
 FEW_TESTS = "tests/unit/test_docs.py"

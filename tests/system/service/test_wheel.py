@@ -24,8 +24,6 @@ from tests.support.checkout import (
 )
 from tests.support.service import free_port
 
-pytestmark = pytest.mark.heavy
-
 PAGES = {f"file_uploader/http/static/{name}.html" for name in ("index", "docs")}
 
 
