@@ -59,7 +59,7 @@ def pytest_terminal_summary(
     needed = sorted(reason for reason in reasons if "needs" in reason)
     missing = [config.stash.get(LEFT_OUT, ""), *needed]
     if said := "; ".join(filter(None, missing)):
-        terminalreporter.write_line(f"left out: {said}. `.ci/run` and `make soak` run them.")
+        terminalreporter.write_line(f"left out: {said} ({rings.LATER[config.getoption('ring')]})")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -374,5 +374,7 @@ def test_local(tmp_path_factory: pytest.TempPathFactory) -> None:
     check(lambda: LocalPlace(tmp_path_factory.mktemp("machine")), examples=40, steps=50)
 
 
-def test_moto(moto: S3Server) -> None:
-    check(lambda: S3Place.fresh(moto), examples=6, steps=25)
+@pytest.mark.parametrize("server", ["moto", "ceph"])
+def test_s3(server: str, request: pytest.FixtureRequest) -> None:
+    s3: S3Server = request.getfixturevalue(server)
+    check(lambda: S3Place.fresh(s3), examples=6, steps=25)

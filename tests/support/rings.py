@@ -21,6 +21,14 @@ class Ring(StrEnum):
     SOAK = "soak"
 
 
+LATER = {
+    Ring.CHECK: "see `make test`",
+    Ring.TEST: "and tests/system: see `.ci/run`",
+    Ring.CI: "see `make soak`",
+    Ring.SOAK: "nothing runs them",
+}
+"""Where to find what a ring leaves out."""
+
 STORES = {"local", "moto", "ceph", "moto-own-buckets", "ceph-own-buckets"}
 CEPH = {"ceph", "ceph-own-buckets"}
 _FIXTURES = {"moto": "moto", "ceph": "ceph", "ceph_node": "ceph", "ceph_backend": "ceph"}
@@ -42,11 +50,13 @@ ON_CEPH = (
     "tests/integration/service/test_resumable_abandoned.py",
     "tests/integration/service/test_resumable_races.py",
     "tests/integration/service/test_resumable_takeover.py",
-    "tests/system/",
+    "tests/system/faults/",
+    "tests/system/service/",
 )
 """What is tried on Ceph, too: all else is HTTP's, and a store is none of its business.
 
-What has no other store than Ceph runs there wherever it stands.
+Of each area of HTTP a test or two with the mark ``smoke`` run there all the same, and what has no
+other store than Ceph wherever it stands.
 """
 
 
@@ -83,7 +93,8 @@ def _belongs(ring: Ring, item: pytest.Item) -> bool:
     if ring is Ring.TEST:
         allowed = {"local", "moto"} if path.startswith(SMOKE) else {"local"}
         return chosen | fixed <= allowed
-    allowed = {"local", *CEPH} if path.startswith(ON_CEPH) else {"local"}
+    there = path.startswith(ON_CEPH) or item.get_closest_marker("smoke")
+    allowed = {"local", *CEPH} if there else {"local"}
     return chosen <= allowed and fixed <= {"local", *CEPH}
 
 

@@ -228,6 +228,7 @@ BAD_REQUESTS: list[tuple[str, str, Fields, bytes | None]] = [
 """Of headers, ``{token}`` is the client's token."""
 
 
+@pytest.mark.smoke
 def test_no_token_is_left_anywhere(
     backend: Backend, log: Path, nginx_program: str, tmp_path: Path, people: tuple[Person, Person]
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_chunked_body_is_announced_too(running: Service) -> None:
     assert fetch(running, "chunked") == b"hello"
 
 
+@pytest.mark.smoke
 def test_progress_is_told_and_holds_in_another_worker(running: Service) -> None:
     one, other = running.workers()
     with connected(running, one) as client, connected(running, other) as asking:
@@ -261,6 +262,7 @@ def test_an_upload_whose_client_is_gone_goes_on_in_another_worker(running: Servi
         _go_on(asking, running, "gone", path)
 
 
+@pytest.mark.smoke
 def test_an_upload_that_was_reset_goes_on_in_another_worker(running: Service) -> None:
     one, other = running.workers()
     with connected(running, other) as asking:

@@ -39,6 +39,7 @@ def test_sigint_stops_it_at_once_and_cleanly(backend: Backend, log: Path) -> Non
     assert "Traceback" not in log.read_text()
 
 
+@pytest.mark.smoke
 def test_both_workers_serve(backend: Backend, log: Path) -> None:
     """Each sees what the other one stored; a worker that is stopped cannot answer."""
     with service(backend, log, workers=2) as running:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.integration.service.clients.wire import connected
 from tests.support import raw
 from tests.support.bodies import content
@@ -16,6 +18,7 @@ DATA = content(300 * 1024)
 NAME = "shared/a b.bin"
 
 
+@pytest.mark.smoke
 def test_every_worker_takes_a_link(backend: Backend, log: Path) -> None:
     with service(backend, log, workers=2) as running:
         token = running.token

@@ -203,6 +203,7 @@ def test_an_address_that_nobody_listens_at_stops_the_start(tmp_path: Path, log: 
         pass
 
 
+@pytest.mark.smoke
 def test_what_an_operator_watches_is_there(running: Service, backend: Backend) -> None:
     with Connection(running.port) as client:
         client.send(

@@ -119,6 +119,7 @@ def test_a_100_is_sent_once_to_who_is_accepted(running: Service) -> None:
         assert (answer.status, answer.interim) == (204, [])
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("status", "framing"),
     [

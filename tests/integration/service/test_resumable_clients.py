@@ -111,6 +111,7 @@ def check(proxy: Proxy, size: int, *, creations: int = 1) -> None:
         assert proxy.offsets[-1] == size
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("client", [*CLIENTS, *VARIANTS], ids=lambda client: client.name)
 def test_an_upload_that_is_cut_goes_on(
     server: Service, client: Client, node: Path | None, sources: Path

@@ -6,6 +6,8 @@ import contextlib
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Connection, End
@@ -38,6 +40,7 @@ def _refuses_connections(running: Service) -> bool:
     return False
 
 
+@pytest.mark.smoke
 def test_an_upload_that_ends_in_time_succeeds(backend: Backend, log: Path) -> None:
     with service(backend, log, workers=2) as running:
         token = running.token

@@ -36,6 +36,7 @@ def tree() -> dict[str, Path]:
     return found
 
 
+@pytest.mark.smoke
 def test_every_file_there_and_back(
     backend: Backend, log: Path, tmp_path: Path, tree: dict[str, Path]
 ) -> None:

@@ -95,6 +95,7 @@ def test_folders_search_and_order(page: UploaderPage, running: Service) -> None:
     page.expect_listed("1", "deep/")
 
 
+@pytest.mark.smoke
 def test_many_are_selected_and_deleted(page: UploaderPage, running: Service) -> None:
     put(running, dict.fromkeys(("a", "b", "c", "f/1", "f/2/3", "g/4"), (TEXT, b"x")))
     page.button("Reload the list").click()
@@ -218,6 +219,7 @@ def test_a_hostile_file_is_only_looked_at(
     assert page.page.title() == title
 
 
+@pytest.mark.smoke
 def test_a_file_is_downloaded(page: UploaderPage, running: Service) -> None:
     name, data = "dir/ä b%.html", b"<script>alert(1)</script>"
     put(running, {name: ("text/html", data)})

@@ -186,6 +186,7 @@ def test_a_pdf_is_shown_by_the_browsers_own_viewer(running: Service, open_page: 
     assert shown.locator("#title").inner_text() == "a.pdf"
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("name", "content_type", "saved_as"),
     [

@@ -67,6 +67,7 @@ def written(path: Path, size: int, seed: object = 0) -> Path:
     return path
 
 
+@pytest.mark.smoke
 def test_files_and_a_folder_are_dropped(
     page: UploaderPage, running: Service, tmp_path: Path
 ) -> None:
@@ -231,6 +232,7 @@ def reload(page: UploaderPage, _running: Service) -> None:
 BREAKS = {"network off": go_offline, "reload": reload}
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("broken", [*BREAKS, "server killed"])
 def test_a_large_upload_ends_by_itself(
     backend: Backend, log: Path, open_page: OpenPage, tmp_path: Path, broken: str

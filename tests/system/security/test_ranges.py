@@ -144,6 +144,7 @@ def _ask(client: Connection, running: Service, fields: dict[str, str]) -> tuple[
 DATA = content(SIZE)
 
 
+@pytest.mark.smoke
 def test_nobody_gets_more_than_the_file(running: Service) -> None:
     seed = int(os.environ.get("SEED", random.randrange(2**32)))
     print(f"SEED={seed}")
