@@ -78,8 +78,10 @@ test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests that need no more than was in
 .PHONY: test-all
 test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs what `.ci/run` installs
 	$(IN_WEB) npm test
-	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests $(ARGS)
-	$(PYTEST) --ring=ci -m alone tests $(ARGS)
+	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests --ignore tests/system $(ARGS)
+	$(PYTEST) --ring=ci -m 'not alone' -n 4 --dist loadfile tests/system --ignore tests/system/faults $(ARGS)
+	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests/system/faults $(ARGS)
+	$(PYTEST) --ring=ci -m alone tests/integration tests/system $(ARGS)
 
 .PHONY: torture
 torture: $(VENV)/.test ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run

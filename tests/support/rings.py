@@ -51,7 +51,6 @@ ON_CEPH = (
     "tests/integration/service/test_resumable_races.py",
     "tests/integration/service/test_resumable_takeover.py",
     "tests/system/faults/",
-    "tests/system/service/",
 )
 """What is tried on Ceph, too: all else is HTTP's, and a store is none of its business.
 

@@ -23,6 +23,7 @@ def expected() -> str:
     return streams.sha256_of(SIZE)
 
 
+@pytest.mark.smoke
 @pytest.mark.alone
 @pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "chunked"])
 def test_six_gibibytes(backend: Backend, log: Path, expected: str, *, chunked: bool) -> None:

@@ -28,6 +28,7 @@ SETTINGS = {"MEMORY_BUDGET": str(BUDGET), "SPOOL_LIMIT": "8GiB"}
 pytestmark = pytest.mark.alone
 
 
+@pytest.mark.smoke
 def test_slow_appends_at_once(backend: Backend, log: Path) -> None:
     with service(backend, log, workers=1, settings=SETTINGS) as running:
         with running.peak_memory() as peak:
