@@ -18,8 +18,8 @@
 * No log shows a link that somebody could use.
 * A number with more digits than Python reads is a bad request, like any other that is none.
 
-It leans on inner names of gunicorn 27's ``asgi.protocol`` module; the end-to-end tests hold every
-point of the list against the version that is installed.
+It leans on inner names of gunicorn's (`inner_names`); the end-to-end tests hold every point of the
+list against the version that is installed.
 """
 
 from __future__ import annotations

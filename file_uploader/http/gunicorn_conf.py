@@ -15,8 +15,10 @@ from file_uploader import __version__
 from file_uploader.errors import ConfigurationError
 from file_uploader.settings import load_settings
 
-from . import worker_figures
+from . import inner_names, worker_figures
 
+if (_lacking := inner_names.complaint()) is not None:
+    sys.exit(f"file-uploader: {_lacking}")
 try:
     _settings = load_settings()
 except ConfigurationError as error:

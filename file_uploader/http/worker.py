@@ -10,8 +10,8 @@
   the rest and waits until they have cleaned up, and only then shuts the application down: also
   at SIGINT, which skips the waiting for transfers only. A stop during the start is not lost.
 
-It leans on inner names of gunicorn 27's ``gasgi`` module; the end-to-end tests hold every point of
-the list against the version that is installed.
+It leans on inner names of gunicorn's (`inner_names`); the end-to-end tests hold every point of the
+list against the version that is installed.
 """
 
 from __future__ import annotations
