@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "serve":
         from .serve import serve  # noqa: PLC0415 (each imports what it alone needs)
 
-        return serve(options.further)
+        return serve(options.for_gunicorn)
     from .run import run  # noqa: PLC0415
 
     return run(options)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
+
+from file_uploader import __version__
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -13,12 +16,15 @@ _STATUSES = "Exit status: 0 done, 1 something is wrong with what is stored, 3 it
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options of a command; ends the program for wrong usage (2) and ``--help``."""
+    """The options of a command; ends the program for wrong usage (2), ``--help``, ``--version``."""
     parser = make_parser()
-    options, further = parser.parse_known_args(arguments)
-    if further and options.command != "serve":
-        parser.error(f"unknown arguments: {' '.join(further)}")
-    options.further = further
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options, unknown = parser.parse_known_args(given)
+    if options.command == "serve":
+        # All of them are gunicorn's, also those that are named here.
+        options.for_gunicorn = given[given.index("serve") + 1 :]
+    elif unknown:
+        parser.error(f"unknown arguments: {' '.join(unknown)}")
     return options
 
 
@@ -29,13 +35,9 @@ def make_parser() -> argparse.ArgumentParser:
         description="Keeps files of any size for many clients.",
         epilog="Settings come from the environment and from .env, as for the server.",
     )
+    _add_version(parser, "--version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser(
-        "serve",
-        help="serve on HOST:PORT with the settings of the environment and .env",
-        description="Further arguments are gunicorn's own, for example -w 1.",
-        add_help=False,
-    )
+    _add_serve(commands)
     container = _command(
         commands, "container", "print the name of the container that a token maps to", ""
     )
@@ -82,6 +84,54 @@ def _command(
 ) -> argparse.ArgumentParser:
     whole = f"{does[0].upper()}{does[1:]}. {description}".strip()
     return commands.add_parser(name, help=does, description=whole, epilog=_STATUSES)
+
+
+_SETTINGS = """\
+Serve until stopped, with the settings of the environment and of .env. For example:
+
+  HOST             address to listen on (0.0.0.0)
+  PORT             port to listen on (8080)
+  WEB_CONCURRENCY  number of worker processes (the number of cores)
+  DATA_DIR         directory to keep files in (data)
+  BUCKET           bucket of S3 to keep them in instead (unset)
+
+docs/configuration.md tells all of them.
+"""
+
+_GUNICORN = """\
+`gunicorn --help` lists its other options, with its own defaults, which are not always these;
+https://gunicorn.org explains them. Exit status: gunicorn's.
+"""
+
+
+def _add_serve(commands: _Commands) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve on HOST:PORT with the settings of the environment and .env",
+        usage="file-uploader serve [OPTION ...]",
+        description=_SETTINGS,
+        epilog=_GUNICORN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    # Both, as gunicorn has them.
+    _add_version(serve, "-v", "--version")
+    gunicorn = serve.add_argument_group("gunicorn's options, which win over settings")
+    gunicorn.add_argument("-w", "--workers", metavar="N", help="number of worker processes")
+    gunicorn.add_argument(
+        "-b", "--bind", metavar="ADDRESS", help="HOST:PORT or unix:PATH; may be there several times"
+    )
+    gunicorn.add_argument("--reload", action="store_true", help="restart workers when code changes")
+    gunicorn.add_argument(
+        "--certfile", type=Path, metavar="FILE", help="serve HTTPS, with this certificate (PEM)"
+    )
+    gunicorn.add_argument(
+        "--keyfile", type=Path, metavar="FILE", help="the certificate's key (PEM)"
+    )
+
+
+def _add_version(parser: argparse.ArgumentParser, *flags: str) -> None:
+    parser.add_argument(*flags, action="version", version=f"file-uploader {__version__}")
 
 
 def _add_verify(commands: _Commands) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from file_uploader import __version__
 from file_uploader.cli.parser import SHELLS, make_parser
 from tests.support.command import command, started
 from tests.support.service import ROOT
@@ -20,14 +21,16 @@ COMMANDS = sorted(
     if isinstance(action.choices, dict)
     for name in action.choices
 )
+SLOW = {"apsw", "aiobotocore", "tqdm", "shtab", "pydantic", "gunicorn"}
+"""What takes long to import."""
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "serve"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_itself(name: str, tmp_path: Path) -> None:
     done = command(name, "--help", settings={}, cwd=tmp_path)
     assert (done.status, done.err) == (0, "")
     assert done.out.startswith(f"usage: file-uploader {name} ")
-    assert "Exit status: 0 done" in done.out
+    assert f"Exit status: {'gunicorn' if name == 'serve' else '0 done'}" in done.out
     documented = (ROOT / "docs" / "command-line.md").read_text()
     assert f"`{name}" in documented
 
@@ -42,11 +45,19 @@ def test_all_commands_are_there(tmp_path: Path) -> None:
     assert all(f"    {name}" in done.out for name in COMMANDS)
 
 
+@pytest.mark.parametrize("arguments", [("--version",), ("serve", "--version"), ("serve", "-v")])
+def test_it_tells_its_version(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = command(*arguments, settings={}, cwd=tmp_path)
+    assert (done.status, done.out, done.err) == (0, f"file-uploader {__version__}\n", "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "unwanted"),
     [
-        ("['serve', '--version']", {"apsw", "aiobotocore", "tqdm", "shtab"}),
-        ("['--help']", {"apsw", "aiobotocore", "tqdm", "shtab", "pydantic", "gunicorn"}),
+        ("['serve', '--nonsense']", {"apsw", "aiobotocore", "tqdm", "shtab"}),
+        ("['serve', '--help']", SLOW),
+        ("['--help']", SLOW),
+        ("['--version']", SLOW),
         ("['usage']", {"aiobotocore", "gunicorn", "tqdm", "shtab"}),
     ],
 )
@@ -120,10 +131,12 @@ ask file-uploader mig
 ask file-uploader migrate to-
 ask file-uploader verify --st
 ask file-uploader backup back
+ask file-uploader serve --work
+ask file-uploader serve --certfile back
 """
     done = subprocess.run(
         ["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
-    expected = ["migrate", "to-s3 to-disk", "--state", "backups/"]
+    expected = ["migrate", "to-s3 to-disk", "--state", "backups/", "--workers", "backups/"]
     found = [line.rstrip("/") for line in done.stdout.splitlines()]
     assert found == [each.rstrip("/") for each in expected], done.stderr
