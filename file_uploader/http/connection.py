@@ -201,8 +201,12 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         super()._on_message_complete()
 
     def eof_received(self) -> bool:
-        """Keep the way back open while a request that is whole has no answer yet."""
-        if self._closed or self._current_request is None or not self._request_is_whole:
+        """Keep the way back open while a request that is whole has no answer yet.
+
+        With TLS there is no such way.
+        """
+        answering = self._current_request is not None and self._request_is_whole
+        if self._closed or self._is_ssl or not answering:
             return False
         self._keepalive = 0
         return True
@@ -327,7 +331,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             self._give_up_unless_sending(None)
             return
         self._closed = True
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self._close_timer = self.worker.loop.call_later(LINGER, self.transport.close)
         # What the connection's task may be waiting for; it then finds the connection closed.
         self._request_ready.set()

@@ -7,11 +7,11 @@ import os
 import pwd
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.certificates import self_signed
 from tests.support.processes import listening
 from tests.support.service import ROOT, free_port, pss_of
 
@@ -130,12 +130,6 @@ def _replaced(text: str, *changes: tuple[str, str]) -> str:
 
 
 def _make_certificate(directory: Path) -> None:
-    """A certificate that nobody else trusts, with its key, in ``files.pem``."""
-    file = str(directory / "files.pem")
-    request = ("openssl", "req", "-x509", "-nodes", "-days", "1", "-newkey", "ec")
-    curve = ("-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=files.example.com")
-    subprocess.run(
-        [*request, *curve, "-keyout", file, "-out", f"{file}.crt"], check=True, capture_output=True
-    )
-    parts = [Path(file).read_text(), Path(f"{file}.crt").read_text()]
-    Path(file).write_text("".join(parts))
+    """A certificate, with its key, in ``files.pem``."""
+    certificate, key = self_signed(directory)
+    (directory / "files.pem").write_text(key.read_text() + certificate.read_text())

@@ -7,7 +7,6 @@ import datetime
 import json
 import re
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from file_uploader.settings import Settings
 from file_uploader.storage.s3 import S3Config, S3Storage
 from file_uploader.stores import try_storage
 from tests.support.ceph import Ceph
+from tests.support.certificates import self_signed
 from tests.support.s3_servers import S3Server
 
 
@@ -215,7 +215,7 @@ async def test_what_cannot_be_reached_is_named(
 async def test_a_certificate_that_nobody_knows(tmp_path: Path) -> None:
     def with_tls(server: ThreadingHTTPServer) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*_self_signed(tmp_path))
+        context.load_cert_chain(*self_signed(tmp_path))
         server.socket = context.wrap_socket(server.socket, server_side=True)
 
     with _server((200, "text/html", ""), with_tls) as server:
@@ -232,15 +232,6 @@ async def test_https_where_there_is_none() -> None:
 
 def _https(server: S3Server) -> str:
     return server.endpoint.replace("http://127.0.0.1", "https://localhost")
-
-
-def _self_signed(directory: Path) -> tuple[Path, Path]:
-    certificate, key = directory / "certificate.pem", directory / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-subj", "/CN=localhost", "-days", "1"]
-    command += ["-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key
 
 
 @contextlib.contextmanager
