@@ -16,7 +16,8 @@ COMPOSE_FILE = docker/docker-compose.yml
 
 PAGE = file_uploader/http/static/index.html
 MODULES = web/node_modules
-GET_NPM = on Debian and Ubuntu: apt-get install nodejs npm
+NODE = Node.js 22.12 or newer
+GET_NPM = it comes with $(NODE): https://nodejs.org
 
 # The page has tools of its own. Who has no npm does without them, and is told so; with CI set that
 # is a failure.
@@ -154,7 +155,7 @@ $(PAGE):
 	@if ! command -v npm >/dev/null; then \
 		echo "npm is not there, so there is no page at / ($(GET_NPM))" >&2; \
 	elif ! $(MAKE) --no-print-directory page; then \
-		echo "the page could not be built (it takes Node.js 20.19), so there is none at /" >&2; \
+		echo "the page could not be built (it takes $(NODE)), so there is none at /" >&2; \
 	fi
 
 $(MODULES)/.installed: web/package-lock.json
