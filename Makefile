@@ -141,7 +141,7 @@ stop-dev: ## stop the Compose service; the data stays
 
 .PHONY: clean
 clean: ## remove what was installed and built; data and .env stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .packages build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf $(dir $(PAGE)) $(MODULES)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

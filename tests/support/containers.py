@@ -2,8 +2,8 @@
 
 Two things are not as where Docker runs. The images that the Dockerfile begins with are made by
 `scripts/base-images.sh`, since no registry of images can be reached. And what the build runs is in
-a chroot on the machine's network, with its pip's settings, since it has to get to the registries
-of packages.
+a chroot on the machine's network, with the settings of its pip and npm, since it has to get to the
+packages.
 """
 
 from __future__ import annotations
@@ -43,13 +43,27 @@ class CannotRunError(RuntimeError):
 
 def environment(scratch: Path) -> dict[str, str]:
     """That of a user who has Docker: ``docker`` is in ``scratch``."""
-    pip = Path("/etc/pip.conf")
-    settings = f"--volume={pip}:{pip}:ro" if pip.exists() else ""
     program = scratch / "docker"
-    program.write_text(_DOCKER.format(settings=settings))
+    program.write_text(_DOCKER.format(settings=" ".join(_settings(scratch))))
     program.chmod(0o755)
     conf = str(ROOT / "scripts/containers.conf")
     return {**user_environment(scratch), "CONTAINERS_CONF": conf}
+
+
+def _settings(scratch: Path) -> Iterator[str]:
+    """The machine's settings of pip and npm, for podman."""
+    pip = Path("/etc/pip.conf")
+    if "PIP_NO_INDEX" in os.environ:  # What was fetched beforehand is installed.
+        wheels, cache = os.environ["PIP_FIND_LINKS"], os.environ["NPM_CONFIG_CACHE"]
+        pip = scratch / "pip.conf"
+        pip.write_text(f"[global]\nno-index = true\nfind-links = {wheels}\n")
+        npm = scratch / "npmrc"
+        npm.write_text(f"offline = true\ncache = {cache}\n")
+        yield f"--volume={wheels}:{wheels}:ro"
+        yield f"--volume={cache}:{cache}"
+        yield f"--volume={npm}:{Path('~root').expanduser()}/.npmrc:ro"
+    if pip.exists():
+        yield f"--volume={pip}:/etc/pip.conf:ro"
 
 
 def build(directory: Path, environment: Mapping[str, str]) -> None:
