@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from bench.figures import Figures, Run, Values
 from bench.fill import fill
-from bench.page import inserted
 from bench.report import markdown
-from bench.tables import table
 from tests.support import stored
 from tests.support.service import LocalBackend, service
 
@@ -26,15 +22,6 @@ def test_a_filled_container_is_like_any_other(tmp_path: Path) -> None:
         assert stored.listed(running) == sorted([*names, "00000500-new"])
         assert stored.read(running, "00000999") == bytes(16)
         assert stored.read(running, "00000500-new") == b"new"
-
-
-def test_tables_replace_what_is_between_their_marks_alone() -> None:
-    page = "a\n<!-- x:begin -->\n{}<!-- x:end -->\nb\n<!-- y:begin -->\n"
-    once = inserted(page.format(""), "x", table([{"n": 1, "ms": 0.5}, {"n": 1000, "ms": 12.3}]))
-    assert once == page.format("\n| n | 1 | 1,000 |\n| --- | ---: | ---: |\n| ms | 0.50 | 12 |\n\n")
-    assert inserted(once, "x", "c") == page.format("\nc\n\n")
-    with pytest.raises(ValueError, match="no marks for z"):
-        inserted(page, "z", "c")
 
 
 def test_ratios_are_taken_within_a_round(tmp_path: Path) -> None:

@@ -12,122 +12,19 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import containers
 from tests.support.checkout import PORT, ROOT, clone, curl, is_taken, shell, user_environment
 from tests.support.containers import IMAGE, CannotRunError, container, podman, volumes
-from tests.support.image import Instruction, in_context, parse
 from tests.support.served_page import assert_serves_the_pages
 from tests.support.service import LocalBackend, service
 from tests.system.service.test_ways_to_run import make_the_three_calls
 
-INSTRUCTIONS = parse((ROOT / "docker/Dockerfile").read_text())
-LAST_STAGE = INSTRUCTIONS[
-    max(number for number, one in enumerate(INSTRUCTIONS) if one.keyword == "FROM") :
-]
-
-
-def one(keyword: str) -> Instruction:
-    """The last stage's only instruction of this kind."""
-    (found,) = (instruction for instruction in LAST_STAGE if instruction.keyword == keyword)
-    return found
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(".env", ".env.example", ".git/config", ".dockerignore", "data/index.db", "venv/bin/pip"),
-        *(".venv/bin/pip", "tests/conftest.py", "docs/api.md", "requirements.txt", "Makefile"),
-        *("file_uploader/__pycache__/x.cpython-313.pyc", "docker/Dockerfile", "bench/x.py"),
-        *("web/node_modules/vite/package.json", "web/node_modules/.bin/vite"),
-    ],
-)
-def test_the_build_does_not_get(name: str) -> None:
-    assert not in_context((ROOT / ".dockerignore").read_text(), name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("app.py", "gunicorn.conf.py", "requirements-runtime.txt", "file_uploader/__init__.py"),
-        *("file_uploader/http/app.py", "file_uploader/http/static/index.html"),
-        *("file_uploader/http/openapi.yaml", "web/docs.html"),
-        *("web/package-lock.json", "web/.npmrc", "web/src/main.tsx"),
-    ],
-)
-def test_the_build_gets(name: str) -> None:
-    assert in_context((ROOT / ".dockerignore").read_text(), name)
-
-
-def test_nothing_is_copied_that_the_build_does_not_get() -> None:
-    ignore = (ROOT / ".dockerignore").read_text()
-    for instruction in INSTRUCTIONS:
-        if instruction.keyword == "COPY" and not instruction.value.startswith("--from="):
-            for name in instruction.arguments[:-1]:
-                assert (ROOT / name).exists(), name
-                assert in_context(ignore, name), name
-
-
-def test_the_last_stage_is_set_up_as_promised() -> None:
-    assert one("USER").value == "10001:10001"
-    assert one("VOLUME").arguments == ["/data"]
-    assert one("EXPOSE").value == "8080"
-    assert one("CMD").value == '["gunicorn", "app:app"]'
-    environment = dict(word.split("=", 1) for word in one("ENV").arguments)
-    assert environment["DATA_DIR"] == "/data"
-    assert environment["PYTHONUNBUFFERED"] == "1"
-    page, *bases = (i.arguments for i in INSTRUCTIONS if i.keyword == "FROM")
-    assert page == ["node:22-slim", "AS", "page"]
-    pythons = {base for base, *_ in bases}
-    assert len(pythons) == 1, "what is compiled for one Python does not run on another"
-    assert not [i for i in LAST_STAGE if i.keyword == "RUN" and "pip" in i.value]
-
-
-def test_the_image_gets_the_runtime_requirements_alone() -> None:
-    (install,) = (i.value for i in INSTRUCTIONS if i.keyword == "RUN" and "pip install" in i.value)
-    assert "--no-cache-dir" in install
-    assert install.endswith("-r /tmp/requirements-runtime.txt")
-
-
-def compose_file() -> Any:
-    yaml = pytest.importorskip("yaml")  # moto brings it
-    return yaml.safe_load((ROOT / "docker/docker-compose.yml").read_text())
-
-
-def test_the_compose_file_is_set_up_as_promised() -> None:
-    compose = compose_file()
-    assert set(compose["services"]) == {"file_uploader", "file_uploader_s3", "s3", "bucket"}
-    ours = compose["services"]["file_uploader"]
-    assert ours["build"] == {"context": "..", "dockerfile": "docker/Dockerfile"}
-    assert ours["env_file"] == ["../.env"]
-    assert ours["ports"] == ["8080:8080"]
-    assert ours["stop_grace_period"] == "40s"
-    assert (ours["read_only"], ours["cap_drop"]) == (True, ["ALL"])
-    assert ours["security_opt"] == ["no-new-privileges:true"]
-    assert ours["restart"] == "unless-stopped"
-    assert ours["healthcheck"]["test"][-1] == "http://127.0.0.1:8080/ready"
-    assert {volume.split(":")[1] for volume in ours["volumes"]} == {"/data", "/var/tmp"}
-    environment = dict(word.split("=", 1) for word in one("ENV").arguments)
-    assert ours["environment"].items() <= environment.items()
-
-
-def test_what_is_only_for_trying_s3_is_started_only_when_asked_for() -> None:
-    compose = compose_file()
-    for name, each in compose["services"].items():
-        assert each.get("profiles") == (None if name == "file_uploader" else ["s3"])
-        assert each["image"] in ("file_uploader:latest", "versity/versitygw:v1.8.0")
-        assert (each["cap_drop"], each["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
-    on_s3 = compose["services"]["file_uploader_s3"]
-    assert on_s3["depends_on"] == {
-        "s3": {"condition": "service_healthy"},
-        "bucket": {"condition": "service_completed_successfully"},
-    }
-    assert on_s3["environment"]["BUCKET"] in compose["services"]["bucket"]["command"][-1]
-    used = [v for each in compose["services"].values() for v in each.get("volumes", ())]
-    assert {volume.split(":")[0] for volume in used} == set(compose["volumes"])
+STATIC = "file_uploader/http/static"
+USED = [".env", "data/index.db", "file_uploader/old.pyc", f"{STATIC}/old.html"]
+"""What is in a checkout that is used, and has no business in an image."""
 
 
 @pytest.mark.parametrize("profile", ["", "--profile s3"])
@@ -155,11 +52,18 @@ def _probe(url: str) -> int:
 
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a user with Docker, and with the image built from a fresh clone."""
+    """The environment of a user with Docker, and with the image built from a checkout in use."""
     scratch = tmp_path_factory.mktemp("docker")
     environment = containers.environment(scratch)
+    checkout = clone(scratch / "file-uploader")
+    for name in USED:
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).touch()
+    # The page's packages as they are on another machine.
+    (checkout / "web/node_modules/vite").mkdir(parents=True)
+    (checkout / "web/node_modules/vite/package.json").write_text("{}")
     try:
-        containers.build(clone(scratch / "file-uploader"), environment)
+        containers.build(checkout, environment)
     except CannotRunError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
     return environment
@@ -179,8 +83,8 @@ def test_the_image_holds_the_service_and_no_more(root: Path) -> None:
     installed = {path.name.lower() for path in root.glob("opt/venv/lib/*/*/*-info")}
     assert any(name.startswith("gunicorn-") for name in installed)
     assert not any(name.startswith(("pip-", "pytest-", "moto-", "mypy-")) for name in installed)
-    static = root / "app/file_uploader/http/static"
-    assert {path.name for path in static.iterdir()} == {"index.html", "docs.html"}
+    assert {path.name for path in (root / "app" / STATIC).iterdir()} == {"index.html", "docs.html"}
+    assert not {Path(name).name for name in USED} & {path.name for path in root.rglob("*")}
     assert (root / "app/file_uploader/http/openapi.yaml").is_file()
     programs = {path.name for path in root.glob("**/bin/*")}
     assert not programs & {"gcc", "cc", "make", "node", "npm"}
@@ -290,7 +194,7 @@ def checkout(docker: dict[str, str], tmp_path: Path) -> Path:
     return directory
 
 
-# These two take the promised port, which other tests take as well.
+# These take the promised port, which other tests take as well.
 @pytest.mark.alone
 def test_docker_run_as_the_docs_have_it(
     docker: dict[str, str], checkout: Path, tmp_path: Path
@@ -308,6 +212,31 @@ def test_docker_run_as_the_docs_have_it(
 
 
 @pytest.mark.alone
+def test_make_runs_it_and_replaces_it(
+    docker: dict[str, str], checkout: Path, tmp_path: Path
+) -> None:
+    auth = ("-H", f"X-Auth-Token: {uuid.uuid4()}")
+    file = f"http://localhost:{PORT}/api/files/kept"
+    made: list[str] = []
+    try:
+        for _ in range(2):
+            shell("make docker-run", checkout, docker)
+            _wait([PORT])
+            if not made:
+                make_the_three_calls(tmp_path)
+                assert curl(*auth, "--upload-file", str(tmp_path / "upload"), file).status == 204
+            made.append(podman("inspect", "--format", "{{.Id}}", "file_uploader").stdout)
+        assert made[0] != made[1]
+        assert curl(*auth, "-X", "DELETE", file).status == 204
+        log = shell("timeout 5 make docker-logs", checkout, docker, check=False).stdout
+        assert "DELETE /api/files/kept" in log
+        shell("make docker-stop", checkout, docker)
+        assert podman("container", "exists", "file_uploader", check=False).returncode == 1
+    finally:
+        podman("rm", "--force", "--volumes", "file_uploader", check=False)
+
+
+@pytest.mark.alone
 def test_compose_runs_it(docker: dict[str, str], checkout: Path, tmp_path: Path) -> None:
     compose = "docker-compose -p test_compose -f docker/docker-compose.yml"
     with containers.engine(tmp_path) as address:
@@ -318,6 +247,12 @@ def test_compose_runs_it(docker: dict[str, str], checkout: Path, tmp_path: Path)
             make_the_three_calls(tmp_path)
             (name,) = shell(f"{compose} ps -q", checkout, environment).stdout.split()
             assert podman("healthcheck", "run", name, check=False).returncode == 0
+            for written in ("/x", "/app/x"):
+                done = podman("exec", name, "touch", written, check=False)
+                assert "Read-only file system" in done.stderr
+            status = podman("exec", name, "cat", "/proc/1/status").stdout
+            assert "CapBnd:\t0000000000000000" in status
+            assert "NoNewPrivs:\t1" in status
             shell(f"{compose} stop", checkout, environment)
             exited = podman("inspect", "--format", "{{.State.ExitCode}}", name)
             assert exited.stdout.strip() == "0"
