@@ -7,6 +7,7 @@ that the commands work where they are promised to; `.ci/run` runs ``make test`` 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,8 +16,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import served_page
-from tests.support.checkout import clone, curl, serving, shell, user_environment, without
+from tests.support.browser import INSTALL, Visit, chromium
+from tests.support.checkout import PORT, clone, curl, serving, shell, user_environment, without
 from tests.support.s3_servers import S3Server
+from tests.system.browser.page import UploaderPage
+from tests.system.browser.test_uploads import drop_files_and_a_folder
 
 BY_HAND = "python3 -m venv venv; . venv/bin/activate; pip install -r requirements.txt; "
 GUNICORN = "gunicorn app:app -b 0.0.0.0:8080 --reload -w 1"
@@ -90,6 +94,18 @@ def test_make_serves(checkout: Path, dot_env: str, target: str, tmp_path: Path) 
         make_the_three_calls(tmp_path)
         if served_page.is_expected():
             served_page.assert_serves_the_pages("http://localhost:8080")
+
+
+@pytest.mark.skipif(not os.environ.get("CI") and not shutil.which("chromium"), reason=INSTALL)
+def test_the_page_of_make_run_does_its_work(checkout: Path, tmp_path: Path) -> None:
+    url = "http://localhost:8080"
+    with serving("make run", checkout, user_environment()), chromium() as browser:
+        visit = Visit(browser.context(locale="en-US"), (url,))
+        page = UploaderPage(visit, url)
+        page.open()
+        drop_files_and_a_folder(page, PORT, tmp_path / "dropped")
+        assert visit.complaints() == []
+    shutil.rmtree(checkout / "data")
 
 
 def test_make_run_serves_where_it_is_told(checkout: Path, tmp_path: Path) -> None:
