@@ -6,6 +6,7 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
+HOURS = 8
 # Most tests wait for something most of the time.
 PARALLEL = -n 4 --dist worksteal
 IMAGE = file_uploader:latest
@@ -74,13 +75,18 @@ test-heavy: $(VENV)/.test page ## run the tests that take minutes
 	$(BIN)/pytest -v -m 'heavy and alone' $(ARGS)
 
 .PHONY: test-faults
-test-faults: $(VENV)/.test ## break things on purpose; FAULTS=long does it for hours
+test-faults: $(VENV)/.test ## break things on purpose
 	$(BIN)/pytest -v -m 'faults and not alone' $(PARALLEL) tests/faults $(ARGS)
 	$(BIN)/pytest -v -m 'faults and alone' tests/faults $(ARGS)
 
-.PHONY: torture
-torture: $(VENV)/.test ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run
-	$(BIN)/python -m tests.system.faults.torture
+# However make ends, it takes all that it has started along.
+.PHONY: soak
+soak: $(VENV)/.test $(PAGE_TOOLS) ## all that takes too long for each change, for HOURS (8); goes on where it was stopped
+	setpriv --pdeathsig TERM $(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+.PHONY: soak-report
+soak-report: $(VENV)/.test ## put what long runs have shown into the docs
+	$(BIN)/python -m tests.soak --docs
 
 .PHONY: screenshots
 screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
