@@ -58,95 +58,120 @@ CAMPAIGNS = (
         "kills",
         "everything is killed, hangs, is stopped",
         90,
-        "tests/faults/test_process.py",
+        "tests/system/faults/test_process.py",
         _CEPH,
     ),
     Campaign(
         "calls-killed",
         "killed at every call that changes the disk",
         40,
-        "tests/faults/test_killed_at_a_call.py",
+        "tests/system/faults/test_killed_at_a_call.py",
     ),
     # The disk.
     Campaign(
         "calls-failing",
         "each call to the disk fails, with EIO and ENOSPC",
         40,
-        "tests/faults/test_failing_calls.py",
+        "tests/system/faults/test_failing_calls.py",
     ),
-    Campaign("disks-full", "full disks", 60, "tests/faults/test_full_disk.py", _ROOT),
+    Campaign("disks-full", "full disks", 60, "tests/system/faults/test_full_disk.py", _ROOT),
     Campaign(
-        "power", "losses of power, ext4 and XFS", 120, "tests/faults/test_power_loss.py", _DISK
+        "power",
+        "losses of power, ext4 and XFS",
+        120,
+        "tests/system/faults/test_power_loss.py",
+        _DISK,
     ),
     # The index.
     Campaign(
         "index",
         "processes, checkpoints, endless readers and kills at the index; the length of its log",
         40,
-        "tests/faults/test_index_processes.py tests/faults/test_index_log.py",
+        "tests/system/faults/test_index_processes.py tests/faults/test_index_log.py",
     ),
     # S3.
     Campaign(
-        "s3-verbs", "each verb of S3 fails in each way", 60, "tests/faults/test_s3_verbs.py", _CEPH
+        "s3-verbs",
+        "each verb of S3 fails in each way",
+        60,
+        "tests/system/faults/test_s3_verbs.py",
+        _CEPH,
     ),
     Campaign(
         "s3-completions",
         "lost replies to completions of uploads",
         30,
-        "tests/faults/test_s3_completions.py",
+        "tests/system/faults/test_s3_completions.py",
         _CEPH,
     ),
     Campaign(
         "s3-outages",
         "S3 refuses connections, or says nothing",
         10,
-        "tests/faults/test_s3_outages.py",
+        "tests/system/faults/test_s3_outages.py",
         _CEPH,
     ),
     # Clients.
-    Campaign("cuts", "connections cut", 60, "tests/faults/test_random_cuts.py", _CEPH),
+    Campaign("cuts", "connections cut", 60, "tests/system/faults/test_random_cuts.py", _CEPH),
     Campaign(
-        "clients-slow", "thousands of slow clients", 30, "tests/faults/test_slow_clients.py", _CEPH
+        "clients-slow",
+        "thousands of slow clients",
+        30,
+        "tests/system/faults/test_slow_clients.py",
+        _CEPH,
     ),
     Campaign(
-        "descriptors", "a process without descriptors", 10, "tests/faults/test_no_descriptors.py"
+        "descriptors",
+        "a process without descriptors",
+        10,
+        "tests/system/faults/test_no_descriptors.py",
     ),
     Campaign(
         "malformed",
         "malformed HTTP, with and without nginx",
         30,
-        "tests/faults/test_malformed.py",
+        "tests/system/faults/test_malformed.py",
         ("nginx",),
     ),
-    Campaign("pipelining", "pipelined requests", 10, "tests/faults/test_pipelining.py", ("nginx",)),
+    Campaign(
+        "pipelining", "pipelined requests", 10, "tests/system/faults/test_pipelining.py", ("nginx",)
+    ),
     # Who may do what.
-    Campaign("matrix", "who may do what", 40, "tests/security/test_matrix.py", _CEPH),
-    Campaign("injection", "injection", 30, "tests/security/test_injection.py"),
-    Campaign("ranges", "ranges of all kinds", 15, "tests/security/test_ranges.py", _CEPH),
+    Campaign("matrix", "who may do what", 40, "tests/unit/security/test_matrix.py", _CEPH),
+    Campaign("injection", "injection", 30, "tests/integration/security/test_injection.py"),
+    Campaign(
+        "ranges", "ranges of all kinds", 15, "tests/integration/security/test_ranges.py", _CEPH
+    ),
     Campaign(
         "heads",
         "huge heads and numbers, slow patterns",
         15,
-        "tests/security/test_heads.py tests/security/test_numbers.py"
-        " tests/security/test_patterns.py",
+        "tests/integration/security/test_heads.py tests/integration/security/test_numbers.py"
+        " tests/unit/security/test_patterns.py",
     ),
     Campaign(
         "contract-read",
         "requests made from the contract of the API",
         60,
-        "tests/openapi/test_schemathesis.py",
+        "tests/system/openapi/test_schemathesis.py",
     ),
     # Names, commands, backups.
-    Campaign("names", "names and metadata", 60, "tests/storage/test_same_on_both.py", _CEPH),
-    Campaign("backups", "backups under load", 30, "tests/faults/test_backup.py", _CEPH),
-    Campaign("moving", "moving between stores, killed", 40, "tests/cli/test_migrate.py", _CEPH),
+    Campaign("names", "names and metadata", 60, "tests/system/test_same_on_both.py", _CEPH),
+    Campaign("backups", "backups under load", 30, "tests/system/faults/test_backup.py", _CEPH),
+    Campaign(
+        "moving",
+        "moving between stores, killed",
+        40,
+        "tests/integration/cli/test_migrate.py",
+        _CEPH,
+    ),
     # What is measured.
     Campaign(
         "memory",
         "memory: thousands of uploads at once, large files, slow appends, long lists",
         30,
-        "tests/e2e/test_many_uploads.py tests/e2e/test_large_files.py"
-        " tests/e2e/test_resumable_memory.py tests/e2e/test_resumable_abandoned.py",
+        "tests/system/service/test_many_uploads.py tests/system/service/test_large_files.py"
+        " tests/system/service/test_resumable_memory.py tests/integration/service/test_resumable_abandoned.py",
         _CEPH,
     ),
     # The same once more, on other stores.
@@ -154,18 +179,28 @@ CAMPAIGNS = (
         "contracts-moto",
         "the promises of a store, on moto",
         15,
-        "tests/storage --stores=moto,moto-own-buckets",
+        "tests/contract --stores=moto,moto-own-buckets",
     ),
     Campaign(
         "contracts-ceph",
         "the promises of a store, on Ceph",
         30,
-        "tests/storage --stores=ceph,ceph-own-buckets",
+        "tests/contract --stores=ceph,ceph-own-buckets",
         _CEPH,
     ),
-    Campaign("http-ceph", "the rules of HTTP, on Ceph", 30, "tests/e2e --stores=ceph", _CEPH),
     Campaign(
-        "page-ceph", "the page, on Ceph", 20, "tests/browser --stores=ceph", (*_CEPH, "Chromium")
+        "http-ceph",
+        "the rules of HTTP, on Ceph",
+        30,
+        "tests/integration/service --stores=ceph",
+        _CEPH,
+    ),
+    Campaign(
+        "page-ceph",
+        "the page, on Ceph",
+        20,
+        "tests/system/browser --stores=ceph",
+        (*_CEPH, "Chromium"),
     ),
     TORTURE,
 )

@@ -68,8 +68,9 @@ class Note:
     def _item(self, name: str) -> Item:
         reports = self._reports.pop(name)
         printed = reports[-1].capstdout
-        lines = [line for line in printed.splitlines() if not _SEED.match(line)]
         seed = _SEED.search(printed)
+        lines = [line for line in printed.splitlines() if not _SEED.match(line)]
+        lines += [report.longrepr[2] for report in reports if isinstance(report.longrepr, tuple)]
         return Item(
             campaign=self._chapter.campaign,
             name=name,

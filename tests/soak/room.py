@@ -22,7 +22,7 @@ class Room:
     def furnish(self, commit: str) -> None:
         """Clone the commit, and build its page where there is npm.
 
-        Raises `subprocess.CalledProcessError` if that fails.
+        Raises `RuntimeError` with what was printed if that fails.
         """
         self.temporary.mkdir()
         _run(self.path, "git", "clone", "--quiet", "--shared", "--no-checkout", ROOT, self.checkout)
@@ -47,6 +47,6 @@ def commit() -> str:
 
 
 def _run(directory: Path, *command: str | Path) -> None:
-    subprocess.run(
-        command, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True
-    )
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stdout}{done.stderr}")

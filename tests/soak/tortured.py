@@ -11,8 +11,8 @@ import sys
 import time
 import traceback
 
-from tests.faults import torture
-from tests.faults.run import ViolationError
+from tests.system.faults import torture
+from tests.system.faults.run import ViolationError
 from tests.soak.journal import Chapter, Item
 
 
