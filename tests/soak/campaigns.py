@@ -44,163 +44,195 @@ NEEDS: Mapping[str, Callable[[], bool]] = {
     "nginx": lambda: shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is not None,
 }
 
-_CEPH = ("Ceph",)
-_ROOT = ("root",)
-_DISK = ("root", "FUSE")
+FAULTS = "tests/system/faults"
+SECURITY = "tests/integration/security"
+SERVICE = "tests/system/service"
 
 TORTURE = Campaign(
     "torture", "everything that can go wrong, mixed", 60, needs=("root", "FUSE", "Ceph")
 )
 
 CAMPAIGNS = (
-    # The process.
     Campaign(
-        "kills",
-        "everything is killed, hangs, is stopped",
-        90,
-        "tests/system/faults/test_process.py",
-        _CEPH,
+        name="kills",
+        about="everything is killed, hangs, is stopped and replaced",
+        minutes=90,
+        tests=f"{FAULTS}/test_process.py",
+        needs=("Ceph",),
     ),
     Campaign(
-        "calls-killed",
-        "killed at every call that changes the disk",
-        40,
-        "tests/system/faults/test_killed_at_a_call.py",
-    ),
-    # The disk.
-    Campaign(
-        "calls-failing",
-        "each call to the disk fails, with EIO and ENOSPC",
-        40,
-        "tests/system/faults/test_failing_calls.py",
-    ),
-    Campaign("disks-full", "full disks", 60, "tests/system/faults/test_full_disk.py", _ROOT),
-    Campaign(
-        "power",
-        "losses of power, ext4 and XFS",
-        120,
-        "tests/system/faults/test_power_loss.py",
-        _DISK,
-    ),
-    # The index.
-    Campaign(
-        "index",
-        "processes, checkpoints, endless readers and kills at the index; the length of its log",
-        40,
-        "tests/system/faults/test_index_processes.py tests/faults/test_index_log.py",
-    ),
-    # S3.
-    Campaign(
-        "s3-verbs",
-        "each verb of S3 fails in each way",
-        60,
-        "tests/system/faults/test_s3_verbs.py",
-        _CEPH,
+        name="killed-calls",
+        about="killed at every call that changes the disk",
+        minutes=40,
+        tests=f"{FAULTS}/test_killed_at_a_call.py",
     ),
     Campaign(
-        "s3-completions",
-        "lost replies to completions of uploads",
-        30,
-        "tests/system/faults/test_s3_completions.py",
-        _CEPH,
+        name="failing-calls",
+        about="each call to the disk fails, with EIO and ENOSPC",
+        minutes=40,
+        tests=f"{FAULTS}/test_failing_calls.py",
     ),
     Campaign(
-        "s3-outages",
-        "S3 refuses connections, or says nothing",
-        10,
-        "tests/system/faults/test_s3_outages.py",
-        _CEPH,
-    ),
-    # Clients.
-    Campaign("cuts", "connections cut", 60, "tests/system/faults/test_random_cuts.py", _CEPH),
-    Campaign(
-        "clients-slow",
-        "thousands of slow clients",
-        30,
-        "tests/system/faults/test_slow_clients.py",
-        _CEPH,
+        name="full-disks",
+        about="full disks, tmpfs and ext4",
+        minutes=60,
+        tests=f"{FAULTS}/test_full_disk.py",
+        needs=("root",),
     ),
     Campaign(
-        "descriptors",
-        "a process without descriptors",
-        10,
-        "tests/system/faults/test_no_descriptors.py",
+        name="power",
+        about="losses of power, ext4 and XFS, and disks that fail",
+        minutes=120,
+        tests=f"{FAULTS}/test_power_loss.py",
+        needs=("root", "FUSE"),
     ),
     Campaign(
-        "malformed",
-        "malformed HTTP, with and without nginx",
-        30,
-        "tests/system/faults/test_malformed.py",
-        ("nginx",),
+        name="index",
+        about="four processes, checkpoints, endless readers and kills at the index; its log",
+        minutes=40,
+        tests=f"{FAULTS}/test_index_processes.py {FAULTS}/test_index_log.py",
     ),
     Campaign(
-        "pipelining", "pipelined requests", 10, "tests/system/faults/test_pipelining.py", ("nginx",)
-    ),
-    # Who may do what.
-    Campaign("matrix", "who may do what", 40, "tests/unit/security/test_matrix.py", _CEPH),
-    Campaign("injection", "injection", 30, "tests/integration/security/test_injection.py"),
-    Campaign(
-        "ranges", "ranges of all kinds", 15, "tests/integration/security/test_ranges.py", _CEPH
+        name="s3-verbs",
+        about="each verb of S3 fails in each way",
+        minutes=60,
+        tests=f"{FAULTS}/test_s3_verbs.py",
+        needs=("Ceph",),
     ),
     Campaign(
-        "heads",
-        "huge heads and numbers, slow patterns",
-        15,
-        "tests/integration/security/test_heads.py tests/integration/security/test_numbers.py"
+        name="s3-completions",
+        about="lost replies to completions of uploads",
+        minutes=30,
+        tests=f"{FAULTS}/test_s3_completions.py",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="s3-outages",
+        about="S3 refuses connections, or says nothing",
+        minutes=10,
+        tests=f"{FAULTS}/test_s3_outages.py",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="cuts",
+        about="connections cut",
+        minutes=60,
+        tests=f"{FAULTS}/test_random_cuts.py",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="slow-clients",
+        about="thousands of slow and idle clients",
+        minutes=30,
+        tests=f"{FAULTS}/test_slow_clients.py",
+    ),
+    Campaign(
+        name="descriptors",
+        about="a process without descriptors",
+        minutes=10,
+        tests=f"{FAULTS}/test_no_descriptors.py",
+    ),
+    Campaign(
+        name="malformed",
+        about="malformed HTTP, alone and behind nginx",
+        minutes=30,
+        tests=f"{FAULTS}/test_malformed.py",
+        needs=("nginx",),
+    ),
+    Campaign(
+        name="pipelining",
+        about="pipelined requests",
+        minutes=10,
+        tests=f"{FAULTS}/test_pipelining.py",
+    ),
+    Campaign(
+        name="backups",
+        about="backups under load",
+        minutes=30,
+        tests=f"{FAULTS}/test_backup.py",
+    ),
+    Campaign(
+        name="migrations",
+        about="migrations between the stores, killed twice on the way",
+        minutes=40,
+        tests="tests/integration/cli/test_migrate.py",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="matrix",
+        about="who may do what: every route, method, token and link",
+        minutes=40,
+        tests="tests/unit/security/test_matrix.py",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="injection",
+        about="injection",
+        minutes=30,
+        tests=f"{SECURITY}/test_injection.py",
+    ),
+    Campaign(
+        name="ranges",
+        about="ranges",
+        minutes=15,
+        tests=f"{SECURITY}/test_ranges.py",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="heads",
+        about="huge heads and numbers, slow patterns",
+        minutes=15,
+        tests=f"{SECURITY}/test_heads.py {SECURITY}/test_numbers.py"
         " tests/unit/security/test_patterns.py",
     ),
     Campaign(
-        "contract-read",
-        "requests made from the contract of the API",
-        60,
-        "tests/system/openapi/test_schemathesis.py",
-    ),
-    # Names, commands, backups.
-    Campaign("names", "names and metadata", 60, "tests/system/test_same_on_both.py", _CEPH),
-    Campaign("backups", "backups under load", 30, "tests/system/faults/test_backup.py", _CEPH),
-    Campaign(
-        "moving",
-        "moving between stores, killed",
-        40,
-        "tests/integration/cli/test_migrate.py",
-        _CEPH,
-    ),
-    # What is measured.
-    Campaign(
-        "memory",
-        "memory: thousands of uploads at once, large files, slow appends, long lists",
-        30,
-        "tests/system/service/test_many_uploads.py tests/system/service/test_large_files.py"
-        " tests/system/service/test_resumable_memory.py tests/integration/service/test_resumable_abandoned.py",
-        _CEPH,
-    ),
-    # The same once more, on other stores.
-    Campaign(
-        "contracts-moto",
-        "the promises of a store, on moto",
-        15,
-        "tests/contract --stores=moto,moto-own-buckets",
+        name="names",
+        about="any names and metadata, on the embedded store and on Ceph",
+        minutes=60,
+        tests="tests/system/test_same_on_both.py",
+        needs=("Ceph",),
     ),
     Campaign(
-        "contracts-ceph",
-        "the promises of a store, on Ceph",
-        30,
-        "tests/contract --stores=ceph,ceph-own-buckets",
-        _CEPH,
+        name="openapi",
+        about="requests made from the contract of the API, by Schemathesis",
+        minutes=60,
+        tests="tests/system/openapi/test_schemathesis.py",
+        needs=("Ceph",),
     ),
     Campaign(
-        "http-ceph",
-        "the rules of HTTP, on Ceph",
-        30,
-        "tests/integration/service --stores=ceph",
-        _CEPH,
+        name="memory",
+        about="memory: many uploads at once, slow ones, abandoned ones, large files",
+        minutes=30,
+        tests=f"{SERVICE}/test_many_uploads.py {SERVICE}/test_resumable_memory.py"
+        f" {SERVICE}/test_large_files.py tests/integration/service/test_resumable_abandoned.py",
+        needs=("Ceph",),
     ),
     Campaign(
-        "page-ceph",
-        "the page, on Ceph",
-        20,
-        "tests/system/browser --stores=ceph",
-        (*_CEPH, "Chromium"),
+        name="contract-moto",
+        about="the promises of a store, on moto",
+        minutes=15,
+        tests="tests/contract --stores=moto,moto-own-buckets",
+    ),
+    Campaign(
+        name="contract-ceph",
+        about="the promises of a store, on Ceph",
+        minutes=30,
+        tests="tests/contract --stores=ceph,ceph-own-buckets",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="http-ceph",
+        about="the rules of HTTP, on Ceph",
+        minutes=30,
+        tests="tests/integration/service --stores=ceph",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="page-ceph",
+        about="the page, on Ceph",
+        minutes=20,
+        tests="tests/system/browser --stores=ceph",
+        needs=("Ceph", "Chromium"),
     ),
     TORTURE,
 )

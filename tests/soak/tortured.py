@@ -11,9 +11,9 @@ import sys
 import time
 import traceback
 
+from tests.soak.journal import Chapter, Item
 from tests.system.faults import torture
 from tests.system.faults.run import ViolationError
-from tests.soak.journal import Chapter, Item
 
 
 def main() -> None:
