@@ -6,6 +6,7 @@ PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
 ARGS =
+HOURS = 8
 # Most tests wait for something most of the time.
 PARALLEL = -n 4 --dist worksteal
 # Each of these processes would rewrite all tests anew where bytecode is not kept.
@@ -84,9 +85,14 @@ test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs wh
 	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests/system/faults $(ARGS)
 	$(PYTEST) --ring=ci -m alone tests/integration tests/system $(ARGS)
 
-.PHONY: torture
-torture: $(VENV)/.test ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run
-	$(BIN)/python -m tests.system.faults.torture
+# However make ends, it takes all that it has started along.
+.PHONY: soak
+soak: $(VENV)/.test $(PAGE_TOOLS) ## all that takes too long for each change, for HOURS (8); goes on where it was stopped
+	setpriv --pdeathsig TERM $(BIN)/python -m tests.soak --hours $(HOURS) $(ARGS)
+
+.PHONY: soak-report
+soak-report: $(VENV)/.test ## put what long runs have shown into the docs
+	$(BIN)/python -m tests.soak --docs
 
 .PHONY: screenshots
 screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium

@@ -39,7 +39,7 @@ def main() -> None:
     chosen = options.parse_args()
     leave_on_signals()
     began = time.monotonic()
-    run = Run(described(chosen.disk, chosen.rounds))
+    run = Run({**described(chosen.disk), "rounds": str(chosen.rounds)})
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
         tempfile.TemporaryDirectory(prefix="bench-", dir=chosen.disk) as disk,

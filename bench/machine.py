@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 
-def described(disk: Path, rounds: int) -> dict[str, str]:
+def described(disk: Path) -> dict[str, str]:
     """What to know, by name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     found = subprocess.run(
@@ -22,7 +22,6 @@ def described(disk: Path, rounds: int) -> dict[str, str]:
         "memory": f"{memory / 2**30:.0f} GiB",
         "file system": found.stdout.split()[-1],
         "system": f"{platform.system()} {platform.release()}",
-        "rounds": str(rounds),
     }
 
 

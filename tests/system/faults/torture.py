@@ -8,12 +8,14 @@ clients ask for and which faults come follow from the seed; the instants at whic
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.ceph import ceph_rgw
@@ -61,11 +63,24 @@ def _named(faults: Sequence[Fault]) -> str:
     return " and ".join(fault.name for fault in faults)
 
 
-def main() -> None:
-    """Campaigns in all theatres in turns, until the time is over; a violation exits with 1."""
-    seconds = float(os.environ.get("TORTURE_SECONDS", "1800"))
-    seed = int(os.environ.get("TORTURE_SEED", random.randrange(2**32)))
-    print(f"TORTURE_SEED={seed}", flush=True)
+@dataclass(frozen=True)
+class Done:
+    """A campaign that is over; its name repeats what clients asked for, and which faults came."""
+
+    name: str
+    theatre: str
+    said: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"campaign {self.name}, {self.theatre}: {self.said}, {self.seconds:.0f} s"
+
+
+def campaigns(seed: int, seconds: float) -> Iterator[Done]:
+    """Campaigns in all theatres in turns, none of which begins after so many seconds.
+
+    Raises `ViolationError` with the name of the campaign.
+    """
     deadline = time.monotonic() + seconds
     with ceph_rgw() as ceph:
         server = ceph.new_user()
@@ -75,20 +90,32 @@ def main() -> None:
             "a volatile disk": theatres.volatile,
             "failing calls": theatres.failing_calls,
         }
-        number = 0
-        while time.monotonic() < deadline:
-            name, began = f"{seed}/{number}", time.monotonic()
-            with tempfile.TemporaryDirectory(prefix="torture-") as room:
-                where = list(rota)[number % len(rota)]
-                with rota[where](Path(room)) as theatre:
-                    try:
-                        done = campaign(theatre, name, ROUNDS)
-                    except ViolationError as error:
-                        print(f"violation in campaign {name}: {error}", flush=True)
-                        sys.exit(1)
-            took = time.monotonic() - began
-            print(f"campaign {name}, {where}: {done}, {took:.0f} s, no violation", flush=True)
-            number += 1
+        for number, where in enumerate(itertools.cycle(rota)):
+            began = time.monotonic()
+            if began > deadline:
+                return
+            name = f"{seed}/{number}"
+            with (
+                tempfile.TemporaryDirectory(prefix="torture-") as room,
+                rota[where](Path(room)) as theatre,
+            ):
+                try:
+                    said = campaign(theatre, name, ROUNDS)
+                except ViolationError as error:
+                    raise ViolationError(f"campaign {name}, {where}: {error}") from error
+            yield Done(name, where, said, time.monotonic() - began)
+
+
+def main() -> None:
+    """Campaigns until the time is over; a violation exits with 1."""
+    seconds = float(os.environ.get("TORTURE_SECONDS", "1800"))
+    seed = int(os.environ.get("TORTURE_SEED", random.randrange(2**32)))
+    print(f"TORTURE_SEED={seed}", flush=True)
+    try:
+        for done in campaigns(seed, seconds):
+            print(f"{done}, no violation", flush=True)
+    except ViolationError as error:
+        sys.exit(f"violation in {error}")
 
 
 if __name__ == "__main__":
