@@ -23,9 +23,17 @@ def expected() -> str:
     return streams.sha256_of(SIZE)
 
 
+PAIRS = [
+    pytest.param("local", True, id="local-chunked"),
+    pytest.param("ceph", False, id="ceph-content-length"),
+    pytest.param("local", False, id="local-content-length", marks=pytest.mark.soak),
+    pytest.param("ceph", True, id="ceph-chunked", marks=pytest.mark.soak),
+]
+
+
 @pytest.mark.smoke
 @pytest.mark.alone
-@pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "chunked"])
+@pytest.mark.parametrize(("backend", "chunked"), PAIRS, indirect=["backend"])
 def test_six_gibibytes(backend: Backend, log: Path, expected: str, *, chunked: bool) -> None:
     settings = {"MEMORY_BUDGET": str(BUDGET)}
     with service(backend, log, workers=1, settings=settings) as running:

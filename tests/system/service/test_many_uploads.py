@@ -13,17 +13,19 @@ from pathlib import Path
 import pytest
 
 from tests.support import streams
+from tests.support.rounds import rounds
 from tests.support.s3_servers import S3Server
 from tests.support.service import S3Backend, Service, service
 
-SIZE = 32 * 2**20
+SIZE = rounds(9, 32) * 2**20
+"""Bytes: more than a part."""
 UPLOADS = 200
 FAST = 50
 BUDGET = 128 * 2**20
 CEILING = 192 * 2**20
 """Bytes over idle memory."""
 SLOW_RATE = 20 * 1024
-SLOW_SECONDS = 60
+SLOW_SECONDS = rounds(30, 60)
 
 pytestmark = pytest.mark.alone
 
@@ -90,7 +92,7 @@ def test_slow_ones_slow_nobody(bucket: S3Backend, log: Path) -> None:
 
 
 def put_slowly(running: Service, name: str, stop: threading.Event) -> str:
-    """Send 20 KiB a second for a minute; return the SHA-256 of what was sent."""
+    """Send 20 KiB a second for `SLOW_SECONDS`; return the SHA-256 of what was sent."""
     digest = hashlib.sha256()
 
     def body() -> Iterator[bytes]:
