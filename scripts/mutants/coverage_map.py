@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from .drawing import Mutant
 
 BUDGET = 60.0
 """Seconds of tests, at most, that one mutant is tried on alone: the quickest of all that could."""
+
+_IMPORT = 0
+"""The number of the empty name, which stands for what is executed outside of all tests."""
 
 
 class CoverageMap:
@@ -16,9 +20,10 @@ class CoverageMap:
 
     def __init__(self, into: Path, suite: str) -> None:
         path = self.path(into, suite)
-        said = json.loads(path.read_text()) if path.exists() else {"seconds": {}, "lines": {}}
-        self._seconds: dict[str, float] = said["seconds"]
-        self._lines: dict[str, dict[str, list[str]]] = said["lines"]
+        said: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self._tests: list[str] = said.get("tests", [])
+        self._seconds: dict[str, float] = said.get("seconds", {})
+        self._lines: dict[str, dict[str, list[int]]] = said.get("lines", {})
 
     @staticmethod
     def path(into: Path, suite: str) -> Path:
@@ -32,14 +37,15 @@ class CoverageMap:
         of the whole module.
         """
         lines = self._lines.get(mutant.file, {})
-        statement = set(map(str, range(mutant.first, mutant.last + 1)))
-        found = {test for line in statement & lines.keys() for test in lines[line]}
-        if found == {""}:
-            found = {test for tests in lines.values() for test in tests}
+        statement = map(str, range(mutant.first, mutant.last + 1))
+        found = {number for line in statement for number in lines.get(line, [])}
+        if found == {_IMPORT}:
+            found = {number for numbers in lines.values() for number in numbers}
+        names = [self._tests[number] for number in found - {_IMPORT}]
         chosen: list[str] = []
         left = BUDGET
-        for test in sorted(found - {""}, key=lambda name: (self._seconds.get(name, 0.0), name)):
-            left -= self._seconds.get(test, 0.0)
+        for test in sorted(names, key=lambda name: (self._seconds[name], name)):
+            left -= self._seconds[test]
             if left < 0 and chosen:
                 break
             chosen.append(test)

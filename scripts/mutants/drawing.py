@@ -81,12 +81,12 @@ def possible(source: Source, signatures: Signatures) -> dict[int, Choices]:
 def is_mutant(source: Source, edit: Edit) -> bool:
     """Whether an edit yields Python that says something else."""
     try:
-        # What only compiling finds is refused as well, such as a name that is both local and not.
-        compile(source.edited(edit), "", "exec", dont_inherit=True)
         tree = ast.parse(source.edited(edit))
+        # What only compiling finds is refused as well, such as ``break`` outside of a loop.
+        compile(tree, "", "exec", dont_inherit=True)
     except SyntaxError:
         return False
-    return ast.dump(tree) != ast.dump(source.tree)
+    return ast.dump(tree) != source.dump
 
 
 def save(mutants: Iterable[Mutant], path: Path) -> None:

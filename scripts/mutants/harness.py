@@ -6,6 +6,7 @@ import contextlib
 import json
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from .coverage_map import CoverageMap
@@ -33,13 +34,12 @@ class TreeHarness:
         say: Callable[[str], None],
         grace: float = GRACE,
     ) -> None:
-        self._suite = suite
+        self.suite = suite
         self._runner = runner
         self._trees = trees
         self._into = into
         self._say = say
         self._grace = grace
-        self._map = CoverageMap(into, suite.name)
         self._free: queue.Queue[Tree] = queue.Queue()
         for tree in trees:
             self._free.put(tree)
@@ -58,7 +58,7 @@ class TreeHarness:
         """The tests of the suite's first run that execute a mutant, as far as that is known."""
         tree = self._trees[0]
         if not tree.is_as_drawn(mutant):
-            self._say(f"{mutant.id}: {mutant.file} is another in {self._suite.tree}")
+            self._say(f"{mutant.id}: {mutant.file} is another in {self.suite.tree}")
             return []
         return self._map.tests(mutant)
 
@@ -73,19 +73,19 @@ class TreeHarness:
                 tests=tests,
                 limits=self._limits(run, tests),
                 failures=failures,
-                environment=self._suite.environment,
+                environment=self.suite.environment,
             )
 
     def measure(self, run: Run) -> None:
         """Run it without mutants, unless that is known. Raises `ValueError` if it fails."""
         path = self._into / "unmutated.json"
         known = json.loads(path.read_text()) if path.exists() else {}
-        name = f"{self._suite.name}: {run.name}"
+        name = f"{self.suite.name}: {run.name}"
         commit = self._trees[0].commit
         if known.get(name, {}).get("commit") != commit:
             self._say(f"{name}: without mutants")
             with self._tree() as tree:
-                found = self._runner.run(tree.path, run, environment=self._suite.environment)
+                found = self._runner.run(tree.path, run, environment=self.suite.environment)
             if not found.passed:
                 raise ValueError(f"{name} fails without mutants: {' '.join(found.failed)}")
             known[name] = {"commit": commit, "seconds": found.seconds, "tests": found.tests}
@@ -95,18 +95,22 @@ class TreeHarness:
 
     def map(self) -> None:
         """Note which tests of the suite's first run execute which lines, for `CoverageMap`."""
-        run = self._suite.runs[0]
+        run = self.suite.runs[0]
         with self._tree() as tree:
             self._runner.run(
                 tree.path,
                 Run((*run.options, "-n", "0", "-p", "mutants_map"), run.paths),
                 failures=0,
                 environment={
-                    **self._suite.environment,
+                    **self.suite.environment,
                     "MUTANTS_PACKAGE": "file_uploader",
-                    "MUTANTS_MAP": str(CoverageMap.path(self._into, self._suite.name)),
+                    "MUTANTS_MAP": str(CoverageMap.path(self._into, self.suite.name)),
                 },
             )
+
+    @cached_property
+    def _map(self) -> CoverageMap:
+        return CoverageMap(self._into, self.suite.name)
 
     @contextlib.contextmanager
     def _tree(self) -> Iterator[Tree]:

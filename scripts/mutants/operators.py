@@ -175,19 +175,22 @@ def cleanup(place: Place) -> Iterator[Edit]:
     match place.node:
         case ast.Try(finalbody=[_, *_] as body):
             yield from _emptied(place.source, body)
+        case ast.With(items=[ast.withitem(optional_vars=None) as only]) as block:
+            yield from _unmanaged(place.source, block, only)
+        case ast.AsyncWith(items=[ast.withitem(optional_vars=None) as only]) as block:
+            yield from _unmanaged(place.source, block, only)
         case ast.With(items=items) | ast.AsyncWith(items=items):
-            start, _ = place.source.span(place.node)
-            for item in items:
-                first, after = place.source.span(item.context_expr)
-                if item.optional_vars is not None:
-                    continue
-                if len(items) > 1:
-                    # What is left of a list may end with a comma only inside of parentheses.
-                    yield from place.source.between(first, after, r"(?s).+", "None")
-                else:
-                    head = re.compile(rb"[\s,)]*(?=:)").match(place.source.data, after)
-                    if head:
-                        yield place.source.padded(start, head.end(), "if True", " \\\n")
+            for before, item, after in zip(
+                [None, *items[:-1]], items, [*items[1:], None], strict=True
+            ):
+                # What a manager gives a name to would only be found missing.
+                if item.optional_vars is None:
+                    start, end = place.source.span(item.context_expr)
+                    if after is not None:
+                        end, _ = place.source.span(after.context_expr)
+                    elif before is not None:
+                        _, start = place.source.span(before.optional_vars or before.context_expr)
+                    yield place.source.padded(start, end, "", " \\\n")
 
 
 def argument(place: Place) -> Iterator[Edit]:
@@ -267,6 +270,13 @@ def _wrapped(source: Source, node: ast.AST, form: str) -> Edit:
 def _emptied(source: Source, body: list[ast.stmt]) -> Iterator[Edit]:
     if not isinstance(body[0], ast.Pass):
         yield source.removed(body[0], body[-1])
+
+
+def _unmanaged(source: Source, block: ast.stmt, item: ast.withitem) -> Iterator[Edit]:
+    start, _ = source.span(block)
+    head = re.compile(rb"[\s,)]*(?=:)").match(source.data, source.span(item.context_expr)[1])
+    if head:
+        yield source.padded(start, head.end(), "if True", " \\\n")
 
 
 def _is_condition(place: Place) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import bisect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 _LOGGERS = {"log", "_log", "logger", "_logger"}
 _DECLARES = {"cast", "TypeVar", "NewType", "ContextVar", "getLogger", "dataclass", "overload"}
@@ -35,6 +37,11 @@ class Source:
         for line in data.split(b"\n"):
             self._starts.append(self._starts[-1] + len(line) + 1)
 
+    @cached_property
+    def dump(self) -> str:
+        """The syntax tree as text, for comparing."""
+        return ast.dump(self.tree)
+
     def span(self, first: ast.AST, last: ast.AST | None = None) -> tuple[int, int]:
         """Where the text of a node is, or that from one node to another."""
         begin: ast.expr = first  # type: ignore[assignment]
@@ -53,7 +60,7 @@ class Source:
 
     def line(self, offset: int) -> int:
         """The line in which this byte is."""
-        return self.data.count(b"\n", 0, offset) + 1
+        return bisect.bisect_right(self._starts, offset)
 
     def between(self, start: int, end: int, pattern: str, text: str) -> Iterator[Edit]:
         """Replace what the pattern finds first between two offsets, if it is there."""

@@ -46,12 +46,18 @@ class _Map:
     def pytest_sessionfinish(self) -> None:
         self._coverage.stop()
         data = self._coverage.get_data()
+        names = ["", *sorted(self._seconds)]
+        # Numbers for names: a line may be executed by a thousand tests.
+        numbers = {name: number for number, name in enumerate(names)}
         lines = {
-            str(Path(file).relative_to(self._root)): data.contexts_by_lineno(file)
-            for file in sorted(data.measured_files())
+            str(Path(file).relative_to(self._root)): {
+                line: [numbers[name] for name in executing]
+                for line, executing in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
         }
-        path = Path(os.environ["MUTANTS_MAP"])
-        path.write_text(json.dumps({"seconds": self._seconds, "lines": lines}))
+        found = {"tests": names, "seconds": self._seconds, "lines": lines}
+        Path(os.environ["MUTANTS_MAP"]).write_text(json.dumps(found))
 
 
 def _function(nodeid: str) -> str:
