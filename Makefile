@@ -87,6 +87,10 @@ test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs wh
 torture: $(VENV)/.test ## everything that can go wrong, mixed, for TORTURE_SECONDS (1800); TORTURE_SEED repeats a run
 	$(BIN)/python -m tests.system.faults.torture
 
+.PHONY: mutants
+mutants: $(VENV)/.test ## see which tests find faults that are put into the package: ARGS="draw", "map check", …
+	$(BIN)/python -m scripts.mutants $(ARGS)
+
 .PHONY: screenshots
 screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
 	$(BIN)/python -m tests.system.browser.screenshots docs/images

@@ -85,7 +85,9 @@ class TreeHarness:
         if known.get(name, {}).get("commit") != commit:
             self._say(f"{name}: without mutants")
             with self._tree() as tree:
-                found = self._runner.run(tree.path, run, environment=self.suite.environment)
+                found = self._runner.run(
+                    tree.path, run, failures=10, environment=self.suite.environment
+                )
             if not found.passed:
                 raise ValueError(f"{name} fails without mutants: {' '.join(found.failed)}")
             known[name] = {"commit": commit, "seconds": found.seconds, "tests": found.tests}

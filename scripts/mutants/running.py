@@ -82,6 +82,8 @@ class Runner:
             ]
             own = {
                 "PYTHONPATH": str(_PLUGINS),
+                # Where bytecode is not kept, each run would compile all tests anew.
+                "PYTHONDONTWRITEBYTECODE": "",
                 "MUTANTS_JOURNAL": str(journal),
                 "TMPDIR": str(scratch),
             }
