@@ -69,7 +69,7 @@ class TreeHarness:
         with self._tree() as tree, tree.mutated(mutants):
             return self._runner.run(
                 tree.path,
-                run,
+                run if tests is None else run.serial,
                 tests=tests,
                 limits=self._limits(run, tests),
                 failures=failures,
@@ -97,11 +97,11 @@ class TreeHarness:
 
     def map(self) -> None:
         """Note which tests of the suite's first run execute which lines, for `CoverageMap`."""
-        run = self.suite.runs[0]
+        run = self.suite.runs[0].serial
         with self._tree() as tree:
             self._runner.run(
                 tree.path,
-                Run((*run.options, "-n", "0", "-p", "mutants_map"), run.paths),
+                Run((*run.options, "-p", "mutants_map"), run.paths),
                 failures=0,
                 environment={
                     **self.suite.environment,

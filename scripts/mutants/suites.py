@@ -25,6 +25,12 @@ class Run:
         """The call, as one would write it."""
         return shlex.join([*self.options, *self.paths])
 
+    @property
+    def serial(self) -> Run:
+        """The same in one process: for few tests, starting more takes longest."""
+        parallel = any(option.startswith("-n") for option in self.options)
+        return Run((*self.options, "-n", "0"), self.paths) if parallel else self
+
 
 @dataclass(frozen=True)
 class Suite:

@@ -49,7 +49,7 @@ def test_hanging():
         child.kill()
 """
 # Loading all plugins takes longer than these tests.
-RUN = Run(("-p", "xdist.plugin"), ("tests",))
+RUN = Run((), ("tests",))
 ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
