@@ -50,6 +50,8 @@ def main() -> None:
         _draw(chosen.into, chosen.number, chosen.seed)
         return
     known = suites.load(chosen.suites)
+    if missing := set(chosen.suite) - known.keys():
+        options.error(f"{chosen.suites} has no {', '.join(missing)}, but {', '.join(known)}")
     named = [known[name] for name in chosen.suite]
     if chosen.step == "report":
         print(_reported(chosen.into, named), end="")
@@ -71,14 +73,9 @@ def _draw(into: Path, number: int, seed: int) -> None:
         raise SystemExit(f"{into} has verdicts on other mutants: draw into another directory")
     mutants = drawing.draw(ROOT, PACKAGE, number, seed)
     drawing.save(mutants, into / "mutants.jsonl")
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=10"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    drawn = f"{number} mutants, drawn from {commit.stdout.strip()} with the seed {seed}."
+    described = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    commit = subprocess.check_output(described, cwd=ROOT, text=True).strip()
+    drawn = f"{number} mutants, drawn from {commit} with the seed {seed}."
     (into / "drawn.txt").write_text(f"{drawn}\n")
     _say(drawn)
 

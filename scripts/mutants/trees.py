@@ -27,7 +27,7 @@ class Tree:
         if _git(checkout, "status", "--porcelain", "--untracked-files=no"):
             raise ValueError(f"{checkout} has changes that are not committed")
         self.path = path
-        self.commit = _git(checkout, "rev-parse", "HEAD")
+        self.commit = _git(checkout, "rev-parse", "HEAD").strip()
         _git(checkout, "clone", "--quiet", "--shared", ".", str(path))
         for name in _LINKED:
             if (checkout / name).exists():
@@ -54,9 +54,10 @@ class Tree:
             shutil.rmtree(self.path / ".hypothesis", ignore_errors=True)
 
     def text(self, file: str) -> str:
-        """The text of a file, empty if there is none."""
-        path = self.path / file
-        return path.read_bytes().decode() if path.exists() else ""
+        """The text of a file without mutants, empty if there is none."""
+        if not (self.path / file).exists():
+            return ""
+        return _git(self.path, "show", f"HEAD:{file}")
 
     def is_as_drawn(self, mutant: Mutant) -> bool:
         """Whether this tree has the very file that the mutant was drawn from."""
@@ -88,7 +89,5 @@ def replaced(text: str, mutant: Mutant) -> str:
 
 
 def _git(directory: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=directory, check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
+    done = subprocess.run(["git", *arguments], cwd=directory, check=True, capture_output=True)
+    return done.stdout.decode()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.mutants import drawing, report
+from scripts.mutants import drawing, report, suites
 from scripts.mutants.coverage_map import CoverageMap
 from scripts.mutants.drawing import Mutant
 from scripts.mutants.operators import OPERATORS
@@ -328,6 +328,16 @@ def test_a_tree_without_the_lines_decides_nothing(tmp_path: Path) -> None:
     assert last is not None
     assert last.outcome == NOT_THERE
     assert not verdicts.is_killed("1-002", "suite")
+
+
+def test_the_suites_name_tests_that_are_there() -> None:
+    known = suites.load()
+    assert [*known] == ["check", "test", "ci"]
+    for suite in known.values():
+        for run in suite.runs:
+            assert all((suite.tree / path).is_dir() for path in run.paths)
+    assert known["check"].runs[0].serial.options == ("-n", "2", "--ring=check", "-n", "0")
+    assert known["ci"].runs[-1].serial is known["ci"].runs[-1]
 
 
 def test_the_map_names_tests_of_a_line_quickest_first(tmp_path: Path) -> None:
