@@ -94,6 +94,10 @@ soak: $(VENV)/.test $(PAGE_TOOLS) ## all that takes too long for each change, fo
 soak-report: $(VENV)/.test ## put what long runs have shown into the docs
 	$(BIN)/python -m tests.soak --docs
 
+.PHONY: mutants
+mutants: $(VENV)/.test ## see which tests find faults that are put into the package: ARGS="draw", "map check", …
+	$(BIN)/python -m scripts.mutants $(ARGS)
+
 .PHONY: screenshots
 screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chromium
 	$(BIN)/python -m tests.system.browser.screenshots docs/images
