@@ -13,11 +13,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.soak.journal import Chapter, Ended
-from tests.support.mounts import private_mounts
+from tests.support.mounts import private_mounts, run
 
 PATIENCE = 60
 """Seconds."""
@@ -28,10 +28,18 @@ _PR_SET_CHILD_SUBREAPER = 36
 def main() -> None:
     # Who was started by a process that has ended becomes a child of this one.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    with private_mounts() if os.geteuid() == 0 else contextlib.nullcontext():
+    with _own_mounts() if os.geteuid() == 0 else contextlib.nullcontext():
         status = _keep(sys.argv[1:])
         _end_children()
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def _own_mounts() -> Iterator[None]:
+    """What is kept in memory goes with them, too."""
+    with private_mounts():
+        run("mount", "-t", "tmpfs", "tmpfs", "/dev/shm")
+        yield
 
 
 def _keep(command: Sequence[str]) -> int:
