@@ -47,8 +47,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """All processes that run tests leave out the same."""
-    node.config.stash[LEFT_OUT] = node.workeroutput.get("left out", "")
+    """All processes that run tests leave out the same; one that has crashed says nothing."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[LEFT_OUT] = output.get("left out", "")
 
 
 def pytest_terminal_summary(

@@ -46,7 +46,8 @@ def main() -> None:
         table = report.table(journal.entries(), CAMPAIGNS)
         DOCS.write_text(inserted(DOCS.read_text(), "soak", table))
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     wanted = [each for each in CAMPAIGNS if not chosen.campaigns or each.name in chosen.campaigns]
     with _locked() as lock:
         sys.exit(_soak(journal, chosen.hours, wanted, lock))

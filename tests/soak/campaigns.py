@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import ceph
+from tests.support import ceph, proxies
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ NEEDS: Mapping[str, Callable[[], bool]] = {
     "FUSE": lambda: Path("/dev/fuse").exists() and Path("/dev/loop-control").exists(),
     "Ceph": lambda: all(map(shutil.which, ceph.PROGRAMS)),
     "Chromium": lambda: shutil.which("chromium") is not None,
-    "nginx": lambda: shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is not None,
+    "nginx": lambda: proxies.program("nginx") is not None,
+    "HAProxy": lambda: proxies.program("haproxy") is not None,
 }
 
 FAULTS = "tests/system/faults"
-SECURITY = "tests/integration/security"
-SERVICE = "tests/system/service"
+SYSTEM = "tests/system/service"
 
 TORTURE = Campaign(
     "torture", "everything that can go wrong, mixed", 60, needs=("root", "FUSE", "Ceph")
@@ -90,7 +90,8 @@ CAMPAIGNS = (
         name="index",
         about="four processes, checkpoints, endless readers and kills at the index; its log",
         minutes=40,
-        tests=f"{FAULTS}/test_index_processes.py {FAULTS}/test_index_log.py",
+        tests=f"{FAULTS}/test_index_processes.py {FAULTS}/test_index_log.py"
+        f" {FAULTS}/test_index_hangs.py",
     ),
     Campaign(
         name="s3-verbs",
@@ -152,40 +153,6 @@ CAMPAIGNS = (
         tests=f"{FAULTS}/test_backup.py",
     ),
     Campaign(
-        name="migrations",
-        about="migrations between the stores, killed twice on the way",
-        minutes=40,
-        tests="tests/integration/cli/test_migrate.py",
-        needs=("Ceph",),
-    ),
-    Campaign(
-        name="matrix",
-        about="who may do what: every route, method, token and link",
-        minutes=40,
-        tests="tests/unit/security/test_matrix.py",
-        needs=("Ceph",),
-    ),
-    Campaign(
-        name="injection",
-        about="injection",
-        minutes=30,
-        tests=f"{SECURITY}/test_injection.py",
-    ),
-    Campaign(
-        name="ranges",
-        about="ranges",
-        minutes=15,
-        tests=f"{SECURITY}/test_ranges.py",
-        needs=("Ceph",),
-    ),
-    Campaign(
-        name="heads",
-        about="huge heads and numbers, slow patterns",
-        minutes=15,
-        tests=f"{SECURITY}/test_heads.py {SECURITY}/test_numbers.py"
-        " tests/unit/security/test_patterns.py",
-    ),
-    Campaign(
         name="names",
         about="any names and metadata, on the embedded store and on Ceph",
         minutes=60,
@@ -200,38 +167,61 @@ CAMPAIGNS = (
         needs=("Ceph",),
     ),
     Campaign(
+        name="bench",
+        about="what is put in on purpose, and has to be found",
+        minutes=10,
+        tests=f"{FAULTS}/test_the_bench.py",
+        needs=("root", "FUSE", "Ceph"),
+    ),
+    Campaign(
+        name="matrix",
+        about="who may do what: every route, method, token and link",
+        minutes=40,
+        tests="tests/unit/security",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="requests",
+        about="injection, ranges, huge heads and numbers, slow patterns, secrets",
+        minutes=60,
+        tests="tests/integration/security tests/system/security",
+        needs=("Ceph", "nginx"),
+    ),
+    Campaign(
+        name="stores",
+        about="what a store promises, on each: also on moto, and with a bucket for each container",
+        minutes=40,
+        tests="tests/contract tests/integration/s3 tests/integration/local",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="commands",
+        about="the commands on both stores; migrations killed twice on the way",
+        minutes=40,
+        tests="tests/integration/cli",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="service",
+        about="the service and its clients, on both stores",
+        minutes=40,
+        tests=f"tests/integration/service {SYSTEM}/test_resumable_nodes.py"
+        f" {SYSTEM}/test_rolling_restart.py {SYSTEM}/test_behind_a_proxy.py",
+        needs=("Ceph", "nginx", "HAProxy"),
+    ),
+    Campaign(
         name="memory",
-        about="memory: many uploads at once, slow ones, abandoned ones, large files",
-        minutes=30,
-        tests=f"{SERVICE}/test_many_uploads.py {SERVICE}/test_resumable_memory.py"
-        f" {SERVICE}/test_large_files.py tests/integration/service/test_resumable_abandoned.py",
-        needs=("Ceph",),
-    ),
-    Campaign(
-        name="contract-moto",
-        about="the promises of a store, on moto",
-        minutes=15,
-        tests="tests/contract --stores=moto,moto-own-buckets",
-    ),
-    Campaign(
-        name="contract-ceph",
-        about="the promises of a store, on Ceph",
-        minutes=30,
-        tests="tests/contract --stores=ceph,ceph-own-buckets",
-        needs=("Ceph",),
-    ),
-    Campaign(
-        name="http-ceph",
-        about="the rules of HTTP, on Ceph",
-        minutes=30,
-        tests="tests/integration/service --stores=ceph",
-        needs=("Ceph",),
-    ),
-    Campaign(
-        name="page-ceph",
-        about="the page, on Ceph",
+        about="memory: many uploads at once, slow ones, large files",
         minutes=20,
-        tests="tests/system/browser --stores=ceph",
+        tests=f"{SYSTEM}/test_many_uploads.py {SYSTEM}/test_resumable_memory.py"
+        f" {SYSTEM}/test_large_files.py",
+        needs=("Ceph",),
+    ),
+    Campaign(
+        name="page",
+        about="the page, on both stores",
+        minutes=30,
+        tests="tests/system/browser",
         needs=("Ceph", "Chromium"),
     ),
     TORTURE,

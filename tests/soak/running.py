@@ -86,7 +86,16 @@ class Runner:
             how = standing(self.journal.entries(), campaign.name, self.commit)
             yield (*python, "tests.soak.tortured", str(torture or how.missing(campaign)))
             return
-        tested = (*python, "pytest", "-v", "-p", "tests.soak.plugin", "-p", "no:cacheprovider")
+        tested = (
+            *python,
+            "pytest",
+            "-v",
+            "-p",
+            "tests.soak.plugin",
+            "-p",
+            "no:cacheprovider",
+            "--ring=soak",
+        )
         tests = campaign.tests.split()
         yield (*tested, "-m", "not alone", "-n", "2", "--dist", "worksteal", *tests)
         yield (*tested, "-m", "alone", *tests)

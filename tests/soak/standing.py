@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -80,13 +80,25 @@ class Standing:
 def standing(entries: Sequence[Entry], campaign: str, commit: str | None = None) -> Standing:
     """That of the campaign of this name with a commit, or with any."""
     return Standing(
-        [
-            entry
-            for entry in entries
-            if not isinstance(entry.what, Began)
-            if entry.what.campaign == campaign and commit in (None, entry.commit)
-        ]
+        list(
+            _counting(
+                entry
+                for entry in entries
+                if not isinstance(entry.what, Began)
+                if entry.what.campaign == campaign and commit in (None, entry.commit)
+            )
+        )
     )
+
+
+def _counting(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """All but what came after the campaign was stopped, while it was being stopped."""
+    going = True
+    for entry in entries:
+        going = going or isinstance(entry.what, Entered)
+        if going:
+            yield entry
+        going = going and not isinstance(entry.what, Ended)
 
 
 def plan(entries: Sequence[Entry], campaigns: Sequence[Campaign], commit: str) -> list[Campaign]:

@@ -36,6 +36,11 @@ def private_mounts() -> Iterator[None]:
         os.close(outside)
 
 
+def leave_mounts() -> None:
+    """Give this thread a copy of the mounts, for good: those to come are none of its business."""
+    _check(_libc.unshare(_CLONE_NEWNS))
+
+
 @contextlib.contextmanager
 def mounted(kind: str, options: str, source: Path, target: Path) -> Iterator[None]:
     """Mount it. Raises `RuntimeError` with what ``mount`` said if that fails."""

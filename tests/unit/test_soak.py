@@ -106,6 +106,17 @@ def test_what_has_passed_is_not_tried_again() -> None:
     assert [each.name for each in how.failures] == ["b", "d"]
 
 
+def test_what_comes_while_it_is_stopped_does_not_count() -> None:
+    found = entries(
+        entered(), item("a"), ended(outcome="stopped"), item("b", "failed"),
+        ended(outcome="stopped"), entered(), item("c"),
+    )  # fmt: skip
+    how = standing(found, "short", NEW)
+    assert [each.name for each in how.items] == ["a", "c"]
+    assert how.seconds == 3 * 60
+    assert how.end is None
+
+
 @pytest.mark.parametrize(
     ("whats", "done"),
     [
@@ -178,7 +189,7 @@ def test_the_table_sums_what_the_tests_have_counted() -> None:
         ([item("a"), ended(outcome="stopped")], "1 passed, not to its end"),
         ([item("a")], "1 passed, not to its end"),
         ([ended(outcome="broken")], "**broken off**"),
-        ([item("a", "failed"), ended(), item("a"), ended()], "1 passed, **1 failed**"),
+        ([item("a", "failed"), ended(), entered(), item("a")], "1 passed, **1 failed**"),
     ],
 )
 def test_the_table_tells_what_did_not_go_well(whats: Sequence[What], result: str) -> None:
@@ -190,7 +201,7 @@ def test_the_table_tells_what_did_not_go_well(whats: Sequence[What], result: str
     [
         ([item("a"), ended()], False),
         ([item("a"), ended(outcome="stopped")], False),
-        ([item("a", "failed"), ended(), item("a"), ended()], True),
+        ([item("a", "failed"), ended(), entered(), item("a"), ended()], True),
         ([item("a"), ended(outcome="broken")], True),
         ([ended(outcome="broken"), entered(), item("a"), ended()], False),
     ],

@@ -28,7 +28,7 @@ from file_uploader.storage.local.rows import Draft
 from tests.support.ceph import MissingProgramsError
 from tests.support.mounts import private_mounts
 from tests.support.rounds import LONG, rounds
-from tests.support.service import LocalBackend, Service, start, wait_ready
+from tests.support.service import ROOT, LocalBackend, Service, start, wait_ready
 from tests.support.waiting import until
 from tests.support.witness import fetch, store
 from tests.system.faults.crew import Clients
@@ -320,3 +320,32 @@ def _library(directory: Path, source: str) -> Path:
     command = ["gcc", "-shared", "-fPIC", "-o", str(library), "-x", "c", "-"]
     subprocess.run(command, input=source, text=True, check=True)
     return library
+
+
+USES = """
+import signal, sys
+from pathlib import Path
+from tests.support.mounts import private_mounts
+from tests.system.faults.disk import EXT4, XFS, volatile_disk
+
+file_system = {str(each): each for each in (EXT4, XFS)}[sys.argv[2]]
+with private_mounts(), volatile_disk(Path(sys.argv[1]), file_system) as disk, disk.mounted() as at:
+    (at / "unsynced").write_bytes(bytes(2**20))
+    print(disk._process.pid, flush=True)
+    signal.pause()
+"""
+
+
+def test_a_disk_ends_when_it_is_killed_with_all_that_use_it(disk: Disk, room: Path) -> None:
+    """Else its file system waits for a disk that waits for its file system, for ever."""
+    other = room / "other"
+    other.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", USES, str(other), str(disk.file_system)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    ) as using:
+        assert using.stdout is not None
+        process = Path(f"/proc/{int(using.stdout.readline())}")
+        using.kill()
+    until(lambda: not process.exists(), "the disk has ended", patience=30)

@@ -32,6 +32,7 @@ from typing import Any
 
 import mfusepy
 
+from tests.support.mounts import leave_mounts
 from tests.system.faults.platter import SURVIVORS, Platter
 
 _NAME = "platter"
@@ -58,6 +59,9 @@ class VolatileDisk:
         self._failing = {"write": 0.0, "flush": 0.0}
 
     # What the kernel asks for.
+
+    def init(self, _path: str) -> None:
+        leave_mounts()
 
     def getattr(self, path: str, _handle: int | None = None) -> dict[str, int]:
         if path == "/":
@@ -163,6 +167,8 @@ def main() -> None:
     serve = threading.Thread(target=mfusepy.FUSE, args=(disk, mountpoint), kwargs=options)
     serve.daemon = True
     serve.start()
+    # No thread may keep the mounts that need this disk: whoever ends last has to unmount them.
+    leave_mounts()
     for line in sys.stdin:
         print(disk.obey(*line.split()), flush=True)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.soak.campaigns import Campaign
-from tests.soak.journal import Journal
+from tests.soak.journal import Chapter, Ended, Journal
 from tests.soak.room import Room
 from tests.soak.running import Runner
 from tests.soak.standing import standing
@@ -52,6 +52,9 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def campaign(path: Path, monkeypatch: pytest.MonkeyPatch) -> Campaign:
     """Without plugins that it does not need: they take most of the time."""
+    (path.parent / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n    parser.addoption('--ring')"
+    )
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return Campaign("it", "it", 1, f"{path} -p xdist")
 
@@ -161,48 +164,69 @@ def test_without_tests_it_is_broken(
     assert said in ended.log
 
 
+@pytest.fixture
+def chapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chapter:
+    """What the keeper is told by its environment."""
+    made = Chapter(Journal(tmp_path / "journal"), COMMIT, "it")
+    for name, value in made.environment().items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+@pytest.mark.usefixtures("chapter")
 def test_the_keeper_ends_what_is_left_behind() -> None:
-    with started(f"{ORPHAN}; exit 3") as keeper:
+    with started(*KEEPER, "sh", "-c", f"{ORPHAN}; exit 3") as keeper:
         [orphan] = printed(keeper, 1)
         assert keeper.wait(30) == 3
         assert is_gone(orphan)
 
 
-def test_the_keeper_kills_what_is_not_interrupted() -> None:
-    with started(f"trap '' INT; {ORPHAN}; echo $$; while :; do sleep 1000; done") as keeper:
+def test_the_keeper_kills_what_is_not_interrupted(chapter: Chapter) -> None:
+    stubborn = f"trap '' INT; {ORPHAN}; echo $$; while :; do sleep 1000; done"
+    with started(*KEEPER, "sh", "-c", stubborn) as keeper:
         pids = printed(keeper, 2)
         keeper.terminate()
         with pytest.raises(subprocess.TimeoutExpired):
             keeper.wait(1)
+        # Nothing that happens from here on counts.
+        [entry] = chapter.journal.entries()
+        assert entry.what == Ended(campaign="it", outcome="stopped")
         keeper.send_signal(signal.SIGALRM)  # As after its patience.
         keeper.wait(30)
         assert all(map(is_gone, pids))
 
 
+@pytest.mark.usefixtures("chapter")
+def test_what_runs_in_the_background_of_a_script_can_be_interrupted() -> None:
+    asking = "import signal\nprint(int(signal.getsignal(2) is signal.default_int_handler))"
+    script = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+    with started(*script, *KEEPER, sys.executable, "-c", asking) as keeper:
+        assert printed(keeper, 1) == [1]
+
+
+@pytest.mark.usefixtures("chapter")
 def test_nothing_outlives_who_started_the_keeper_and_is_killed() -> None:
     command = ["setpriv", "--pdeathsig", "TERM", *KEEPER, "sh", "-c", f"{ORPHAN}; exec sleep 1000"]
-    starting = f"import subprocess\nsubprocess.run({command!r})"
-    with subprocess.Popen(
-        [sys.executable, "-c", starting], cwd=ROOT, stdout=subprocess.PIPE
-    ) as starter:
-        [orphan] = printed(starter, 1)
-        starter.kill()
+    with started(sys.executable, "-c", f"import subprocess\nsubprocess.run({command!r})") as one:
+        [orphan] = printed(one, 1)
+        one.kill()
     until(lambda: is_gone(orphan), "the orphan is gone", patience=30)
 
 
+@pytest.mark.usefixtures("chapter")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_mounts_end_with_the_keeper(tmp_path: Path) -> None:
     mounting = f"mount -t tmpfs tmpfs {tmp_path} && touch {tmp_path}/there"
-    with started(f"{mounting} && grep -c {tmp_path} /proc/mounts") as keeper:
+    with started(*KEEPER, "sh", "-c", f"{mounting} && grep -c {tmp_path} /proc/mounts") as keeper:
         assert printed(keeper, 1) == [1]
         assert keeper.wait(30) == 0
     assert str(tmp_path) not in Path("/proc/mounts").read_text()
     assert list(tmp_path.iterdir()) == []
 
 
-def started(script: str) -> subprocess.Popen[bytes]:
-    """The keeper of a shell script."""
-    return subprocess.Popen([*KEEPER, "sh", "-c", script], cwd=ROOT, stdout=subprocess.PIPE)
+def started(*command: str) -> subprocess.Popen[bytes]:
+    """A program whose output `printed` reads."""
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
 
 def printed(process: subprocess.Popen[bytes], count: int) -> list[int]:
