@@ -24,7 +24,7 @@ from tests.support import logs, nginx, rings
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.s3_servers import S3Server, moto_server
 from tests.support.service import Backend, LocalBackend, S3Backend, Service
-from tests.support.services import DEFAULTS, Lend, Services
+from tests.support.services import DEFAULTS, WORKERS, Lend, Services
 from tests.support.shared import Described, shared
 
 # Several processes share the machine: how long one example takes says nothing.
@@ -163,10 +163,12 @@ def shared_service(request: pytest.FixtureRequest) -> Iterator[Lend]:
     """Lends a service to this test. It has to be as it was when the test ends."""
     used = set[Services]()
 
-    def lend(store: str, settings: Mapping[str, str] = DEFAULTS) -> Service:
+    def lend(
+        store: str, settings: Mapping[str, str] = DEFAULTS, *, workers: int = WORKERS
+    ) -> Service:
         services: Services = request.getfixturevalue(f"{store}_services")
         used.add(services)
-        return services.lend(settings)
+        return services.lend(settings, workers)
 
     yield lend
     harm = [what for services in used for what in services.harm()]

@@ -16,8 +16,6 @@ from tests.support.service import Backend, Service, start, wait_ready
 from tests.support.unharmed import complaints
 
 WORKERS = 2
-"""Of each of them."""
-
 DEFAULTS: Mapping[str, str] = {}
 
 PAGE = "https://page.example"
@@ -32,22 +30,24 @@ IMPATIENT = {"IDLE_TIMEOUT": "2s", "UPLOAD_EXPIRY": "1s"}
 class Lend(Protocol):
     """Gives the service with these settings on a store, ``local`` or ``ceph``."""
 
-    def __call__(self, store: str, settings: Mapping[str, str] = DEFAULTS) -> Service: ...
+    def __call__(
+        self, store: str, settings: Mapping[str, str] = DEFAULTS, *, workers: int = WORKERS
+    ) -> Service: ...
 
 
 class Services:
-    """Those on one kind of store, at most one for the same settings, each on a store of its own."""
+    """Those on one kind of store, one for the same settings, each on a store of its own."""
 
     def __init__(self, directory: Path, new_backend: Callable[[], Backend]) -> None:
         self._directory = directory
         self._new_backend = new_backend
-        self._running: dict[frozenset[tuple[str, str]], Service] = {}
+        self._running: dict[tuple[int, frozenset[tuple[str, str]]], Service] = {}
 
-    def lend(self, settings: Mapping[str, str]) -> Service:
+    def lend(self, settings: Mapping[str, str], workers: int = WORKERS) -> Service:
         """The service with these settings, for a new client, whose part of the log begins now."""
-        key = frozenset(settings.items())
+        key = workers, frozenset(settings.items())
         if key not in self._running:
-            self._running[key] = self._start(settings)
+            self._running[key] = self._start(settings, workers)
         running = self._running[key]
         return replace(running, token=str(uuid4()), log_start=running.log.stat().st_size)
 
@@ -71,9 +71,9 @@ class Services:
             running.process.wait(60)
         return [line for running in self._running.values() for line in complaints(running)]
 
-    def _start(self, settings: Mapping[str, str]) -> Service:
+    def _start(self, settings: Mapping[str, str], workers: int) -> Service:
         log = self._directory / f"{uuid4().hex}.log"
-        running = start(self._new_backend(), log, workers=WORKERS, settings=settings)
+        running = start(self._new_backend(), log, workers=workers, settings=settings)
         try:
             wait_ready(running)
         except BaseException:
