@@ -25,8 +25,8 @@ from tests.support.witness import Witness, fetch, store
 KIB = 1024
 MIB = 1024 * KIB
 OLD = content(200 * KIB, "old")
-NEW = content(24 * MIB, "new")
-POSITIONS = {"at-once": 0, "small": 5 * KIB, "large": 20 * MIB}
+NEW = content(20 * MIB, "new")
+POSITIONS = {"at-once": 0, "small": 5 * KIB, "large": 17 * MIB}
 """Bytes of the body before the cut: none; what an index row holds; several parts and a piece."""
 
 
@@ -144,7 +144,7 @@ def test_a_killed_client_changes_nothing(running: Service, framing: str) -> None
         if old is not None:
             store(running, name, old)
         before = set(running.backend.leftovers())
-        command = ["curl", "--silent", "--limit-rate", "20M", "-T", "-"]
+        command = ["curl", "--silent", "--limit-rate", "60M", "-T", "-"]
         if framing == "announced":
             command += ["-H", "Transfer-Encoding:", "-H", f"Content-Length: {len(NEW)}"]
         with (
@@ -182,8 +182,8 @@ def test_a_restart_sweeps_what_a_crash_left(backend: Backend, log: Path) -> None
             Connection(crashing.port) as beside,
             Connection(crashing.port) as small,
         ):
-            over.send(_announced(token, "old", 20 * MIB))
-            beside.send(_chunked(token, "new", 20 * MIB))
+            over.send(_announced(token, "old", 17 * MIB))
+            beside.send(_chunked(token, "new", 17 * MIB))
             small.send(_announced(token, "small", 5 * KIB))
             until(
                 lambda: len(backend.leftovers()) >= len(before) + 2,
@@ -224,7 +224,7 @@ def _is_too_slow(backend: Backend, log: Path) -> None:
             Connection(running.port, 90) as beside,
             Connection(running.port, 90) as fast,
         ):
-            over.send(_announced(running.token, "old", 20 * MIB))
+            over.send(_announced(running.token, "old", 17 * MIB))
             beside.send(_chunked(running.token, "new", 5 * KIB))
             fast.send(_announced(running.token, "fast", 0, 1_000_000))
             sent = 0
