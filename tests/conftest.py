@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from tests.contract.uploading import EXPIRY
 from tests.support import logs, nginx, rings
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.s3_servers import S3Server, moto_server
-from tests.support.service import Backend, LocalBackend, S3Backend
+from tests.support.service import Backend, LocalBackend, S3Backend, Service
+from tests.support.services import DEFAULTS, WORKERS, Lend, Services
 from tests.support.shared import Described, shared
 
 # Several processes share the machine: how long one example takes says nothing.
@@ -135,6 +137,49 @@ def shared_backend(
 ) -> Backend:
     """Each store, one for all tests of a module."""
     return _backend(request, tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
+def local_services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Services on the embedded store that tests share."""
+    directory = tmp_path_factory.mktemp("services")
+    yield from _services(directory, lambda: LocalBackend(directory / uuid.uuid4().hex))
+
+
+@pytest.fixture(scope="session")
+def ceph_services(ceph: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Services on Ceph that tests share."""
+    directory = tmp_path_factory.mktemp("services")
+    yield from _services(directory, lambda: S3Backend(ceph, ceph.fresh_bucket()))
+
+
+def _services(directory: Path, new_backend: Callable[[], Backend]) -> Iterator[Services]:
+    made = Services(directory, new_backend)
+    yield made
+    assert made.stop() == []
+
+
+@pytest.fixture
+def shared_service(request: pytest.FixtureRequest) -> Iterator[Lend]:
+    """Lends a service to this test. It has to be as it was when the test ends."""
+    used = set[Services]()
+
+    def lend(
+        store: str, settings: Mapping[str, str] = DEFAULTS, *, workers: int = WORKERS
+    ) -> Service:
+        services: Services = request.getfixturevalue(f"{store}_services")
+        used.add(services)
+        return services.lend(settings, workers)
+
+    yield lend
+    harm = [what for services in used for what in services.harm()]
+    assert harm == [], "this test has harmed a service that it shares"
+
+
+@pytest.fixture(params=["local", "ceph"])
+def running(request: pytest.FixtureRequest, shared_service: Lend) -> Service:
+    """The service as it is by default, on each store, with a client of its own for each test."""
+    return shared_service(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from file_uploader.model import Container
 from file_uploader.storage.base import Storage
 from tests.contract.stores import Place, clean, put, read
 from tests.support.bodies import KIB, MIB, Source, body_of, content, stalling
+from tests.support.waiting import happens
 
 BUDGET = 24 * MIB
 SLACK = 40 * MIB
@@ -59,7 +60,7 @@ async def test_many_slow_clients_do_not_hold_up_a_fast_one(
     for number in range(12):
         body, source = stalling(content(6 * MIB), 6 * MIB, announced=bool(number % 2))
         writing = asyncio.create_task(put(store, container, f"slow-{number}", body))
-        await source.stalled.wait()
+        await happens(source.stalled, "what the client sends is taken")
         stalled.append(writing)
     async with asyncio.timeout(30):
         for size in (10, 300 * KIB, 2 * place.part_size + 1):

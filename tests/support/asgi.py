@@ -1,6 +1,6 @@
 """An ASGI server as small as can be: it sends exactly what a test says, and notes what came when.
 
-What a real server would do with bytes on a wire is left out; `tests/e2e` does that.
+What a real server would do with bytes on a wire is left out; `tests/integration` does that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Scope
 
+from tests.support.waiting import happens
+
 Headers = Iterable[tuple[str, str]]
+
+PATIENCE = 30.0
+"""Seconds for one request, or for a start or an end, of what serves from memory."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +116,22 @@ class Exchange:
         self.stalled = asyncio.Event()
 
     async def run(self) -> Answer:
-        """Serve it. What the application raises is in ``answer.crash``."""
+        """Serve it. What the application raises is in ``answer.crash``.
+
+        Fails the test where it is not served within `PATIENCE`.
+        """
         try:
-            await self._app(self._scope, self._receive, self._send)
+            async with asyncio.timeout(PATIENCE) as limit:
+                await self._app(self._scope, self._receive, self._send)
         except Exception as error:  # noqa: BLE001 (a server survives whatever comes)
             self.answer.crash = error
+        request = f"{self._scope['method']} {self._scope['raw_path']!r}"
+        assert not limit.expired(), f"{request} was not served within {PATIENCE:g} s"
         return self.answer
+
+    async def until_stalled(self) -> None:
+        """Wait until the client has sent, or taken, all that it will; it is served meanwhile."""
+        await happens(self.stalled, "the client is asked for more, or sent more, than it does")
 
     async def _receive(self) -> Message:
         if not self.answer.status:
@@ -282,7 +297,8 @@ async def _phase(
     await incoming.put({"type": f"lifespan.{phase}"})
     answer = asyncio.ensure_future(outgoing.get())
     either: list[asyncio.Future[Any]] = [answer, task]
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(either, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    assert answer.done() or task.done(), f"no end of the {phase} within {PATIENCE:g} s"
     if not answer.done():
         answer.cancel()
         await task

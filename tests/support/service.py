@@ -104,13 +104,18 @@ class S3Backend:
 
 @dataclass
 class Service:
-    """A running gunicorn."""
+    """A running gunicorn, and one client of it.
+
+    What is in its log before ``log_start``, in bytes, is of others.
+    """
 
     port: int
     process: subprocess.Popen[bytes]
+    backend: Backend
     log: Path
     worker_count: int = 1
     token: str = field(default_factory=lambda: str(uuid.uuid4()))
+    log_start: int = 0
 
     @property
     def url(self) -> str:
@@ -119,6 +124,12 @@ class Service:
     @property
     def files(self) -> str:
         return f"{self.url}/api/files"
+
+    def said(self) -> str:
+        """What the log says from ``log_start`` on."""
+        with self.log.open("rb") as log:
+            log.seek(self.log_start)
+            return log.read().decode(errors="replace")
 
     def workers(self) -> list[int]:
         """The process ids of the workers that run now; none once the master has ended."""
@@ -259,7 +270,7 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    return Service(port, process, log, workers)
+    return Service(port, process, backend, log, workers)
 
 
 def wait_ready(running: Service, patience: float = _START_PATIENCE) -> None:

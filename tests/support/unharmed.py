@@ -22,11 +22,11 @@ OPENED_LATE = 24
 
 
 def complaints(running: Service) -> list[str]:
-    """The lines of the log that tell of something that should not have happened, and what follows.
+    """The lines of its log that tell of something that should not have happened, and what follows.
 
     At most the first of them, with 30 lines.
     """
-    lines = running.log.read_text(errors="replace").splitlines()
+    lines = running.said().splitlines()
     for at, line in enumerate(lines):
         if any(word in line for word in COMPLAINTS):
             return lines[at : at + 30]

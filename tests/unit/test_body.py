@@ -37,6 +37,7 @@ from tests.support.bodies import (
     pieces,
     ragged,
 )
+from tests.support.waiting import happens
 
 ALGORITHMS = ["md5", "sha1", "sha256", "sha512"]
 
@@ -304,7 +305,7 @@ async def test_cancelled_while_waiting(sent: int) -> None:
     """It stays a cancellation, though a timeout of our own is running at the time."""
     source = Source(pieces(content(sent), 64 * KIB), stall=True)
     pulling = asyncio.create_task(pulled(ClientBody(source)))
-    await source.stalled.wait()
+    await happens(source.stalled, "what the client sends is taken")
     pulling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await pulling

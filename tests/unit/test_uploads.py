@@ -41,6 +41,7 @@ from file_uploader.model import (
 from file_uploader.uploads import HANDOVER, WATCH, Piece, Uploads
 from tests.contract.stores import new_container
 from tests.support.double import StorageDouble, raise_
+from tests.support.waiting import happens
 
 CONTAINER = new_container()
 PLAN = UploadPlan(FileName("a/b"), Metadata(content_type="text/plain"))
@@ -273,7 +274,7 @@ async def test_a_silent_client_is_left_for_a_new_one(uploads: Uploads) -> None:
     older = asyncio.create_task(
         uploads.append(CONTAINER, upload_id, Piece(aiter(silent), 10), offset=0)
     )
-    await silent.quiet.wait()
+    await happens(silent.quiet, "what the client sends is taken")
     started = time.monotonic()
     upload = await uploads.look(CONTAINER, upload_id)
     assert time.monotonic() - started < HANDOVER
@@ -296,7 +297,7 @@ async def test_what_has_arrived_is_stored_before_whoever_asks_is_told(
 
     store.before["upload-swap"] = hold
     older = asyncio.create_task(uploads.append(CONTAINER, upload_id, cut(b"01234567"), offset=0))
-    await held.wait()
+    await happens(held, "the append claims the upload")
     looking = asyncio.create_task(uploads.look(CONTAINER, upload_id))
     await asyncio.sleep(0.01)
     asked.set()
@@ -342,7 +343,7 @@ async def test_a_silent_client_on_another_node_is_left_too(
     older = asyncio.create_task(
         uploads.append(CONTAINER, upload_id, Piece(aiter(silent), 10), offset=0)
     )
-    await silent.quiet.wait()
+    await happens(silent.quiet, "what the client sends is taken")
     upload = await other_node.append(CONTAINER, upload_id, piece(b"abcd"), offset=0)
     assert (upload.offset, upload.torn) == (4, 2)
     async with asyncio.timeout(3 * WATCH):
@@ -365,7 +366,7 @@ async def test_an_append_that_has_claimed_nothing_yet_cannot_follow_a_look(
 
     store.before["upload-swap"] = hold
     looking = asyncio.create_task(uploads.look(CONTAINER, upload_id))
-    await swapping.wait()
+    await happens(swapping, "the look claims the upload")
     loading, load = asyncio.Event(), asyncio.Event()
 
     async def hold_too() -> None:
@@ -374,7 +375,7 @@ async def test_an_append_that_has_claimed_nothing_yet_cannot_follow_a_look(
 
     store.before["upload-load"] = hold_too
     older = asyncio.create_task(uploads.append(CONTAINER, upload_id, piece(b"0123"), offset=0))
-    await loading.wait()
+    await happens(loading, "the append looks at the upload")
     store.before.clear()
     swap.set()
     offset = (await looking).offset
@@ -449,7 +450,7 @@ async def test_closing_keeps_what_was_sent(
     appending = asyncio.create_task(
         stopping.append(CONTAINER, upload_id, Piece(aiter(silent), 10), offset=0)
     )
-    await silent.quiet.wait()
+    await happens(silent.quiet, "what the client sends is taken")
     await stopping.aclose()
     with pytest.raises(BodyInterrupted):
         await appending
@@ -530,7 +531,7 @@ async def test_cancelling_ends_an_append(uploads: Uploads) -> None:
     appending = asyncio.create_task(
         uploads.append(CONTAINER, upload_id, Piece(aiter(silent), 10), offset=0)
     )
-    await silent.quiet.wait()
+    await happens(silent.quiet, "what the client sends is taken")
     await uploads.cancel(CONTAINER, upload_id)
     with pytest.raises(BodyInterrupted):
         await appending

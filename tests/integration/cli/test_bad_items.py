@@ -1,4 +1,4 @@
-"""One bad item of each kind among 300: it is named, all others are done, and the status says it."""
+"""One bad item of each kind among ninety: it is named, all else is done, and the status says it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ from tests.support.listing import names_in
 from tests.support.refusing import Here, refuse
 from tests.support.s3_servers import S3Server
 
-EACH = 100
+EACH = 30
+SOME = 15
+"""Requests after which a store refuses: fewer than there are files of one container."""
+AT_ONCE = 20
+"""More than so many are never under way."""
 SHORT = timedelta(seconds=3)
 UPLOAD = f"{1:012x}" + "0" * 20
 OTHER = f"{2:012x}" + "0" * 20
@@ -54,7 +58,7 @@ def what(lines: list[Any], **whose: str) -> str:
 
 
 class Bucket:
-    """Three containers with 100 files each, put there behind the store's back."""
+    """Three containers with thirty files each, put there behind the store's back."""
 
     def __init__(self, place: S3Place, owners: list[Container]) -> None:
         self.place = place
@@ -86,9 +90,15 @@ class Bucket:
         await uploads.aclose()
 
 
+@pytest.fixture(params=["moto", "ceph"])
+def server(request: pytest.FixtureRequest) -> S3Server:
+    found: S3Server = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
-async def bucket(moto: S3Server, owners: list[Container]) -> AsyncIterator[Bucket]:
-    place = S3Place.fresh(moto)
+async def bucket(server: S3Server, owners: list[Container]) -> AsyncIterator[Bucket]:
+    place = S3Place.fresh(server)
     yield Bucket(place, owners)
     await place.close()
     place.forget()
@@ -96,7 +106,7 @@ async def bucket(moto: S3Server, owners: list[Container]) -> AsyncIterator[Bucke
 
 @pytest.fixture
 async def disk(tmp_path: Path, owners: list[Container]) -> AsyncIterator[LocalPlace]:
-    """Three containers with 100 files each, half of them in blobs."""
+    """Three containers with thirty files each, half of them in blobs."""
     place = LocalPlace(tmp_path / "data")
     store = await place.open()
     names = [(owner, f"{number:03}") for owner in owners for number in range(EACH)]
@@ -215,7 +225,7 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         bucket.put(key, b"theirs")
 
     def refuses(operation: str, parameters: Mapping[str, Any]) -> bool:
-        return (operation, parameters.get("Key")) == ("get_object", f"files/{two.name}/050")
+        return (operation, parameters.get("Key")) == ("get_object", f"files/{two.name}/015")
 
     settings = {**bucket.settings, "UPLOAD_EXPIRY": "7d", "DATA_DIR": str(tmp_path / "data")}
     here = Here(monkeypatch, capsys, settings)
@@ -226,7 +236,7 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         *found, summary = done.json
         assert (summary["files"], summary["wrong"], len(found)) == (3 * EACH, 2, 6)
         assert "cannot be read" in what(found, upload=UPLOAD, container=one.name)
-        assert "AccessDenied" in what(found, file="050", container=two.name)
+        assert "AccessDenied" in what(found, file="015", container=two.name)
         for key in foreign:
             assert what(found, key=key) == "no file and no upload has this key"
         told = await here("verify")
@@ -235,7 +245,7 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         assert (done.status, done.err) == (1, "")
         *found, summary = done.json
         assert (summary["copied"], summary["not_carried"]) == (3 * EACH - 1, 1)
-        assert "was not copied: " in what(found, file="050", container=two.name)
+        assert "was not copied: " in what(found, file="015", container=two.name)
         assert "cannot be read" in what(found, upload=UPLOAD)
         assert len(found) == 2 + len(foreign)
         for key in foreign:
@@ -265,12 +275,12 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
 
 async def test_what_the_target_refuses_stays_behind_alone(
     disk: LocalPlace,
-    moto: S3Server,
+    server: S3Server,
     owners: list[Container],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place = S3Place.fresh(moto)
+    place = S3Place.fresh(server)
     store = await disk.open()
     await put(store, owners[1], SPOOF, b"x", metadata=Metadata(custom={"k": "a b"}))
 
@@ -302,12 +312,12 @@ async def test_a_store_that_refuses_everything_ends_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Once credentials are not taken any more, no 300 files are called damaged."""
+    """Once credentials are not taken any more, no ninety files are called damaged."""
     asked = []
 
     def refuses(operation: str, _parameters: Mapping[str, Any]) -> bool:
         asked.append(operation)
-        return asked.count("get_object") > 50
+        return asked.count("get_object") > SOME
 
     refuse(monkeypatch, refuses)
     here = Here(monkeypatch, capsys, bucket.settings)
@@ -315,16 +325,16 @@ async def test_a_store_that_refuses_everything_ends_it(
     assert (done.status, done.out) == (3, "")
     assert "AccessDenied" in done.err
     assert f"It ended at {owners[0].name} 0" in done.err
-    assert asked.count("get_object") < 70
+    assert asked.count("get_object") < SOME + AT_ONCE
 
 
 async def test_a_target_that_is_gone_ends_it(
     disk: LocalPlace,
-    moto: S3Server,
+    server: S3Server,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place = S3Place.fresh(moto)
+    place = S3Place.fresh(server)
     here = Here(monkeypatch, capsys, {**place.settings, "DATA_DIR": str(disk.directory)})
     puts = []
 
@@ -333,14 +343,14 @@ async def test_a_target_that_is_gone_ends_it(
 
     def refuses(operation: str, _parameters: Mapping[str, Any]) -> bool:
         puts.append(operation == "put_object")
-        return sum(puts) > 50
+        return sum(puts) > SOME
 
     refuse(monkeypatch, refuses)
     monkeypatch.setattr("file_uploader.storage.s3.S3Storage.ready", gone)
     done = await here("migrate", "to-s3")
     assert (done.status, done.out) == (3, "")
     assert done.err.startswith("file-uploader: The object store is gone. It ended at ")
-    assert sum(puts) < 70
+    assert sum(puts) < SOME + AT_ONCE
     place.forget()
 
 
@@ -385,9 +395,13 @@ def path_of(place: LocalPlace, blob: str) -> Path:
     return place.directory / "blobs" / blob[:2] / blob
 
 
-async def test_on_disk_everything_else_is_verified_counted_and_carried(
+HIDDEN = 6
+"""Files that no list has: by their names, their time and their container."""
+UNREADABLE = {"001": "missing", "003": "damaged", "005": "symbolic", "007": "damaged"}
+
+
+async def test_on_disk_everything_else_is_verified_counted_and_backed_up(
     disk: LocalPlace,
-    moto: S3Server,
     owners: list[Container],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -395,17 +409,14 @@ async def test_on_disk_everything_else_is_verified_counted_and_carried(
 ) -> None:
     one, two, _ = owners
     ids = await damaged(disk, owners)
-    place = S3Place.fresh(moto)
     settings = {"DATA_DIR": str(disk.directory), "BUCKET": ""}
     here = Here(monkeypatch, capsys, settings)
-    hidden = 6  # by their names, their time and their container
-    unreadable = {"001": "missing", "003": "damaged", "005": "symbolic", "007": "damaged"}
     done = await here("verify", "--json")
     assert (done.status, done.err) == (1, "")
     *found, summary = done.json
-    assert summary["files"] == 3 * EACH - hidden
-    assert summary["wrong"] == len(found) == hidden + 4 + 1 + 2
-    for name, said in unreadable.items():
+    assert summary["files"] == 3 * EACH - HIDDEN
+    assert summary["wrong"] == len(found) == HIDDEN + 4 + 1 + 2
+    for name, said in UNREADABLE.items():
         assert said in what(found, container=one.name, file=name)
     assert "cannot be read" in what(found, container=two.name, file="000")
     for name in ("a/../b", "a\x1bb", "", "\udcffA"):
@@ -421,7 +432,7 @@ async def test_on_disk_everything_else_is_verified_counted_and_carried(
     assert (done.status, done.json[-1]["failed"]) == (0, 0)
     store = await disk.open()
     names = await names_in(store, two)
-    assert (len(names), names[0]) == (EACH - hidden, "000")
+    assert (len(names), names[0]) == (EACH - HIDDEN, "000")
     assert (await here("backup", str(tmp_path / "backup"), "--json")).status == 1
     done = await here("backup", str(tmp_path / "backup"), "--json")
     *found, summary = done.json
@@ -433,19 +444,30 @@ async def test_on_disk_everything_else_is_verified_counted_and_carried(
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "restored"))
     done = await here("restore", str(tmp_path / "backup"), "--json")
     assert (done.status, done.json[-1]["copied"]) == (1, 3 * EACH // 2 - 3 + 1)
-    for name, value in {**place.settings, "DATA_DIR": str(disk.directory)}.items():
-        monkeypatch.setenv(name, value)
+
+
+async def test_on_disk_everything_else_is_carried(
+    disk: LocalPlace,
+    server: S3Server,
+    owners: list[Container],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one, two, _ = owners
+    ids = await damaged(disk, owners)
+    place = S3Place.fresh(server)
+    here = Here(monkeypatch, capsys, {**place.settings, "DATA_DIR": str(disk.directory)})
     done = await here("migrate", "to-s3", "--json")
     assert (done.status, done.err) == (1, "")
     *found, summary = done.json
-    assert summary["copied"] == 3 * EACH - hidden - 5
-    assert summary["not_carried"] == 5 + hidden
-    for name in unreadable:
+    assert summary["copied"] == 3 * EACH - HIDDEN - 5
+    assert summary["not_carried"] == 5 + HIDDEN
+    for name in UNREADABLE:
         assert "not copied" in what(found, container=one.name, file=name)
     assert "cannot be read" in what(found, upload=ids["unreadable"])
     assert "has a name that no" in what(found, container=two.name, file="a/../b")
     assert "lost" in what(found, upload=ids["lost"])
-    assert len(found) == 5 + hidden + 2
+    assert len(found) == 5 + HIDDEN + 2
     place.forget()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from file_uploader.http.contract import WRITTEN
 from tests.integration.openapi import with_generated_client
-from tests.support.service import ROOT, LocalBackend, service
+from tests.support.service import ROOT
+from tests.support.services import Lend
 
 
 def _run(command: Sequence[str]) -> str:
@@ -26,7 +27,7 @@ def _run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def test_a_generated_client_works(tmp_path: Path, log: Path) -> None:
+def test_a_generated_client_works(tmp_path: Path, shared_service: Lend) -> None:
     said = _run(
         [
             *("-m", "openapi_python_client", "generate", "--path", str(WRITTEN)),
@@ -37,5 +38,5 @@ def test_a_generated_client_works(tmp_path: Path, log: Path) -> None:
         ]
     )
     assert "WARNING" not in said
-    with service(LocalBackend(tmp_path / "data"), log) as running:
-        _run([with_generated_client.__file__, str(tmp_path), running.url, running.token])
+    running = shared_service("local")
+    _run([with_generated_client.__file__, str(tmp_path), running.url, running.token])

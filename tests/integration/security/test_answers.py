@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,10 @@ from tests.support.canary import Canary, canary
 from tests.support.links import made
 from tests.support.raw import Connection
 from tests.support.service import LocalBackend, Service, service
+from tests.support.services import CUSTOM, PAGE, Lend
 from tests.unit.http.test_auth import BAD
 from tests.unit.security.test_matrix import METHODS, NOTHING, OPEN, ROWS, TARGETS, on_double
 from tests.unit.security.two_worlds import ALICE, BOB, Ask, World, furnish, world
-
-PAGE = "https://page.example"
 
 
 @pytest.fixture
@@ -114,15 +113,9 @@ async def furnish_links(alice: Client) -> dict[str, str]:
     return {"get": answer.json["url"].removeprefix("http://localhost")}
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("answers")
-    settings = {"CORS_ORIGINS": PAGE}
-    with service(
-        LocalBackend(directory / "data"), directory / "service.log", settings=settings
-    ) as started:
-        yield started
-        assert "Traceback" not in started.log.read_text()
+@pytest.fixture
+def running(shared_service: Lend) -> Service:
+    return shared_service("local", CUSTOM)
 
 
 def _ask(
@@ -195,7 +188,7 @@ def test_whom_a_proxy_speaks_for_is_not_believed_but_for_the_url(running: Servic
             running, "POST", "/api/uploads", {**TUS, "X-Forwarded-Proto": scheme}, running.token
         )
         assert (answer.status, answer.header("location")) == (400, None)
-    said_of = running.log.read_text()
+    said_of = running.said()
     assert "192.0.2.99" not in said_of
 
 

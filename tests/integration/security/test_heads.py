@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.raw import Connection, End
 from tests.support.rounds import rounds
-from tests.support.service import LocalBackend, Service, service
+from tests.support.service import Service
+from tests.support.services import Lend
 
 MIB = 2**20
 LINE = 8190
@@ -23,12 +23,9 @@ READ = 64 * 1024
 """Bytes that one read may bring beyond that."""
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("heads")
-    with service(LocalBackend(directory / "data"), directory / "service.log") as started:
-        yield started
-        assert "Traceback" not in started.log.read_text()
+@pytest.fixture
+def running(shared_service: Lend) -> Service:
+    return shared_service("local")
 
 
 def _line(size: int) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -19,21 +19,14 @@ from hypothesis import strategies as st
 
 from tests.support.raw import Answer, BrokenAnswerError, Connection
 from tests.support.rounds import rounds
-from tests.support.service import LocalBackend, Service, service
+from tests.support.service import Service
+from tests.support.services import CUSTOM, PAGE, Lend
 
-ORIGIN = "https://page.example"
 
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("injection")
-    settings = {"CORS_ORIGINS": "*"}
-    with service(
-        LocalBackend(directory / "data"), directory / "service.log", settings=settings
-    ) as started:
-        yield started
-        # Nothing that a client sends is news to the server.
-        assert "Traceback" not in started.log.read_text()
+@pytest.fixture
+def running(shared_service: Lend) -> Service:
+    """Nothing that a client sends is news to it."""
+    return shared_service("local", CUSTOM)
 
 
 INJECTED = b"X-Injected: yes"
@@ -129,7 +122,7 @@ PLACES: dict[str, Place] = {
     "a preflight": lambda text: _request(
         b"OPTIONS",
         b"/api/files/a",
-        (b"Origin", ORIGIN.encode()),
+        (b"Origin", PAGE.encode()),
         (b"Access-Control-Request-Method", b"PUT"),
         (b"Access-Control-Request-Headers", text),
     ),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support import raw
 from tests.support.raw import Answer, Connection
-from tests.support.service import LocalBackend, Service, service
+from tests.support.service import Service
+from tests.support.services import Lend
 
 LARGE = b"x" * 100_000
 DIGITS = (19, 20, 100, 4000, 4299, 4300, 4301, 8000)
@@ -32,12 +32,9 @@ NO_NUMBERS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("numbers")
-    with service(LocalBackend(directory / "data"), directory / "service.log") as started:
-        yield started
-        assert "Traceback" not in started.log.read_text()
+@pytest.fixture
+def running(shared_service: Lend) -> Service:
+    return shared_service("local")
 
 
 def _said(

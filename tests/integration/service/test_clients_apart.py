@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.nginx import Cache, Nginx, nginx
 from tests.support.raw import Answer, Connection, head
-from tests.support.service import Backend, LocalBackend, Service, service
+from tests.support.service import Backend, Service, service
+from tests.support.services import DEFAULTS, Services
 
 FULL, NO_QUERY = "$server_port$request_uri", "$server_port$uri"
 DEAF = "proxy_ignore_headers Cache-Control Expires X-Accel-Expires Set-Cookie;"
@@ -62,19 +63,16 @@ def people() -> tuple[Person, Person]:
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("apart")
-
-
-@pytest.fixture(scope="module")
-def running(directory: Path) -> Iterator[Service]:
+def running(local_services: Services) -> Service:
     """What a cache makes of the answers does not depend on the store."""
-    with service(LocalBackend(directory / "data"), directory / "service.log") as started:
-        yield started
+    return local_services.lend(DEFAULTS)
 
 
 @pytest.fixture(scope="module")
-def proxy(nginx_program: str, running: Service, directory: Path) -> Iterator[Nginx]:
+def proxy(
+    nginx_program: str, running: Service, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Nginx]:
+    directory = tmp_path_factory.mktemp("apart")
     with nginx(nginx_program, directory / "nginx", running.port, CACHES) as started:
         yield started
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import raw
+from tests.support import raw, streams
 from tests.support.bodies import content
 from tests.support.connections import holds, open_blobs
 from tests.support.raw import Connection
 from tests.support.service import LocalBackend, Service, service
+from tests.support.services import Lend
 from tests.support.waiting import until
 from tests.support.witness import store
 
@@ -27,16 +28,11 @@ GROWTH = 16 * MIB
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> LocalBackend:
-    return LocalBackend(tmp_path / "data")
-
-
-@pytest.fixture
-def running(backend: LocalBackend, log: Path) -> Iterator[Service]:
-    with service(backend, log) as started:
-        store(started, "large", LARGE)
-        yield started
-    assert "Traceback" not in log.read_text()
+def running(shared_service: Lend) -> Iterator[Service]:
+    lent = shared_service("local")
+    store(lent, "large", LARGE)
+    yield lent
+    streams.delete(lent, "large")
 
 
 def _get(running: Service, name: str = "large", **headers: str) -> bytes:
@@ -90,22 +86,28 @@ def test_who_leaves_leaves_nothing_open(running: Service) -> None:
     until(lambda: not any(holds(running, client) for client in clients), "all sockets are, too")
 
 
-def test_a_damaged_file_does_not_look_whole(
-    running: Service, backend: LocalBackend, log: Path
-) -> None:
+def test_a_damaged_file_does_not_look_whole(shared_service: Lend) -> None:
+    running = shared_service("local")
+    before = set(running.backend.leftovers())
+    store(running, "large", LARGE)
+    (blob,) = set(running.backend.leftovers()) - before
     with Connection(running.port) as client:
         client.send(_get(running))
         assert client.read_interim() == 200
         client.read_body(MIB)
-        (blob,) = backend.leftovers()
         os.truncate(blob, 10 * MIB)
         with pytest.raises(raw.BrokenAnswerError):
             client.read_body(len(LARGE) - MIB)
-    until(lambda: "bytes are missing" in log.read_text(), "it is in the log")
+    until(lambda: "bytes are missing" in running.said(), "it is in the log")
 
 
-def test_clients_that_take_nothing_take_no_memory(running: Service) -> None:
-    with contextlib.ExitStack() as stack:
+def test_clients_that_take_nothing_take_no_memory(tmp_path: Path, log: Path) -> None:
+    """Of a fresh service: one that had much to do has memory left that it would use first."""
+    with (
+        service(LocalBackend(tmp_path / "data"), log) as running,
+        contextlib.ExitStack() as stack,
+    ):
+        store(running, "large", LARGE)
         before = running.pss()
         for _ in range(STALLED):
             client = stack.enter_context(Connection(running.port))

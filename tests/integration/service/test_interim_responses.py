@@ -6,7 +6,6 @@ Sections are those of draft-ietf-httpbis-resumable-upload.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ import pytest
 from tests.integration.service.clients.wire import IETF, append, connected, listed, look, offset_of
 from tests.support.bodies import content
 from tests.support.raw import Answer, Connection, End, head
-from tests.support.service import Backend, LocalBackend, Service, service
+from tests.support.service import LocalBackend, Service, service
 from tests.support.waiting import until
 from tests.support.witness import fetch
 
@@ -39,15 +38,6 @@ _PROGRESS = re.compile(
     rb"upload-offset: (\d+)\r\n"
     rb"\r\n"
 )
-
-
-@pytest.fixture(scope="module")
-def running(shared_backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    log = tmp_path_factory.mktemp("interim") / "service.log"
-    with service(shared_backend, log, workers=2) as started:
-        yield started
-        said = log.read_text()
-    assert "Traceback" not in said, said[-5000:]
 
 
 def creation(

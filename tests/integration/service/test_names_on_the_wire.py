@@ -5,37 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ELSEWHERE, RAW_ONLY, ROWS, Row
 from tests.support.raw import Answer, Connection
-from tests.support.service import LocalBackend, Service, service
+from tests.support.service import Service
+from tests.support.services import Lend
 
 FILES = b"/api/files/"
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for the whole table; every row has a client of its own."""
-    directory = tmp_path_factory.mktemp("names")
-    with service(LocalBackend(directory / "data"), directory / "service.log") as started:
-        yield started
-
-
 @pytest.fixture
-def token() -> str:
-    return str(uuid.uuid4())
+def running(shared_service: Lend) -> Service:
+    """Every row of the table has a client of its own."""
+    return shared_service("local")
 
 
-def ask(
-    running: Service, token: str, method: str, target: bytes, body: bytes | None = None
-) -> Answer:
+def ask(running: Service, method: str, target: bytes, body: bytes | None = None) -> Answer:
     """One request with a raw target, on a connection of its own."""
-    fields = [f"Host: localhost:{running.port}", f"X-Auth-Token: {token}"]
+    fields = [f"Host: localhost:{running.port}", f"X-Auth-Token: {running.token}"]
     if body is not None:
         fields.append(f"Content-Length: {len(body)}")
     head = b"%s %s HTTP/1.1\r\n" % (method.encode(), target)
@@ -46,38 +36,38 @@ def ask(
         return connection.read_answer(method)
 
 
-def stored(running: Service, token: str) -> list[str]:
+def stored(running: Service) -> list[str]:
     """The names that the client has, byte for byte."""
-    answer = ask(running, token, "GET", b"/api/files")
+    answer = ask(running, "GET", b"/api/files")
     assert answer.status == 200
     names: list[str] = json.loads(answer.body)
     return names
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_what_is_stored_is_what_was_sent(running: Service, token: str, row: Row) -> None:
-    answer = ask(running, token, "PUT", FILES + row.raw, b"content")
+def test_what_is_stored_is_what_was_sent(running: Service, row: Row) -> None:
+    answer = ask(running, "PUT", FILES + row.raw, b"content")
     if row.name is None:
         assert answer.status == 400
         assert answer.problem["type"].endswith("#invalid-name")
-        assert stored(running, token) == []
+        assert stored(running) == []
         return
     assert answer.status == 204
-    assert stored(running, token) == [row.name]
-    assert ask(running, token, "GET", FILES + row.raw).body == b"content"
-    assert ask(running, token, "DELETE", FILES + row.raw).status == 204
-    assert stored(running, token) == []
+    assert stored(running) == [row.name]
+    assert ask(running, "GET", FILES + row.raw).body == b"content"
+    assert ask(running, "DELETE", FILES + row.raw).status == 204
+    assert stored(running) == []
 
 
 @pytest.mark.parametrize("row", RAW_ONLY, ids=str)
-def test_what_no_client_may_send(running: Service, token: str, row: Row) -> None:
+def test_what_no_client_may_send(running: Service, row: Row) -> None:
     """Taken byte for byte or refused: a part of it is never taken for the whole."""
-    answer = ask(running, token, "PUT", FILES + row.raw, b"content")
-    names = stored(running, token)
+    answer = ask(running, "PUT", FILES + row.raw, b"content")
+    names = stored(running)
     if answer.status == 204:
         assert row.name is not None
         assert names == [row.name]
-        assert ask(running, token, "GET", FILES + row.raw).body == b"content"
+        assert ask(running, "GET", FILES + row.raw).body == b"content"
     else:
         assert answer.status == 400
         assert answer.problem["detail"]
@@ -96,36 +86,36 @@ def test_what_no_client_may_send(running: Service, token: str, row: Row) -> None
         b" /api/files/a",
     ],
 )
-def test_a_broken_request_line_stores_nothing(running: Service, token: str, target: bytes) -> None:
-    assert ask(running, token, "PUT", target, b"content").status == 400
-    assert stored(running, token) == []
+def test_a_broken_request_line_stores_nothing(running: Service, target: bytes) -> None:
+    assert ask(running, "PUT", target, b"content").status == 400
+    assert stored(running) == []
 
 
 @pytest.mark.parametrize("target", ELSEWHERE)
-def test_paths_that_only_look_like_files(running: Service, token: str, target: bytes) -> None:
-    answer = ask(running, token, "PUT", target, b"content")
+def test_paths_that_only_look_like_files(running: Service, target: bytes) -> None:
+    answer = ask(running, "PUT", target, b"content")
     # Bytes beyond ASCII do not belong into a target at all, so the server may say that instead.
     assert answer.status in ((404,) if target.isascii() else (400, 404))
-    assert stored(running, token) == []
+    assert stored(running) == []
 
 
 @pytest.mark.parametrize(
     "origin", [b"http://localhost", b"http://files.example:8080", b"HTTPS://x"]
 )
-def test_an_absolute_target(running: Service, token: str, origin: bytes) -> None:
-    assert ask(running, token, "PUT", origin + b"/api/files/a%2Fb", b"content").status == 204
-    assert stored(running, token) == ["a/b"]
-    listed = ask(running, token, "GET", origin + b"/api/files?prefix=a%2F")
+def test_an_absolute_target(running: Service, origin: bytes) -> None:
+    assert ask(running, "PUT", origin + b"/api/files/a%2Fb", b"content").status == 204
+    assert stored(running) == ["a/b"]
+    listed = ask(running, "GET", origin + b"/api/files?prefix=a%2F")
     assert json.loads(listed.body) == ["a/b"]
 
 
-def test_side_by_side(running: Service, token: str) -> None:
+def test_side_by_side(running: Service) -> None:
     named = {row.name: row for row in ROWS if row.name is not None}
     for name, row in named.items():
-        assert ask(running, token, "PUT", FILES + row.raw, name.encode()).status == 204
-    assert stored(running, token) == sorted(named, key=lambda name: name.encode())
+        assert ask(running, "PUT", FILES + row.raw, name.encode()).status == 204
+    assert stored(running) == sorted(named, key=lambda name: name.encode())
     for name, row in named.items():
-        assert ask(running, token, "GET", FILES + row.raw).body == name.encode()
+        assert ask(running, "GET", FILES + row.raw).body == name.encode()
 
 
 CURL = {
@@ -147,13 +137,13 @@ CURL = {
 
 @pytest.mark.parametrize("typed", CURL)
 @pytest.mark.parametrize("as_is", [False, True])
-def test_curl(running: Service, token: str, tmp_path: Path, typed: str, as_is: bool) -> None:
+def test_curl(running: Service, tmp_path: Path, typed: str, as_is: bool) -> None:
     """What curl makes of a path before it sends it is curl's; this is what comes of both."""
     source = tmp_path / "source"
     source.write_bytes(b"content")
     command = ["curl", "-sS", "-g", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "15"]
     command += ["--path-as-is"] if as_is else []
-    command += ["-H", f"X-Auth-Token: {token}", "--upload-file", str(source)]
+    command += ["-H", f"X-Auth-Token: {running.token}", "--upload-file", str(source)]
     # A URL that ends in a slash would have curl add the local file's name.
     command += ["--request-target", f"/api/files/{typed}"] if typed.endswith("/") else []
     done = subprocess.run(
@@ -162,7 +152,7 @@ def test_curl(running: Service, token: str, tmp_path: Path, typed: str, as_is: b
     wanted = CURL[typed][as_is]
     if isinstance(wanted, int):
         assert done.stdout == str(wanted)
-        assert stored(running, token) == []
+        assert stored(running) == []
     else:
         assert done.stdout == "204"
-        assert stored(running, token) == [wanted]
+        assert stored(running) == [wanted]

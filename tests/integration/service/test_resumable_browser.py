@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,28 +10,24 @@ from tests.integration.service.clients.wire import DIALECTS, TUS, Dialect
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Answer, Connection
-from tests.support.service import LocalBackend, Service, service
+from tests.support.service import Service
+from tests.support.services import CUSTOM, PAGE, Lend
 from tests.support.witness import fetch
 
-ORIGIN = "https://app.example.com"
 LENGTH = 100_000
 DATA = content(LENGTH)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest.fixture
+def running(shared_service: Lend) -> Service:
     """What a browser may see does not depend on the store."""
-    directory = tmp_path_factory.mktemp("browser")
-    settings = {"CORS_ORIGINS": f"http://localhost:3000,{ORIGIN}"}
-    backend = LocalBackend(directory / "data")
-    with service(backend, directory / "service.log", workers=2, settings=settings) as started:
-        yield started
+    return shared_service("local", CUSTOM)
 
 
 class Page:
     """A page of this origin: a browser lets it do and read only what the answers allow."""
 
-    def __init__(self, client: Connection, origin: str = ORIGIN) -> None:
+    def __init__(self, client: Connection, origin: str = PAGE) -> None:
         self._client = client
         self._origin = origin
 

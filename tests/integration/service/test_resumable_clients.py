@@ -11,9 +11,10 @@ import pytest
 
 from tests.integration.service.clients import programs
 from tests.integration.service.clients.programs import CLIENTS, VARIANTS, Client
-from tests.integration.service.clients.proxy import Proxy, running
+from tests.integration.service.clients.proxy import Proxy
+from tests.integration.service.clients.proxy import running as proxied
 from tests.support import streams
-from tests.support.service import Backend, Service, service, start, wait_ready
+from tests.support.service import Backend, Service, start, wait_ready
 
 MIB = 2**20
 LARGE = 200 * MIB
@@ -41,13 +42,6 @@ def node(client: Client, request: pytest.FixtureRequest) -> Path | None:
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the files are that are uploaded."""
     return tmp_path_factory.mktemp("sources")
-
-
-@pytest.fixture(scope="module")
-def server(shared_backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    log = tmp_path_factory.mktemp("cut") / "service.log"
-    with service(shared_backend, log, workers=2) as started:
-        yield started
 
 
 class Restarting:
@@ -114,28 +108,26 @@ def check(proxy: Proxy, size: int, *, creations: int = 1) -> None:
 @pytest.mark.smoke
 @pytest.mark.parametrize("client", [*CLIENTS, *VARIANTS], ids=lambda client: client.name)
 def test_an_upload_that_is_cut_goes_on(
-    server: Service, client: Client, node: Path | None, sources: Path
+    running: Service, client: Client, node: Path | None, sources: Path
 ) -> None:
-    _cut(server, client, node, programs.source(sources, SMALL), cuts=2)
+    _cut(running, client, node, programs.source(sources, SMALL), cuts=2)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_a_large_upload_with_five_cuts(
-    server: Service, client: Client, node: Path | None, sources: Path
+    running: Service, client: Client, node: Path | None, sources: Path
 ) -> None:
-    _cut(server, client, node, programs.source(sources, LARGE), cuts=5)
+    _cut(running, client, node, programs.source(sources, LARGE), cuts=5)
 
 
-def _cut(server: Service, client: Client, node: Path | None, source: Path, cuts: int) -> None:
+def _cut(running: Service, client: Client, node: Path | None, source: Path, cuts: int) -> None:
     name, size = f"cut/{client.name}", source.stat().st_size
-    said = server.log.stat().st_size
-    with running(Proxy(lambda: server.port, cuts=moments(size, cuts))) as proxy:
-        client.upload(proxy.url, server.token, name, source, node)
+    with proxied(Proxy(lambda: running.port, cuts=moments(size, cuts))) as proxy:
+        client.upload(proxy.url, running.token, name, source, node)
     check(proxy, size, creations=4 if client is programs.AIOTUS_PARALLEL else 1)
-    assert streams.get_sha256(server, name) == streams.sha256_of(size)
-    assert streams.delete(server, name) == 204
-    assert b"Traceback" not in server.log.read_bytes()[said:]
+    assert streams.get_sha256(running, name) == streams.sha256_of(size)
+    assert streams.delete(running, name) == 204
 
 
 @pytest.mark.soak
@@ -150,7 +142,7 @@ def test_a_large_upload_with_the_service_killed(
         recover=restarting.start,
     )
     token = restarting.now.token
-    with running(proxy):
+    with proxied(proxy):
         client.upload(proxy.url, token, "killed", programs.source(sources, LARGE), node)
     check(proxy, LARGE)
     assert streams.get_sha256(restarting.now, "killed") == streams.sha256_of(LARGE)

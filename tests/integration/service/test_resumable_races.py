@@ -24,7 +24,7 @@ from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Connection
 from tests.support.rounds import rounds
-from tests.support.service import Backend, Service, service
+from tests.support.service import Service
 from tests.support.witness import fetch
 
 KIB = 1024
@@ -32,15 +32,6 @@ MIB = 1024 * KIB
 SIZES = (1, 3 * KIB, 16 * KIB, 17 * KIB, 300 * KIB, 2 * MIB, 5 * MIB, 6 * MIB)
 """Around what a store keeps in another way."""
 MOST_STEPS = 8
-
-
-@pytest.fixture(scope="module")
-def running(shared_backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    log = tmp_path_factory.mktemp("resumable-races") / "service.log"
-    with service(shared_backend, log, workers=2) as started:
-        yield started
-        said = log.read_text()
-    assert "Traceback" not in said, said[-5000:]
 
 
 @pytest.fixture

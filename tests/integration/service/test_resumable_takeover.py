@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,7 +20,7 @@ from tests.integration.service.clients.wire import (
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Connection
-from tests.support.service import Backend, Service, service
+from tests.support.service import Service
 from tests.support.waiting import until
 from tests.support.witness import fetch
 
@@ -36,15 +35,6 @@ SOON = 2.0
 """Seconds from that request to the end of the older one's connection."""
 IN_ALL = 20.0
 """The same beside other tests."""
-
-
-@pytest.fixture(scope="module")
-def running(shared_backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    log = tmp_path_factory.mktemp("takeover") / "service.log"
-    with service(shared_backend, log, workers=2) as started:
-        yield started
-        said = log.read_text()
-    assert "Traceback" not in said, said[-5000:]
 
 
 @pytest.fixture(params=["same worker", "other worker"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from file_uploader.http.connection import HEAD_TIMEOUT
 from tests.support import raw
 from tests.support.connections import holds
 from tests.support.raw import Connection, End
-from tests.support.service import LocalBackend, Service, service
+from tests.support.service import LocalBackend, service
+from tests.support.services import IMPATIENT, Lend
 from tests.support.waiting import until
 from tests.support.witness import store
 
@@ -21,14 +21,9 @@ PATIENCE = HEAD_TIMEOUT + 10
 TOO_EARLY = HEAD_TIMEOUT - 0.5
 
 
-@pytest.fixture
-def server(tmp_path: Path, log: Path) -> Iterator[Service]:
-    with service(LocalBackend(tmp_path / "data"), log) as running:
-        yield running
-
-
-def test_a_head_that_does_not_arrive_in_time_ends_the_connection(server: Service) -> None:
+def test_a_head_that_does_not_arrive_in_time_ends_the_connection(shared_service: Lend) -> None:
     """All kinds at once, because each of them takes as long as the limit."""
+    server = shared_service("local")
     whole = raw.head("GET", "/health")
     with (
         Connection(server.port, PATIENCE) as silent,
@@ -77,29 +72,27 @@ def test_a_pause_within_a_body_is_limited_by_the_idle_timeout_alone(
         assert client.read_answer("PUT").status == 204
 
 
-def test_a_client_that_takes_nothing_is_let_go_of(tmp_path: Path, log: Path) -> None:
-    backend = LocalBackend(tmp_path / "data")
-    with service(backend, log, settings={"IDLE_TIMEOUT": "1s"}) as server:
-        store(server, "large", bytes(LARGE))
-        with Connection(server.port) as client:
+def test_a_client_that_takes_nothing_is_let_go_of(shared_service: Lend) -> None:
+    server = shared_service("local", IMPATIENT)
+    store(server, "large", bytes(LARGE))
+    with Connection(server.port) as client:
+        client.send(raw.head("GET", "/api/files/large", server.token))
+        assert client.read_interim() == 200
+        until(lambda: holds(server, client), "the server sends")
+        until(lambda: not holds(server, client), "the server lets go", patience=60)
+        with pytest.raises(raw.BrokenAnswerError):
+            client.read_body(LARGE)
+    until(lambda: "took nothing" in server.said(), "it is in the log")
+
+
+def test_a_client_that_takes_something_is_not(shared_service: Lend) -> None:
+    """For longer than the limit in all, with many answers on one connection."""
+    server = shared_service("local", IMPATIENT)
+    store(server, "large", bytes(LARGE))
+    with Connection(server.port) as client:
+        for _ in range(2):
             client.send(raw.head("GET", "/api/files/large", server.token))
             assert client.read_interim() == 200
-            until(lambda: holds(server, client), "the server sends")
-            until(lambda: not holds(server, client), "the server lets go", patience=60)
-            with pytest.raises(raw.BrokenAnswerError):
-                client.read_body(LARGE)
-        until(lambda: "took nothing" in log.read_text(), "it is in the log")
-
-
-def test_a_client_that_takes_something_is_not(tmp_path: Path, log: Path) -> None:
-    """For longer than the limit in all, with many answers on one connection."""
-    backend = LocalBackend(tmp_path / "data")
-    with service(backend, log, settings={"IDLE_TIMEOUT": "1s"}) as server:
-        store(server, "large", bytes(LARGE))
-        with Connection(server.port) as client:
-            for _ in range(2):
-                client.send(raw.head("GET", "/api/files/large", server.token))
-                assert client.read_interim() == 200
-                for _ in range(16):
-                    assert client.read_body(LARGE // 16) == bytes(LARGE // 16)
-                    time.sleep(0.15)
+            for _ in range(16):
+                assert client.read_body(LARGE // 16) == bytes(LARGE // 16)
+                time.sleep(0.15)

@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from tests.support import raw
 from tests.support.raw import Connection
 from tests.support.service import LocalBackend, S3Backend, Service, service
+from tests.support.services import Lend
 from tests.support.witness import store
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -145,12 +146,10 @@ def test_requests_to_s3_are_below_it(ceph_backend: S3Backend, log: Path) -> None
         {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
     ],
 )
-def test_otherwise_nothing_of_it_is_loaded(
-    tmp_path: Path, log: Path, settings: dict[str, str]
-) -> None:
-    with service(LocalBackend(tmp_path / "data"), log, settings=settings) as running:
-        store(running, "a", b"x")
-        assert not _loads_otlp(running)
+def test_otherwise_nothing_of_it_is_loaded(shared_service: Lend, settings: dict[str, str]) -> None:
+    running = shared_service("local", settings)
+    store(running, "a", b"x")
+    assert not _loads_otlp(running)
 
 
 def test_a_collector_that_is_not_there_stops_nothing(tmp_path: Path, log: Path) -> None:

@@ -18,6 +18,7 @@ from file_uploader.http.application import Application
 from file_uploader.http.base_url import BaseURLs, TrustedProxies
 from file_uploader.http.connection import Connection
 from file_uploader.http.exchange import Exchange
+from tests.support.waiting import happens
 
 FIELDS = "1." + "f" * 46
 MAC = "m" * 43
@@ -201,7 +202,7 @@ async def test_a_client_that_left_is_told_from_one_that_was_answered(
     )
     for _ in range(2):
         serving = asyncio.create_task(application(_scope(), nothing, nothing))
-        await started.wait()
+        await happens(started, "it is served")
         await asyncio.sleep(0)
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
 from file_uploader import metrics
 from file_uploader.errors import ConfigurationError, StorageUnavailable
@@ -14,6 +14,7 @@ from file_uploader.http.app import create_app
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Flaw, Swept
+from tests.support import asgi
 from tests.support.asgi import Client, running
 from tests.support.double import StorageDouble
 from tests.unit.http.conftest import ALICE, Serve, settings
@@ -145,3 +146,14 @@ async def test_a_websocket_is_refused(client: Client) -> None:
     scope = {"type": "websocket", "path": "/api/files", "raw_path": b"/api/files", "headers": []}
     await client.app(scope, receive, send)
     assert sent == ["websocket.close"]
+
+
+async def test_a_request_that_is_never_served_fails_its_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def silent(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asgi, "PATIENCE", 0.01)
+    with pytest.raises(AssertionError, match="GET b'/health' was not served within"):
+        await Client(silent)("GET", "/health")

@@ -60,7 +60,7 @@ async def test_no_more_is_read_than_the_client_takes(client: Client, double: Sto
     """Back-pressure: the next piece is read only when the last is gone."""
     exchange = client.exchange("GET", FILE, take=2)
     task = asyncio.ensure_future(exchange.run())
-    await exchange.stalled.wait()
+    await exchange.until_stalled()
     for _ in range(10):
         await asyncio.sleep(0)
     assert double.calls["chunk"] == 3

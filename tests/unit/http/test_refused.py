@@ -101,7 +101,7 @@ async def cancelled(client: Client, body: list[bytes]) -> Answer:
     """A PUT whose client stalls and which the server then cancels."""
     exchange = client.exchange("PUT", FILE, body=body, stalls=True)
     task = asyncio.ensure_future(exchange.run())
-    await exchange.stalled.wait()
+    await exchange.until_stalled()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

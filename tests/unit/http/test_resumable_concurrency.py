@@ -36,7 +36,7 @@ async def silent(
     """A request that has sent ``abc`` of its body, and then nothing more."""
     exchange = client.exchange(method, uri, fields, [b"abc"], stalls=True)
     serving = asyncio.create_task(exchange.run())
-    await exchange.stalled.wait()
+    await exchange.until_stalled()
     yield exchange, serving
     await serving
 

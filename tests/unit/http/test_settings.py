@@ -160,6 +160,7 @@ BAD = [
     ("UPLOAD_EXPIRY", "a week"),
     ("UPLOAD_EXPIRY", "1w"),
     ("UPLOAD_EXPIRY", "-1d"),
+    ("IDLE_TIMEOUT", "0"),
     ("IDLE_TIMEOUT", "0s"),
     ("IDLE_TIMEOUT", "99999999999999d"),
     ("IDLE_TIMEOUT", "1.5s"),
@@ -295,6 +296,11 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch, bad: dict[str,
     assert found.aws_secret_access_key.get_secret_value() == SECRET
     for text in (repr(found), str(found), str(found.model_dump()), found.model_dump_json()):
         assert SECRET not in text
+
+
+def test_a_password_in_an_endpoint_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = loaded(monkeypatch, {"AWS_ENDPOINT_URL_S3": f"http://me:{SECRET}@127.0.0.1:1"})
+    assert found.shown() == {"AWS_ENDPOINT_URL_S3": "http://***@127.0.0.1:1"}
 
 
 def test_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from file_uploader.storage.local.locks import FileLock, Session, is_dead
 from tests.contract.stores import new_container, put, read
 from tests.support.bodies import KIB, content, stalling
 from tests.support.local_disk import assert_sound, blobs_on, indexed, opened
+from tests.support.waiting import happens
 
 LARGE = 300 * KIB
 DEAD = "0" * 16
@@ -67,7 +68,7 @@ async def test_it_leaves_what_is_in_flight(
             writing.append(asyncio.create_task(put(store, container, f"{number}", body)))
             sources.append(source)
         for source in sources:
-            await source.stalled.wait()
+            await happens(source.stalled, "what the client sends is taken")
         assert len(blobs_on(tmp_path)) == 2
         await local.sweep()
         await other.sweep()
