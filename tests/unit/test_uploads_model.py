@@ -32,6 +32,7 @@ from file_uploader.errors import (
 from file_uploader.model import Container, FileName, Upload, UploadPlan, UploadState
 from file_uploader.uploads import Piece, Uploads
 from tests.support.double import StorageDouble
+from tests.support.rounds import rounds
 
 CONTAINER = Container.of(UUID(int=7))
 NAME = FileName("file")
@@ -292,7 +293,9 @@ def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.data())
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds(150, 5_000),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @pytest.mark.usefixtures("nobody_waits")
 def test_no_interleaving_and_no_crash_breaks_a_promise(data: st.DataObject) -> None:

@@ -22,6 +22,7 @@ from tests.support.bodies import KIB, MIB, content
 from tests.support.command import Done, command, started
 from tests.support.local_disk import assert_sound, blobs_on
 from tests.support.rot import flip
+from tests.support.rounds import rounds
 from tests.support.waiting import until
 
 TABLES = ("files", "contents", "uploads")
@@ -129,7 +130,7 @@ async def test_killed_at_any_moment_it_is_complete_or_none(
     began = time.monotonic()
     back_up(place, tmp_path / "measured")
     seconds = time.monotonic() - began
-    for turn in range(5):
+    for turn in range(rounds(3, 20)):
         for number in range(30):
             name = f"{number}"
             await put(store, owner, name, content(200 * KIB, (turn, number)))
@@ -195,7 +196,7 @@ async def test_a_signal_leaves_the_older_one(
     back_up(place, target)
     old = rows_of(target)
     for each in range(3):
-        await put(store, owner, f"{each}", content(40 * MIB, each))
+        await put(store, owner, f"{each}", content(24 * MIB, each))
     process = started(("backup", target), settings=place.settings, cwd=tmp_path)
     until(lambda: begun(target), "it is on its way", 60)
     process.send_signal(number)
