@@ -10,7 +10,9 @@ HOURS = 8
 # Most tests wait for something most of the time.
 PARALLEL = -n 4 --dist worksteal
 # Each of these processes would rewrite all tests anew where bytecode is not kept.
-PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
+PYTEST = env PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
+# Hundreds of stores with 256 directories each are made and removed: in memory, where there is room.
+IN_MEMORY = $$(df -k --output=avail /dev/shm 2>/dev/null | awk '$$1 > 4000000 { print "TMPDIR=/dev/shm" }')
 IMAGE = file_uploader:latest
 NAME = file_uploader
 COMPOSE_FILE = docker/docker-compose.yml
@@ -70,12 +72,12 @@ wheel: $(VENV)/.created $(if $(PAGE_TOOLS),page) ## build the page, and a wheel 
 .PHONY: check
 check: $(VENV)/.test $(PAGE_TOOLS) ## check style and types, and run what needs no server: for every save
 	$(MAKE) --no-print-directory lint
-	$(PYTEST) -q -n 2 --ring=check tests/unit tests/contract $(ARGS)
+	env $(IN_MEMORY) $(PYTEST) -q -n 2 --ring=check tests/unit tests/contract $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests that need no more than was installed here
 	$(IN_WEB) npm test
-	$(PYTEST) $(PARALLEL) $(ARGS)
+	env $(IN_MEMORY) $(PYTEST) $(PARALLEL) $(ARGS)
 
 .PHONY: test-all
 test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs what `.ci/run` installs
