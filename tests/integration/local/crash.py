@@ -1,8 +1,9 @@
 """Runs a scenario on copies of a store, each time with a crash at a later step of its disk's.
 
-``python -m tests.integration.local.crash SCENARIO MODE BASE OUT`` leaves ``OUT/<step>`` as each
-crash left it and prints a line of JSON for each: the step, what it was, and whether the scenario
-had been acknowledged. The last line is the run that came to its end.
+``python -m tests.integration.local.crash SCENARIO MODE FIRST EVERY BASE OUT`` crashes before the
+step ``FIRST`` and each ``EVERY`` steps later, leaves ``OUT/<step>`` as each crash left it and
+prints a line of JSON for each: the step, what it was, and whether the scenario had been
+acknowledged. The last line is the run that came to its end.
 
 A step is a write, a sync, a creation or a removal; writes of SQLite's in a row are one. With the
 mode ``kill`` everything done before the crash stays, with ``power`` only what was synced.
@@ -159,9 +160,9 @@ async def _run(scenario: str, root: Path, disk: Disk) -> None:
 
 
 def main() -> None:
-    scenario, mode, base, out = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
-    for crash_at in range(1, 1000):
-        root = out / f"{crash_at}"
+    scenario, mode, first, every, base, out = sys.argv[1:]
+    for crash_at in range(int(first), 1000, int(every)):
+        root = Path(out) / f"{crash_at}"
         shutil.copytree(base, root)
         reading, writing = os.pipe()
         if os.fork() == 0:

@@ -16,9 +16,10 @@ from tests.integration.local.worker import VERSIONS
 from tests.support.bodies import content
 from tests.support.listing import names_in
 from tests.support.local_disk import assert_sound, opened
+from tests.support.rounds import rounds
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 3.0
+SECONDS = rounds(2, 10)
 
 
 @contextmanager
