@@ -10,8 +10,9 @@ from pathlib import Path
 
 from file_uploader.model import Container, FileName
 from file_uploader.storage.base import Storage
-from tests.contract.stores import place_from, put
+from tests.contract.stores import place_from
 from tests.support.bodies import KIB, MIB, body_of
+from tests.support.files import put
 
 CONTAINER = Container("0" * 32)
 CHUNK = 256 * KIB

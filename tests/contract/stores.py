@@ -12,20 +12,13 @@ from uuid import uuid4
 
 import apsw
 
-from file_uploader.body import ClientBody
 from file_uploader.model import (
-    UNCONDITIONAL,
-    ByteRange,
     Container,
-    FileInfo,
-    FileName,
-    Metadata,
-    Precondition,
 )
 from file_uploader.storage.base import Storage
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.s3 import S3Config, S3Storage
-from tests.support.bodies import KIB, MIB, body_of
+from tests.support.bodies import KIB, MIB
 from tests.support.s3_servers import S3Server
 
 Live = Mapping[tuple[Container, str], int]
@@ -230,43 +223,6 @@ def place_from(recipe: Recipe) -> Place:
         return LocalPlace(Path(recipe["directory"]))
     server = S3Server(**recipe["server"])
     return S3Place(server, recipe["bucket"], own_buckets=recipe["own_buckets"])
-
-
-def new_container() -> Container:
-    return Container.of(uuid4())
-
-
-async def put(
-    store: Storage,
-    container: Container,
-    name: str,
-    data: bytes | ClientBody,
-    *,
-    metadata: Metadata | None = None,
-    precondition: Precondition = UNCONDITIONAL,
-) -> FileInfo:
-    """`Storage.put` with less ado."""
-    return await store.put(
-        container,
-        FileName(name),
-        body_of(data) if isinstance(data, bytes) else data,
-        metadata=metadata or Metadata(),
-        precondition=precondition,
-    )
-
-
-async def read(
-    store: Storage,
-    container: Container,
-    name: str,
-    *,
-    etag: str | None = None,
-    byte_range: ByteRange | None = None,
-) -> bytes:
-    """A whole file, or the range."""
-    opened = store.open(container, FileName(name), etag=etag, byte_range=byte_range)
-    async with opened as found:
-        return b"".join([chunk async for chunk in found.chunks])
 
 
 async def clean(place: Place, store: Storage, live: Live) -> Storage:

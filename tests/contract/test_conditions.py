@@ -13,8 +13,9 @@ from file_uploader.body import ClientBody
 from file_uploader.errors import NoSuchFile, PreconditionFailed
 from file_uploader.model import Container, EntityTags, FileName, Precondition
 from file_uploader.storage.base import Storage
-from tests.contract.stores import Place, clean, put, read
+from tests.contract.stores import Place, clean
 from tests.support.bodies import KIB, Source, content, pieces
+from tests.support.files import put, read
 from tests.support.listing import names_in
 
 CREATE = Precondition(if_none_match=EntityTags(any=True))

@@ -12,7 +12,7 @@ import pytest
 from file_uploader.model import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
-from tests.contract.stores import put
+from tests.support.files import put
 
 DATA = b"0123456789"
 NAME = "dir/ä b+c%.bin"

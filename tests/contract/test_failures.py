@@ -10,7 +10,7 @@ import pytest
 from file_uploader.errors import BodyTimeout, NoSuchFile, PreconditionFailed
 from file_uploader.model import Container, EntityTags, FileName, Precondition
 from file_uploader.storage.base import Storage
-from tests.contract.stores import Place, clean, put, read
+from tests.contract.stores import Place, clean
 from tests.support.bodies import (
     BREAKAGES,
     KIB,
@@ -21,6 +21,7 @@ from tests.support.bodies import (
     pieces,
     stalling,
 )
+from tests.support.files import put, read
 from tests.support.listing import names_in
 
 OLD = content(20 * KIB, "old")

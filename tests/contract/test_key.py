@@ -18,7 +18,8 @@ from file_uploader.storage.s3 import S3Storage
 from file_uploader.storage.s3 import key as s3_key
 from file_uploader.storage.s3.conditions import Conditions, Support
 from tests.contract.kinds import EVERY_KIND
-from tests.contract.stores import Place, S3Place, admin_of, clean, put
+from tests.contract.stores import Place, S3Place, admin_of, clean
+from tests.support.files import put
 from tests.support.listing import names_in
 from tests.support.local_disk import opened
 

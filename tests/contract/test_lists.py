@@ -17,8 +17,9 @@ from file_uploader.errors import InvalidName
 from file_uploader.model import Container, FileName, ListedFile, ListQuery
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import KINDS, place_of
-from tests.contract.stores import Place, new_container, put
+from tests.contract.stores import Place
 from tests.support.bodies import KIB, content
+from tests.support.files import new_container, put
 from tests.support.listing import Entry, expected_entries, listed, names_in
 from tests.support.names import TRAPS
 

@@ -12,8 +12,9 @@ import pytest
 from file_uploader.errors import Overloaded
 from file_uploader.model import Container
 from file_uploader.storage.base import Storage
-from tests.contract.stores import Place, clean, put, read
+from tests.contract.stores import Place, clean
 from tests.support.bodies import KIB, MIB, Source, body_of, content, stalling
+from tests.support.files import put, read
 from tests.support.waiting import happens
 
 BUDGET = 24 * MIB

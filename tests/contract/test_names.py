@@ -8,7 +8,8 @@ from file_uploader.errors import NoSuchFile
 from file_uploader.model import Container, FileName, ListQuery
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
-from tests.contract.stores import Place, clean, put, read
+from tests.contract.stores import Place, clean
+from tests.support.files import put, read
 from tests.support.listing import listed, names_in
 from tests.support.names import TRAPS
 

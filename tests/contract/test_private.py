@@ -18,8 +18,9 @@ from file_uploader.model import (
 )
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
-from tests.contract.stores import Place, clean, new_container, put, read
+from tests.contract.stores import Place, clean
 from tests.support.bodies import KIB, content
+from tests.support.files import new_container, put, read
 from tests.support.listing import listed, names_in
 
 pytestmark = pytest.mark.parametrize("place", EVERY_KIND, indirect=True)

@@ -27,8 +27,9 @@ from file_uploader.model import (
     Metadata,
     Precondition,
 )
-from tests.contract.stores import LocalPlace, Place, S3Place, new_container, put, read
+from tests.contract.stores import LocalPlace, Place, S3Place
 from tests.support.bodies import BREAKAGES, KIB, MIB, Breakage, body_of, content, stalling
+from tests.support.files import new_container, put, read
 from tests.support.listing import expected_entries, listed
 from tests.support.rounds import rounds
 from tests.support.s3_servers import S3Server

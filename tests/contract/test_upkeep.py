@@ -13,9 +13,10 @@ from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Leftover, Swept
 from file_uploader.uploads import Uploads
 from tests.contract.kinds import EVERY_KIND
-from tests.contract.stores import LocalPlace, Place, new_container, put, read
+from tests.contract.stores import LocalPlace, Place
 from tests.contract.uploading import EXPIRY, PLAN, begun, piece
 from tests.support.bodies import KIB, MIB, body_of, content, pieces
+from tests.support.files import new_container, put, read
 
 everywhere = pytest.mark.parametrize("place", EVERY_KIND, indirect=True)
 

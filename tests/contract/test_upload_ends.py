@@ -27,9 +27,10 @@ from file_uploader.model import (
 )
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
-from tests.contract.stores import Place, put, read
+from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY, METADATA, NAME, PLAN, begun, piece, record, send
 from tests.support.bodies import MIB, body_of, content
+from tests.support.files import put, read
 
 CREATE = Precondition(if_none_match=EntityTags(any=True))
 

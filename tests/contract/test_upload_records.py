@@ -27,8 +27,9 @@ from file_uploader.model import (
 from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Flaw
 from file_uploader.uploads import Uploads
-from tests.contract.stores import LocalPlace, Place, S3Place, admin_of, new_container
+from tests.contract.stores import LocalPlace, Place, S3Place, admin_of
 from tests.contract.uploading import EXPIRY, METADATA, begun, piece, record
+from tests.support.files import new_container
 
 
 async def test_a_record_is_swapped_on_its_version(store: Storage, container: Container) -> None:

@@ -29,9 +29,10 @@ from file_uploader.model import (
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3 import appending
 from file_uploader.uploads import Piece, Uploads
-from tests.contract.stores import Place, put, read
+from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY, METADATA, NAME, begun, cut, piece, record, send
 from tests.support.bodies import KIB, MIB, Source, body_of, content, pieces
+from tests.support.files import put, read
 
 SIZES = [0, 1, 16 * KIB, 16 * KIB + 1, 8 * MIB, 8 * MIB + 1, 21 * MIB]
 

@@ -11,8 +11,9 @@ import pytest
 from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageError
 from file_uploader.model import ByteRange, Container, FileInfo, FileName, Metadata
 from file_uploader.storage.base import Storage
-from tests.contract.stores import Place, put, read, sizes_around
+from tests.contract.stores import Place, sizes_around
 from tests.support.bodies import KIB, MIB, body_of, content, ragged
+from tests.support.files import put, read
 
 
 def same_version(one: FileInfo, other: FileInfo) -> bool:

@@ -39,8 +39,8 @@ from file_uploader.model import (
     UploadState,
 )
 from file_uploader.uploads import HANDOVER, WATCH, Piece, Uploads
-from tests.contract.stores import new_container
 from tests.support.double import StorageDouble, raise_
+from tests.support.files import new_container
 from tests.support.waiting import happens
 
 CONTAINER = new_container()

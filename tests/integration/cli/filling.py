@@ -7,9 +7,10 @@ import hashlib
 from file_uploader.model import Container, FileName, Metadata, UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
-from tests.contract.stores import Place, new_container, put
+from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY, begun, piece
 from tests.support.bodies import KIB, MIB, body_of, content
+from tests.support.files import new_container, put
 
 FILES = {
     "a/empty": 0,

@@ -15,11 +15,12 @@ import apsw
 import pytest
 
 from file_uploader.uploads import Uploads
-from tests.contract.stores import LocalPlace, new_container, put, read
+from tests.contract.stores import LocalPlace
 from tests.contract.uploading import EXPIRY, piece
 from tests.integration.cli.filling import FILES, fill, filled
 from tests.support.bodies import KIB, MIB, content
 from tests.support.command import Done, command, started
+from tests.support.files import new_container, put, read
 from tests.support.local_disk import assert_sound, blobs_on
 from tests.support.rot import flip
 from tests.support.rounds import rounds

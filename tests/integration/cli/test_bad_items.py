@@ -16,9 +16,10 @@ from file_uploader.errors import StorageUnavailable
 from file_uploader.model import Container, FileName, Metadata, UploadPlan
 from file_uploader.storage import passes
 from file_uploader.uploads import Uploads
-from tests.contract.stores import LocalPlace, S3Place, admin_of, new_container, put
+from tests.contract.stores import LocalPlace, S3Place, admin_of
 from tests.contract.uploading import begun, piece
 from tests.support.bodies import KIB, content
+from tests.support.files import new_container, put
 from tests.support.listing import names_in
 from tests.support.refusing import Here, refuse
 from tests.support.s3_servers import S3Server

@@ -11,11 +11,12 @@ import pytest
 from file_uploader.model import FileName, UploadPlan
 from file_uploader.storage.local.locks import FileLock
 from file_uploader.uploads import Uploads
-from tests.contract.stores import LocalPlace, Place, new_container
+from tests.contract.stores import LocalPlace, Place
 from tests.contract.uploading import begun, piece
 from tests.integration.cli.filling import filled
 from tests.support.bodies import KIB, content
 from tests.support.command import command
+from tests.support.files import new_container
 
 DEAD = "0" * 16
 

@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 
 from file_uploader.model import Container
-from tests.contract.stores import Place, put
+from tests.contract.stores import Place
 from tests.integration.cli.filling import FILES, filled
 from tests.support.command import command
+from tests.support.files import put
 
 SIZE = sum(FILES.values())
 

@@ -12,10 +12,11 @@ from urllib.parse import quote
 import apsw
 import pytest
 
-from tests.contract.stores import LocalPlace, Place, new_container, put
+from tests.contract.stores import LocalPlace, Place
 from tests.integration.cli.filling import FILES, filled
 from tests.support.bodies import KIB, MIB, content
 from tests.support.command import command, started
+from tests.support.files import new_container, put
 from tests.support.rot import flip
 from tests.support.waiting import until
 

@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 
 from file_uploader.model import Container, FileName
 from file_uploader.storage.local import LocalStorage
-from tests.contract.stores import put
 from tests.support.bodies import KIB, content
+from tests.support.files import put
 from tests.support.local_disk import hooked_sqlite
 
 CONTAINER = Container("0123456789abcdef" * 2)

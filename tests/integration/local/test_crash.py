@@ -18,9 +18,9 @@ import pytest
 
 from file_uploader.errors import NoSuchFile
 from file_uploader.storage.local import LocalStorage
-from tests.contract.stores import read
 from tests.integration.local.crash import CONTAINER, LARGE, SMALL, prepare
 from tests.support.bodies import content
+from tests.support.files import read
 from tests.support.local_disk import assert_sound, opened
 from tests.support.rounds import LONG
 

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.contract.stores import new_container, read
 from tests.integration.local.worker import VERSIONS
 from tests.support.bodies import content
+from tests.support.files import new_container, read
 from tests.support.listing import names_in
 from tests.support.local_disk import assert_sound, opened
 from tests.support.rounds import rounds

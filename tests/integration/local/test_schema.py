@@ -13,9 +13,9 @@ from file_uploader.errors import ConfigurationError
 from file_uploader.model import Container, FileName, Metadata
 from file_uploader.storage.local import LocalStorage, rows
 from file_uploader.uploads import Uploads
-from tests.contract.stores import put, read
 from tests.contract.uploading import EXPIRY, begun, piece
 from tests.support.command import started
+from tests.support.files import put, read
 from tests.support.listing import names_in
 from tests.support.local_disk import assert_sound, opened
 

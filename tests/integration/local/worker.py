@@ -17,8 +17,8 @@ from pathlib import Path
 from file_uploader.errors import NoSuchFile, PreconditionFailed
 from file_uploader.model import Container, EntityTags, FileName, Precondition
 from file_uploader.storage.local import LocalStorage
-from tests.contract.stores import put, read
 from tests.support.bodies import KIB, content
+from tests.support.files import put, read
 
 SIZES = [10, 16 * KIB, 16 * KIB + 1, 100 * KIB, 300 * KIB]
 VERSIONS = {content(size, seed) for size in SIZES for seed in range(4)}

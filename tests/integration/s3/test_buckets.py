@@ -18,8 +18,9 @@ from file_uploader.errors import (
 )
 from file_uploader.model import Container, FileName, ListQuery, Usage
 from file_uploader.storage.s3 import S3Config, S3Storage
-from tests.contract.stores import S3Place, new_container, put, read
+from tests.contract.stores import S3Place
 from tests.support.ceph import Ceph
+from tests.support.files import new_container, put, read
 from tests.support.listing import names_in
 from tests.support.s3_servers import S3Server
 

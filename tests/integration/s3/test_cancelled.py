@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from file_uploader.model import Container
-from tests.contract.stores import S3Place, put, read
+from tests.contract.stores import S3Place
 from tests.support import s3_proxy
 from tests.support.bodies import MIB, content
+from tests.support.files import put, read
 from tests.support.s3_proxy import Break, faulty_proxy
 from tests.support.s3_servers import S3Server
 

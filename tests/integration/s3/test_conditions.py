@@ -14,8 +14,9 @@ from file_uploader.storage.base import Storage
 from file_uploader.storage.s3.client import Client
 from file_uploader.storage.s3.conditions import Conditions, Probe, Support
 from file_uploader.storage.s3.config import S3Config
-from tests.contract.stores import S3Place, put, read
+from tests.contract.stores import S3Place
 from tests.support.bodies import MIB, content
+from tests.support.files import put, read
 from tests.support.s3_servers import S3Server
 
 ONCE = Precondition(if_none_match=EntityTags(any=True))

@@ -12,9 +12,9 @@ from file_uploader.errors import PreconditionFailed, StorageError, StorageUnavai
 from file_uploader.model import Container, EntityTags, FileName, Precondition
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3 import S3Config, S3Storage, client
-from tests.contract.stores import put, read
 from tests.support import s3_proxy
 from tests.support.bodies import KIB, MIB, body_of, content
+from tests.support.files import put, read
 from tests.support.s3_proxy import Break, FaultyProxy, faulty_proxy
 from tests.support.s3_servers import S3Server
 

@@ -17,8 +17,9 @@ from file_uploader.model import Container
 from file_uploader.storage.s3.part import Part
 from file_uploader.storage.s3.room import SLOT, Room, Share
 from file_uploader.storage.s3.store import OVERHEAD
-from tests.contract.stores import S3Place, put, read
+from tests.contract.stores import S3Place
 from tests.support.bodies import KIB, MIB, Source, body_of, content, stalling
+from tests.support.files import put, read
 from tests.support.s3_servers import S3Server
 
 

@@ -10,11 +10,11 @@ import pytest
 from file_uploader import uploads
 from file_uploader.model import Container
 from file_uploader.storage.s3.sizes import MIN_PART
-from tests.contract.stores import read
 from tests.contract.uploading import begun, send
 from tests.integration.s3.proxied import Proxied, proxied
 from tests.support import s3_proxy
 from tests.support.bodies import KIB, MIB, content
+from tests.support.files import read
 from tests.support.s3_proxy import Request
 
 KINDS = [

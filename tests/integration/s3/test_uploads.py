@@ -23,11 +23,12 @@ from file_uploader.model import Container, FileName, UploadPlan, UploadState
 from file_uploader.storage.s3 import client
 from file_uploader.storage.s3.conditions import Support
 from file_uploader.uploads import Piece
-from tests.contract.stores import S3Place, put, read
+from tests.contract.stores import S3Place
 from tests.contract.uploading import PLAN, begun, piece, send
 from tests.integration.s3.proxied import Node, Proxied, proxied, proxied_node
 from tests.support import s3_proxy
 from tests.support.bodies import KIB, MIB, Source, content, pieces
+from tests.support.files import put, read
 from tests.support.s3_proxy import Break, Request
 from tests.support.s3_servers import S3Server
 

@@ -26,9 +26,9 @@ from file_uploader.model import (
 )
 from file_uploader.storage.local import LocalStorage
 from file_uploader.uploads import Uploads
-from tests.contract.stores import put, read
 from tests.contract.uploading import EXPIRY, begun, send
 from tests.support.bodies import KIB, content
+from tests.support.files import put, read
 
 SIZES = (10, 16 * KIB, 16 * KIB + 1, 40 * KIB, 100 * KIB)
 COUNTER = "counter"

@@ -15,8 +15,8 @@ from typing import Any
 
 from file_uploader.model import Container
 from file_uploader.uploads import Uploads
-from tests.contract.stores import put, read
 from tests.contract.uploading import EXPIRY
+from tests.support.files import put, read
 from tests.support.listing import names_in
 from tests.support.local_disk import assert_sound, opened
 from tests.support.waiting import until

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.stores import new_container
 from tests.support.bodies import MIB
+from tests.support.files import new_container
 from tests.support.rounds import rounds
 from tests.support.waiting import until
 from tests.system.faults.index import ForcedCheckpoints, ShmLock, caught, endless_reader, wal_size

@@ -15,8 +15,8 @@ from file_uploader.errors import NoSuchFile
 from file_uploader.model import Container, FileName
 from file_uploader.storage.local import LocalStorage, restore
 from file_uploader.storage.local.locks import FileLock
-from tests.contract.stores import new_container, put, read
 from tests.support.bodies import KIB, content
+from tests.support.files import new_container, put, read
 from tests.support.listing import names_in
 from tests.support.local_disk import assert_sound, blobs_on, indexed, opened
 

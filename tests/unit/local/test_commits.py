@@ -14,8 +14,8 @@ from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.locks import FileLock
 from file_uploader.storage.local.rows import WAL_LIMIT
 from file_uploader.storage.local.writer import Writer
-from tests.contract.stores import new_container, put, read
 from tests.support.bodies import KIB, content
+from tests.support.files import new_container, put, read
 from tests.support.listing import names_in
 from tests.support.local_disk import assert_sound, opened
 

@@ -27,9 +27,9 @@ from file_uploader.model import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.room import RESERVE
 from file_uploader.uploads import Uploads
-from tests.contract.stores import new_container, put, read
 from tests.contract.uploading import EXPIRY, begun, piece
 from tests.support.bodies import KIB, MIB, Source, body_of, content, pieces
+from tests.support.files import new_container, put, read
 from tests.support.local_disk import Hook, assert_sound, blobs_on, hooked_sqlite, opened
 
 LARGE, SMALL = 300 * KIB, 1 * KIB

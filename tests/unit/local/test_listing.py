@@ -12,7 +12,7 @@ import pytest
 from file_uploader.model import FileName, ListedFile, ListQuery, Usage
 from file_uploader.storage.local import index
 from file_uploader.storage.local.listing import SKIP, page, start_of
-from tests.contract.stores import new_container, put
+from tests.support.files import new_container, put
 from tests.support.local_disk import opened
 
 NOW = datetime.now(UTC)

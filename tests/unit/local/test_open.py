@@ -13,8 +13,8 @@ import pytest
 from file_uploader.errors import ConfigurationError
 from file_uploader.model import Container
 from file_uploader.storage.local import LocalStorage
-from tests.contract.stores import new_container, put
 from tests.support.bodies import KIB, content
+from tests.support.files import new_container, put
 from tests.support.local_disk import opened
 
 

@@ -13,8 +13,8 @@ from file_uploader.errors import StorageFailed
 from file_uploader.model import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.locks import FileLock, Session, is_dead
-from tests.contract.stores import new_container, put, read
 from tests.support.bodies import KIB, content, stalling
+from tests.support.files import new_container, put, read
 from tests.support.local_disk import assert_sound, blobs_on, indexed, opened
 from tests.support.waiting import happens
 
