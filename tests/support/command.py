@@ -1,4 +1,4 @@
-"""The command ``file-uploader`` as a process of its own."""
+"""The command ``file-uploader``, as a process of its own, or within the tests' process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from file_uploader.cli.parser import parse
+from file_uploader.cli.run import FAILED, _failed, _work
+from file_uploader.errors import FileUploaderError
 from tests.support.service import ROOT
 
 
@@ -60,3 +65,34 @@ def started(
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+class Here:
+    """Commands, in this process: quicker than one of their own, and what they call can be changed.
+
+    They find ``settings`` in the environment.
+    """
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        settings: Mapping[str, str],
+    ) -> None:
+        self._capsys = capsys
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+
+    async def __call__(self, *arguments: str | Path) -> Done:
+        """Run one to its end."""
+        self._capsys.readouterr()
+        try:
+            status = await _work(parse([str(each) for each in arguments]))
+        except FileUploaderError as error:
+            status = _failed(error, FAILED)
+        out, err = self._capsys.readouterr()
+        return Done(status, out, err)
+
+
+RunsHere = Callable[[Mapping[str, str]], Here]
+"""Makes one of settings."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.contract.kinds import place_of
 from tests.contract.stores import Place
+from tests.support.command import Here, RunsHere
 
 
 @pytest.fixture(params=["local", "ceph", "ceph-own-buckets"])
@@ -17,3 +19,12 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     yield made
     await made.close()
     made.forget()
+
+
+@pytest.fixture
+def here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> RunsHere:
+    """Runs commands with these settings in this process."""
+    monkeypatch.chdir(tmp_path)
+    return partial(Here, monkeypatch, capsys)

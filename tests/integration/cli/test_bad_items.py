@@ -19,9 +19,10 @@ from file_uploader.uploads import Uploads
 from tests.contract.stores import LocalPlace, S3Place, admin_of
 from tests.contract.uploading import begun, piece
 from tests.support.bodies import KIB, content
+from tests.support.command import RunsHere
 from tests.support.files import new_container, put
 from tests.support.listing import names_in
-from tests.support.refusing import Here, refuse
+from tests.support.refusing import refuse
 from tests.support.s3_servers import S3Server
 
 EACH = 30
@@ -37,10 +38,9 @@ SPOOF = "\u202egpj\x9b"
 
 
 @pytest.fixture(autouse=True)
-def _hurried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passes, "PAUSE", 0)
     monkeypatch.setattr(passes, "PATIENCE", (0,))
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ async def test_a_sweep_on_s3_leaves_only_what_it_cannot_remove(
     bucket: Bucket,
     owners: list[Container],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     one, two, three = owners
     for owner in owners:
@@ -147,10 +147,10 @@ async def test_a_sweep_on_s3_leaves_only_what_it_cannot_remove(
             ("delete_object", "uploads/.probe/stuck"),
         }
 
-    here = Here(monkeypatch, capsys, bucket.settings)
+    run = here(bucket.settings)
     with monkeypatch.context() as refusing:
         refuse(refusing, refuses)
-        done = await here("sweep", "--json")
+        done = await run("sweep", "--json")
         assert (done.status, done.err) == (1, "")
         *found, summary = done.json
         assert summary["failed"] == len(found) == 4
@@ -162,15 +162,15 @@ async def test_a_sweep_on_s3_leaves_only_what_it_cannot_remove(
         stuck = [f"uploads/{one.name}/{OTHER}/record", "uploads/.probe/stuck"]
         begun = [f"files/{one.name}/begun", f"files/{two.name}/{SPOOF}"]
         assert [sorted(each) for each in bucket.left] == [sorted(stuck), sorted(begun)]
-        told = await here("sweep")
+        told = await run("sweep")
         assert told.status == 1
         assert f"{two.name} %E2%80%AEgpj%C2%9B: a multipart upload that nobody" in told.out
         assert told.out.splitlines()[-1] == "3 could not be looked at or removed"
     bucket.put(f"uploads/{one.name}/{OTHER}/record", b"{}")
     await asyncio.sleep(3.1)
-    assert (await here("sweep")).status == 1
+    assert (await run("sweep")).status == 1
     assert bucket.left == ([], [])
-    done = await here("sweep")
+    done = await run("sweep")
     assert (done.status, done.out) == (0, "nothing to remove\n")
 
 
@@ -178,7 +178,7 @@ async def test_a_list_that_breaks_off_hides_no_other_clients(
     bucket: Bucket,
     owners: list[Container],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     """Neither of records nor of multipart uploads."""
     _, two, three = owners
@@ -197,17 +197,17 @@ async def test_a_list_that_breaks_off_hides_no_other_clients(
             f"files/{three.name}/",
         }
 
-    here = Here(monkeypatch, capsys, bucket.settings)
+    run = here(bucket.settings)
     with monkeypatch.context() as refusing:
         refuse(refusing, refuses)
-        done = await here("sweep", "--json")
+        done = await run("sweep", "--json")
     assert (done.status, done.err) == (1, "")
     keys = [each["key"] for each in done.json[:-1]]
     assert keys == ["uploads/", f"uploads/{two.name}/", "files/", f"files/{three.name}/"]
     records, multiparts = bucket.left
     assert {key.split("/")[1] for key in records} == {two.name}
     assert {key.split("/")[1] for key in multiparts} == {two.name, three.name}
-    assert (await here("sweep")).status == 0
+    assert (await run("sweep")).status == 0
     assert bucket.left == ([], [])
 
 
@@ -216,7 +216,7 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
     owners: list[Container],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     one, two, three = owners
     bucket.put(f"uploads/{one.name}/{UPLOAD}/record", b"mark\n[]")
@@ -229,10 +229,10 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         return (operation, parameters.get("Key")) == ("get_object", f"files/{two.name}/015")
 
     settings = {**bucket.settings, "UPLOAD_EXPIRY": "7d", "DATA_DIR": str(tmp_path / "data")}
-    here = Here(monkeypatch, capsys, settings)
+    run = here(settings)
     with monkeypatch.context() as refusing:
         refuse(refusing, refuses)
-        done = await here("verify", "--json")
+        done = await run("verify", "--json")
         assert (done.status, done.err) == (1, "")
         *found, summary = done.json
         assert (summary["files"], summary["wrong"], len(found)) == (3 * EACH, 2, 6)
@@ -240,9 +240,9 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         assert "AccessDenied" in what(found, file="015", container=two.name)
         for key in foreign:
             assert what(found, key=key) == "no file and no upload has this key"
-        told = await here("verify")
+        told = await run("verify")
         assert "\nfiles/nobody/%E2%80%AEgpj%C2%9B: no file and no upload has this key\n" in told.out
-        done = await here("migrate", "to-disk", "--json")
+        done = await run("migrate", "to-disk", "--json")
         assert (done.status, done.err) == (1, "")
         *found, summary = done.json
         assert (summary["copied"], summary["not_carried"]) == (3 * EACH - 1, 1)
@@ -251,7 +251,7 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         assert len(found) == 2 + len(foreign)
         for key in foreign:
             assert what(found, key=key) == "no file and no upload has this key"
-    done = await here("migrate", "to-disk", "--json")
+    done = await run("migrate", "to-disk", "--json")
     assert (done.json[-1]["copied"], done.json[-1]["there_already"]) == (1, 3 * EACH - 1)
 
     def refuses_list(operation: str, parameters: Mapping[str, Any]) -> bool:
@@ -259,14 +259,14 @@ async def test_on_s3_everything_else_is_verified_counted_and_carried(
         return operation == "list_objects_v2" and listed == f"files/{three.name}/"
 
     refuse(monkeypatch, refuses_list)
-    done = await here("usage", "--json")
+    done = await run("usage", "--json")
     assert (done.status, done.err) == (1, "")
     [found_one, counts] = done.json
     assert found_one["container"] == three.name
     assert (counts["files"], counts["failed"]) == (2 * EACH, 1)
-    done = await here("verify", "--json")
+    done = await run("verify", "--json")
     assert (done.status, done.json[-1]["files"]) == (1, 2 * EACH)
-    done = await here("migrate", "to-disk", "--json")
+    done = await run("migrate", "to-disk", "--json")
     assert (done.status, done.json[-1]["different"], done.json[-1]["failed"]) == (
         1,
         0,
@@ -279,7 +279,7 @@ async def test_what_the_target_refuses_stays_behind_alone(
     server: S3Server,
     owners: list[Container],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     place = S3Place.fresh(server)
     store = await disk.open()
@@ -288,21 +288,21 @@ async def test_what_the_target_refuses_stays_behind_alone(
     def refuses(operation: str, parameters: Mapping[str, Any]) -> bool:
         return operation == "put_object" and "m-k" in parameters.get("Metadata", {})
 
-    here = Here(monkeypatch, capsys, {**place.settings, "DATA_DIR": str(disk.directory)})
+    run = here({**place.settings, "DATA_DIR": str(disk.directory)})
     with monkeypatch.context() as refusing:
         refuse(refusing, refuses, "SignatureDoesNotMatch")
-        done = await here("migrate", "to-s3", "--json")
+        done = await run("migrate", "to-s3", "--json")
         assert (done.status, done.err) == (1, "")
         *found, summary = done.json
         assert (summary["copied"], summary["not_carried"], len(found)) == (3 * EACH, 1, 1)
         said = what(found, file=SPOOF, container=owners[1].name)
         assert said.startswith("it was not copied: ")
         assert said.endswith("It said SignatureDoesNotMatch (403).")
-        told = await here("migrate", "to-s3")
+        told = await run("migrate", "to-s3")
         assert told.out.splitlines()[0].startswith(f"{owners[1].name} %E2%80%AEgpj%C2%9B: it was ")
         assert "1 files were not carried over" in told.out
         assert "copied 0 files" in told.out
-    done = await here("migrate", "to-s3", "--json")
+    done = await run("migrate", "to-s3", "--json")
     assert (done.status, done.json[-1]["copied"]) == (0, 1)
     place.forget()
 
@@ -311,7 +311,7 @@ async def test_a_store_that_refuses_everything_ends_it(
     bucket: Bucket,
     owners: list[Container],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     """Once credentials are not taken any more, no ninety files are called damaged."""
     asked = []
@@ -321,8 +321,8 @@ async def test_a_store_that_refuses_everything_ends_it(
         return asked.count("get_object") > SOME
 
     refuse(monkeypatch, refuses)
-    here = Here(monkeypatch, capsys, bucket.settings)
-    done = await here("verify")
+    run = here(bucket.settings)
+    done = await run("verify")
     assert (done.status, done.out) == (3, "")
     assert "AccessDenied" in done.err
     assert f"It ended at {owners[0].name} 0" in done.err
@@ -333,10 +333,10 @@ async def test_a_target_that_is_gone_ends_it(
     disk: LocalPlace,
     server: S3Server,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     place = S3Place.fresh(server)
-    here = Here(monkeypatch, capsys, {**place.settings, "DATA_DIR": str(disk.directory)})
+    run = here({**place.settings, "DATA_DIR": str(disk.directory)})
     puts = []
 
     async def gone(_store: object) -> None:
@@ -348,7 +348,7 @@ async def test_a_target_that_is_gone_ends_it(
 
     refuse(monkeypatch, refuses)
     monkeypatch.setattr("file_uploader.storage.s3.S3Storage.ready", gone)
-    done = await here("migrate", "to-s3")
+    done = await run("migrate", "to-s3")
     assert (done.status, done.out) == (3, "")
     assert done.err.startswith("file-uploader: The object store is gone. It ended at ")
     assert sum(puts) < SOME + AT_ONCE
@@ -406,13 +406,13 @@ async def test_on_disk_everything_else_is_verified_counted_and_backed_up(
     owners: list[Container],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     one, two, _ = owners
     ids = await damaged(disk, owners)
     settings = {"DATA_DIR": str(disk.directory), "BUCKET": ""}
-    here = Here(monkeypatch, capsys, settings)
-    done = await here("verify", "--json")
+    run = here(settings)
+    done = await run("verify", "--json")
     assert (done.status, done.err) == (1, "")
     *found, summary = done.json
     assert summary["files"] == 3 * EACH - HIDDEN
@@ -426,16 +426,16 @@ async def test_on_disk_everything_else_is_verified_counted_and_backed_up(
     assert "no container" in what(found, container="abcdef", file="012")
     assert "cannot be read" in what(found, upload=ids["unreadable"])
     assert "lost" in what(found, upload=ids["lost"])
-    told = await here("verify")
+    told = await run("verify")
     assert f"\n{two.name} a%1Bb: " in f"\n{told.out}"
-    assert (await here("usage")).status == 0
-    done = await here("sweep", "--json")
+    assert (await run("usage")).status == 0
+    done = await run("sweep", "--json")
     assert (done.status, done.json[-1]["failed"]) == (0, 0)
     store = await disk.open()
     names = await names_in(store, two)
     assert (len(names), names[0]) == (EACH - HIDDEN, "000")
-    assert (await here("backup", str(tmp_path / "backup"), "--json")).status == 1
-    done = await here("backup", str(tmp_path / "backup"), "--json")
+    assert (await run("backup", str(tmp_path / "backup"), "--json")).status == 1
+    done = await run("backup", str(tmp_path / "backup"), "--json")
     *found, summary = done.json
     assert (done.status, done.err, summary["wrong"]) == (1, "", 5)
     for name, said in {"001": "missing", "003": "not those", "005": "cannot be read"}.items():
@@ -443,7 +443,7 @@ async def test_on_disk_everything_else_is_verified_counted_and_backed_up(
     assert "cannot be read: Is a directory" in what(found, container=one.name, file="007")
     assert len(list((tmp_path / "backup" / "blobs").glob("??/*"))) == 3 * EACH // 2 - 3 + 1
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "restored"))
-    done = await here("restore", str(tmp_path / "backup"), "--json")
+    done = await run("restore", str(tmp_path / "backup"), "--json")
     assert (done.status, done.json[-1]["copied"]) == (1, 3 * EACH // 2 - 3 + 1)
 
 
@@ -452,13 +452,13 @@ async def test_on_disk_everything_else_is_carried(
     server: S3Server,
     owners: list[Container],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     one, two, _ = owners
     ids = await damaged(disk, owners)
     place = S3Place.fresh(server)
-    here = Here(monkeypatch, capsys, {**place.settings, "DATA_DIR": str(disk.directory)})
-    done = await here("migrate", "to-s3", "--json")
+    run = here({**place.settings, "DATA_DIR": str(disk.directory)})
+    done = await run("migrate", "to-s3", "--json")
     assert (done.status, done.err) == (1, "")
     *found, summary = done.json
     assert summary["copied"] == 3 * EACH - HIDDEN - 5
@@ -476,7 +476,7 @@ async def test_a_sweep_on_disk_leaves_only_what_it_cannot_remove(
     disk: LocalPlace,
     owners: list[Container],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: RunsHere,
 ) -> None:
     dead = "0" * 16
     stuck = path_of(disk, f"ab{'0' * 14}-{dead}")
@@ -495,8 +495,8 @@ async def test_a_sweep_on_disk_leaves_only_what_it_cannot_remove(
     with closing(apsw.Connection(str(disk.directory / "index.db"))) as index:
         sql = "UPDATE uploads SET record = 'x', id = CAST(x'ff' AS TEXT) WHERE container = ?"
         index.execute(sql, (bytes.fromhex(owners[1].name),))
-    here = Here(monkeypatch, capsys, {"DATA_DIR": str(disk.directory), "BUCKET": ""})
-    done = await here("sweep", "--json")
+    run = here({"DATA_DIR": str(disk.directory), "BUCKET": ""})
+    done = await run("sweep", "--json")
     assert (done.status, done.err) == (1, "")
     *found, summary = done.json
     assert [each["key"] for each in found] == ["sessions/strange", f"blobs/{stuck.name}"]
@@ -504,5 +504,5 @@ async def test_a_sweep_on_disk_leaves_only_what_it_cannot_remove(
     assert summary["removed"]["uploads"]["count"] == 3
     assert summary["removed"]["unfinished"]["count"] == 255
     assert not any(path.exists() for path in others if path != stuck)
-    told = await here("sweep")
+    told = await run("sweep")
     assert (told.status, told.out.splitlines()[-1]) == (1, "2 could not be looked at or removed")

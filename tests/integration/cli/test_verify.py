@@ -15,7 +15,7 @@ import pytest
 from tests.contract.stores import LocalPlace, Place
 from tests.integration.cli.filling import FILES, filled
 from tests.support.bodies import KIB, MIB, content
-from tests.support.command import command, started
+from tests.support.command import RunsHere, command, started
 from tests.support.files import new_container, put
 from tests.support.rot import flip
 from tests.support.waiting import until
@@ -43,13 +43,14 @@ async def test_all_is_well(place: Place, tmp_path: Path) -> None:
     assert (done.status, done.json) == (0, [counts])
 
 
-async def test_one_flipped_bit_is_found_and_named(place: Place, tmp_path: Path) -> None:
+async def test_one_flipped_bit_is_found_and_named(place: Place, here: RunsHere) -> None:
     """Of a file of each size, and in none of those of the other client."""
+    run = here(place.settings)
     owners = await filled(place)
     names = [name for name, size in FILES.items() if size]
     for name in names:
         flip(place, owners[1], name)
-    done = command("verify", "--json", settings=place.settings, cwd=tmp_path)
+    done = await run("verify", "--json")
     assert (done.status, done.err) == (1, "")
     *found, summary = done.json
     whose = owners[1].name
@@ -58,7 +59,7 @@ async def test_one_flipped_bit_is_found_and_named(place: Place, tmp_path: Path) 
     ]
     counts = (summary["files"], summary["bytes"], summary["wrong"])
     assert counts == (len(FILES) * 2, IN_ALL, len(names))
-    told = command("verify", settings=place.settings, cwd=tmp_path)
+    told = await run("verify")
     assert told.status == 1
     lines = [f"{whose} {quote(name)}: {DIFFERENT}" for name in names]
     assert sorted(told.out.splitlines()[: len(names)]) == sorted(lines)
@@ -76,15 +77,16 @@ async def test_one_flipped_bit_is_found_and_named(place: Place, tmp_path: Path) 
     ],
 )
 async def test_what_cannot_be_downloaded_is_named(
-    place: LocalPlace, tmp_path: Path, damage: str, said: str
+    place: LocalPlace, damage: str, said: str, here: RunsHere
 ) -> None:
+    run = here(place.settings)
     [owner, _] = await filled(place)
     with closing(apsw.Connection(str(place.directory / "index.db"))) as index:
         index.execute(
             f"UPDATE files SET {damage} WHERE name = 'b' AND container = ?",
             (bytes.fromhex(owner.name),),
         )
-    done = command("verify", "--json", settings=place.settings, cwd=tmp_path)
+    done = await run("verify", "--json")
     *found, summary = done.json
     assert (done.status, summary["wrong"]) == (1, 1)
     [named] = found
@@ -93,7 +95,8 @@ async def test_what_cannot_be_downloaded_is_named(
 
 
 @local
-async def test_lost_and_cut_contents_are_found(place: LocalPlace, tmp_path: Path) -> None:
+async def test_lost_and_cut_contents_are_found(place: LocalPlace, here: RunsHere) -> None:
+    run = here(place.settings)
     [owner, _] = await filled(place)
     with closing(apsw.Connection(str(place.directory / "index.db"))) as index:
         sql = "SELECT name, blob FROM files WHERE container = ? AND blob IS NOT NULL ORDER BY name"
@@ -106,7 +109,7 @@ async def test_lost_and_cut_contents_are_found(place: LocalPlace, tmp_path: Path
     cut = path_of(place, rows["large\u009b"])
     cut.write_bytes(cut.read_bytes()[:-1])
     path_of(place, its_blob).write_bytes(b"")
-    done = command("verify", "--json", settings=place.settings, cwd=tmp_path)
+    done = await run("verify", "--json")
     assert done.status == 1
     *found, summary = done.json
     lines = [{**each} for each in found]
@@ -129,18 +132,20 @@ async def test_lost_and_cut_contents_are_found(place: LocalPlace, tmp_path: Path
 
 
 @local
-async def test_what_crashes_left_is_no_damage(place: LocalPlace, tmp_path: Path) -> None:
+async def test_what_crashes_left_is_no_damage(place: LocalPlace, here: RunsHere) -> None:
+    run = here(place.settings)
     await filled(place)
     left = place.directory / "blobs" / "ab" / f"ab{'0' * 14}-{'0' * 16}"
     left.write_bytes(bytes(3 * KIB))
-    done = command("verify", settings=place.settings, cwd=tmp_path)
+    done = await run("verify")
     assert done.status == 0
     assert done.out.splitlines()[1:] == ["a sweep would remove 1 unfinished (3.0 KiB)"]
     assert left.exists()
 
 
 @local
-async def test_a_damaged_index_is_found(place: LocalPlace, tmp_path: Path) -> None:
+async def test_a_damaged_index_is_found(place: LocalPlace, here: RunsHere) -> None:
+    run = here(place.settings)
     await filled(place)
     await place.close()
     index = place.directory / "index.db"
@@ -148,20 +153,21 @@ async def test_a_damaged_index_is_found(place: LocalPlace, tmp_path: Path) -> No
         connection.pragma("writable_schema", True)
         sql = "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE"
         connection.execute(f"{sql} name = 'uploads_by_blob') WHERE name = 'files_by_blob'")
-    done = command("verify", "--json", settings=place.settings, cwd=tmp_path)
+    done = await run("verify", "--json")
     assert done.status == 1, done
     assert all(each["wrong"].startswith("the index: ") for each in done.json[:-1])
     assert done.json[-1].get("wrong") == len(done.json) - 1 > 0
 
 
 @local
-async def test_an_index_that_cannot_be_read_is_told(place: LocalPlace, tmp_path: Path) -> None:
+async def test_an_index_that_cannot_be_read_is_told(place: LocalPlace, here: RunsHere) -> None:
+    run = here(place.settings)
     store, owner = await place.open(), new_container()
-    for number in range(2_000):
+    for number in range(600):
         await put(store, owner, f"{number:060}", b"1")
     await place.close()
     spoil(place.directory / "index.db")
-    done = command("verify", "--json", settings=place.settings, cwd=tmp_path)
+    done = await run("verify", "--json")
     assert done.status == 1, done
     assert done.json[0]["wrong"].startswith("the index: ")
     assert "Traceback" not in done.err
@@ -221,7 +227,10 @@ async def test_it_keeps_to_the_rate(place: Place, tmp_path: Path) -> None:
 
 
 @local
-async def test_a_state_of_another_store_is_refused(place: Place, tmp_path: Path) -> None:
+async def test_a_state_of_another_store_is_refused(
+    place: Place, tmp_path: Path, here: RunsHere
+) -> None:
+    run = here(place.settings)
     await filled(place)
     state = tmp_path / "state"
     for text, problem in (
@@ -229,7 +238,7 @@ async def test_a_state_of_another_store_is_refused(place: Place, tmp_path: Path)
         (json.dumps({"store": "s3://other", "place": None}), "is of another store: s3://other"),
     ):
         state.write_text(text)
-        done = command("verify", "--state", state, settings=place.settings, cwd=tmp_path)
+        done = await run("verify", "--state", state)
         assert (done.status, done.out) == (3, "")
         assert done.err == f"file-uploader: {state} {problem}.\n"
 
