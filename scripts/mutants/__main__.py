@@ -61,7 +61,7 @@ def main() -> None:
         for number, suite in enumerate(named):
             if chosen.step == "map":
                 with _harness(suite, runner, chosen.into, 1) as harness:
-                    harness.map()
+                    _each([harness], TreeHarness.map, runner, 1)
             else:
                 _try(suite, named[:number], runner, chosen.into, chosen.jobs)
     except ValueError as error:
@@ -88,8 +88,7 @@ def _try(suite: Suite, before: Sequence[Suite], runner: Runner, into: Path, jobs
         if not any(verdicts.is_killed(mutant.id, one.name) for one in before)
     ]
     with _harness(suite, runner, into, jobs) as harness:
-        for run in suite.runs:
-            harness.measure(run)
+        _each(suite.runs, harness.measure, runner, 1)
         trial = Trial(suite, harness, verdicts, _say)
         _each(mutants, trial.on_covering, runner, jobs)
         for run in suite.runs:
@@ -104,7 +103,10 @@ def _harness(suite: Suite, runner: Runner, into: Path, jobs: int) -> Iterator[Tr
 
 
 def _each(things: Iterable[T], work: Callable[[T], None], runner: Runner, jobs: int) -> None:
-    """Do something with each of some things, so many at once; the first error ends all."""
+    """Do something with each of some things, so many at once; the first error ends all.
+
+    Even what is done alone is done in a thread, so that a signal ends no cleaning up.
+    """
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for done in [pool.submit(work, thing) for thing in things]:

@@ -68,11 +68,12 @@ class Runner:
     ) -> Outcome:
         """Run it, or these ``tests`` with its options, until so many have failed.
 
-        Raises `StoppedError`.
+        What they leave is below the environment's ``TMPDIR`` until then. Raises `StoppedError`.
         """
         if self._stopped.is_set():
             raise StoppedError
-        with _scratch() as scratch:
+        environment = environment or {}
+        with _scratch(environment.get("TMPDIR")) as scratch:
             journal, chosen = scratch / "journal", scratch / "chosen"
             journal.touch()
             chosen.write_text("\n".join(run.paths if tests is None else tests))
@@ -90,7 +91,7 @@ class Runner:
             began = time.monotonic()
             with (
                 (self._outputs / f"{tree.name}.txt").open("wb") as output,
-                self._started(command, tree, {**(environment or {}), **own}, output.fileno()) as it,
+                self._started(command, tree, {**environment, **own}, output.fileno()) as it,
             ):
                 status = _wait(it, journal, limits)
             seconds = time.monotonic() - began
@@ -166,9 +167,11 @@ def _outcome(journal: str, status: int | None, seconds: float) -> Outcome:
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
+def _scratch(parent: str | None) -> Iterator[Path]:
     """A directory for one run. Its path is short: the addresses of Unix sockets have 108 bytes."""
-    with tempfile.TemporaryDirectory(prefix="m", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(
+        prefix="m", dir=parent, ignore_cleanup_errors=True
+    ) as directory:
         path = Path(directory)
         path.chmod(0o1777)
         try:
