@@ -60,7 +60,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Say in a line what this run has not shown."""
     reasons = {str(each.longrepr[2]) for each in terminalreporter.getreports("skipped")}
-    needed = sorted(reason for reason in reasons if "needs" in reason)
+    needed = sorted(each.removeprefix("Skipped: ") for each in reasons if "needs" in each)
     missing = [config.stash.get(LEFT_OUT, ""), *needed]
     if said := "; ".join(filter(None, missing)):
         terminalreporter.write_line(f"left out: {said} ({rings.LATER[config.getoption('ring')]})")

@@ -45,7 +45,7 @@ def container() -> Container:
 @asynccontextmanager
 async def traffic(stores: list[LocalStorage], container: Container) -> AsyncIterator[None]:
     """Files are replaced, deleted and written anew all the time, and swept, in this block."""
-    done = asyncio.Event()
+    done, begun = asyncio.Event(), asyncio.Barrier(5)
 
     async def write(number: int) -> None:
         turn = 0
@@ -54,6 +54,8 @@ async def traffic(stores: list[LocalStorage], container: Container) -> AsyncIter
             writer = stores[(number + turn) % len(stores)]
             name = f"{number}-{turn % 5}"
             await put(writer, container, name, content(LARGE, f"{name}/{turn}"))
+            if turn == 1:
+                await begun.wait()
             if turn % 4 == 0:
                 with suppress(NoSuchFile):
                     await writer.delete(container, FileName(f"{number}-{(turn + 1) % 5}"))
@@ -66,7 +68,7 @@ async def traffic(stores: list[LocalStorage], container: Container) -> AsyncIter
     running = [asyncio.create_task(write(number)) for number in range(4)]
     running += [asyncio.create_task(sweep(store)) for store in stores]
     try:
-        await asyncio.sleep(0.3)
+        await begun.wait()
         yield
     finally:
         done.set()
