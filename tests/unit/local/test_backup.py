@@ -68,7 +68,8 @@ async def traffic(stores: list[LocalStorage], container: Container) -> AsyncIter
     running = [asyncio.create_task(write(number)) for number in range(4)]
     running += [asyncio.create_task(sweep(store)) for store in stores]
     try:
-        await begun.wait()
+        async with asyncio.timeout(30):
+            await begun.wait()
         yield
     finally:
         done.set()
