@@ -4,7 +4,7 @@
 #
 #   scripts/fetch-packages.sh DIRECTORY
 #   export PIP_NO_INDEX=1 PIP_FIND_LINKS=DIRECTORY/wheels
-#   export NPM_CONFIG_OFFLINE=true NPM_CONFIG_CACHE=DIRECTORY/npm
+#   export NPM_CONFIG_PREFER_OFFLINE=true NPM_CONFIG_CACHE=DIRECTORY/npm
 #
 # The wheels are for this machine's python3 and for the image's. What is there is fetched again only
 # when it is of other versions.

@@ -51,19 +51,22 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 def _settings(scratch: Path) -> Iterator[str]:
-    """The machine's settings of pip and npm, for podman."""
-    pip = Path("/etc/pip.conf")
+    """The machine's settings of pip and npm, for podman.
+
+    They are in the home of who builds: what is mounted where nothing is would leave its name in
+    the image.
+    """
+    home = scratch / "home"
+    pip, npm = home / ".config/pip/pip.conf", home / ".npmrc"
+    pip.parent.mkdir(parents=True)
     if "PIP_NO_INDEX" in os.environ:  # What was fetched beforehand is installed.
-        wheels, cache = os.environ["PIP_FIND_LINKS"], os.environ["NPM_CONFIG_CACHE"]
-        pip = scratch / "pip.conf"
-        pip.write_text(f"[global]\nno-index = true\nfind-links = {wheels}\n")
-        npm = scratch / "npmrc"
-        npm.write_text(f"offline = true\ncache = {cache}\n")
-        yield f"--volume={wheels}:{wheels}:ro"
-        yield f"--volume={cache}:{cache}"
-        yield f"--volume={npm}:{Path('~root').expanduser()}/.npmrc:ro"
-    if pip.exists():
-        yield f"--volume={pip}:/etc/pip.conf:ro"
+        pip.write_text("[global]\nno-index = true\nfind-links = /mnt\n")
+        npm.write_text("prefer-offline = true\ncache = /srv\n")
+        yield f"--volume={os.environ['PIP_FIND_LINKS']}:/mnt:ro"
+        yield f"--volume={os.environ['NPM_CONFIG_CACHE']}:/srv"
+    elif (of_the_machine := Path("/etc/pip.conf")).exists():
+        shutil.copy(of_the_machine, pip)
+    yield f"--volume={home}:/root"
 
 
 def build(directory: Path, environment: Mapping[str, str]) -> None:

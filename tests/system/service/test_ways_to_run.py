@@ -81,7 +81,10 @@ def make_the_three_calls(tmp_path: Path, port: int = 8080) -> None:
 def test_by_hand(checkout: Path, dot_env: str, tmp_path: Path) -> None:
     with serving(BY_HAND + GUNICORN, checkout, user_environment()):
         make_the_three_calls(tmp_path)
-    tests = shell(f". venv/bin/activate; pytest -v {FEW_TESTS}", checkout, user_environment())
+
+
+def test_pytest_by_hand(checkout: Path) -> None:
+    tests = shell(f"{BY_HAND}pytest -v {FEW_TESTS}", checkout, user_environment())
     assert " passed" in tests.stdout.splitlines()[-1]
     # What a test imports and requirements.txt does not bring shows here.
     every = "pytest -v --collect-only --ring=soak tests"
