@@ -73,23 +73,20 @@ class Here:
     They find ``settings`` in the environment.
     """
 
-    def __init__(
-        self,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-        settings: Mapping[str, str],
-    ) -> None:
+    def __init__(self, capsys: pytest.CaptureFixture[str], settings: Mapping[str, str]) -> None:
         self._capsys = capsys
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
+        self._settings = settings
 
     async def __call__(self, *arguments: str | Path) -> Done:
         """Run one to its end."""
         self._capsys.readouterr()
-        try:
-            status = await _work(parse([str(each) for each in arguments]))
-        except FileUploaderError as error:
-            status = _failed(error, FAILED)
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in self._settings.items():
+                environment.setenv(name, value)
+            try:
+                status = await _work(parse([str(each) for each in arguments]))
+            except FileUploaderError as error:
+                status = _failed(error, FAILED)
         out, err = self._capsys.readouterr()
         return Done(status, out, err)
 

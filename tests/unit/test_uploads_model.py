@@ -68,6 +68,8 @@ class World:
     """What the record named whenever a client was told an offset; only ever gets longer."""
     promised: int | None = None
     """The offset that a `look` gave, as long as no other request can have come after it."""
+    begun: int = 0
+    """How many appends have begun."""
     appending: Counter[str] = field(default_factory=Counter)
     """Appends under way by process: those of another one may still come after a `look`."""
     results: list[bytes] = field(default_factory=list)
@@ -159,6 +161,8 @@ async def _append(world: World, process: str, offset: int, data: bytes, *, cut: 
 
     promised = world.promised == offset
     world.promised = None
+    world.begun += 1
+    mine = world.begun
     world.appending[process] += 1
     piece = Piece(_bytes(world, data, cut=cut), None if cut else len(data))
     try:
@@ -166,7 +170,8 @@ async def _append(world: World, process: str, offset: int, data: bytes, *, cut: 
             CONTAINER, world.upload_id, piece, offset=offset, acknowledge=acknowledge
         )
     except OffsetMismatch:
-        if promised:
+        # A later append may be quicker, and then takes the offset away from this one.
+        if promised and world.begun == mine:
             raise  # an offset that was just given is refused
     except ORDINARY:
         pass

@@ -27,4 +27,4 @@ def here(
 ) -> RunsHere:
     """Runs commands with these settings in this process."""
     monkeypatch.chdir(tmp_path)
-    return partial(Here, monkeypatch, capsys)
+    return partial(Here, capsys)

@@ -405,7 +405,6 @@ async def test_on_disk_everything_else_is_verified_counted_and_backed_up(
     disk: LocalPlace,
     owners: list[Container],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     here: RunsHere,
 ) -> None:
     one, two, _ = owners
@@ -442,8 +441,8 @@ async def test_on_disk_everything_else_is_verified_counted_and_backed_up(
         assert said in what(found, container=one.name, file=name)
     assert "cannot be read: Is a directory" in what(found, container=one.name, file="007")
     assert len(list((tmp_path / "backup" / "blobs").glob("??/*"))) == 3 * EACH // 2 - 3 + 1
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "restored"))
-    done = await run("restore", str(tmp_path / "backup"), "--json")
+    restoring = here({**settings, "DATA_DIR": str(tmp_path / "restored")})
+    done = await restoring("restore", str(tmp_path / "backup"), "--json")
     assert (done.status, done.json[-1]["copied"]) == (1, 3 * EACH // 2 - 3 + 1)
 
 
@@ -451,7 +450,6 @@ async def test_on_disk_everything_else_is_carried(
     disk: LocalPlace,
     server: S3Server,
     owners: list[Container],
-    monkeypatch: pytest.MonkeyPatch,
     here: RunsHere,
 ) -> None:
     one, two, _ = owners
@@ -475,7 +473,6 @@ async def test_on_disk_everything_else_is_carried(
 async def test_a_sweep_on_disk_leaves_only_what_it_cannot_remove(
     disk: LocalPlace,
     owners: list[Container],
-    monkeypatch: pytest.MonkeyPatch,
     here: RunsHere,
 ) -> None:
     dead = "0" * 16

@@ -15,13 +15,13 @@ from tests.contract.stores import LocalPlace, Place
 from tests.contract.uploading import begun, piece
 from tests.integration.cli.filling import filled
 from tests.support.bodies import KIB, content
-from tests.support.command import command
+from tests.support.command import RunsHere, command
 from tests.support.files import new_container
 
 DEAD = "0" * 16
 
 
-async def test_it_tells_what_goes_and_what_would_go(place: Place, tmp_path: Path) -> None:
+async def test_it_tells_what_goes_and_what_would_go(place: Place, here: RunsHere) -> None:
     await filled(place)
     expiry = timedelta(seconds=1)
     store = await place.open()
@@ -30,7 +30,7 @@ async def test_it_tells_what_goes_and_what_would_go(place: Place, tmp_path: Path
     upload_id = await begun(dying, owner, 10 * KIB, UploadPlan(FileName("dying")))
     await dying.append(owner, upload_id, piece(content(3 * KIB)), offset=0)
     await dying.aclose()
-    settings = {**place.settings, "UPLOAD_EXPIRY": "1s"}
+    run = here({**place.settings, "UPLOAD_EXPIRY": "1s"})
     removed = {"uploads": {"count": 1, "bytes": 3 * KIB}}
     if isinstance(place, LocalPlace):
         left = place.directory / "blobs" / "ab" / f"ab{'0' * 14}-{DEAD}"
@@ -38,18 +38,18 @@ async def test_it_tells_what_goes_and_what_would_go(place: Place, tmp_path: Path
         removed["unfinished"] = {"count": 1, "bytes": 1000}
     await asyncio.sleep(2.5)
     for _ in range(2):
-        done = command("sweep", "--dry-run", "--json", settings=settings, cwd=tmp_path)
+        done = await run("sweep", "--dry-run", "--json")
         assert (done.status, done.err) == (0, "")
         assert done.json == [{"dry_run": True, "removed": removed, "failed": 0}]
-    told = command("sweep", "--dry-run", settings=settings, cwd=tmp_path)
+    told = await run("sweep", "--dry-run")
     line = "would remove 1 uploads that have expired or were cancelled (3.0 KiB)"
     assert told.out.splitlines()[0] == line
-    done = command("sweep", "--json", settings=settings, cwd=tmp_path)
+    done = await run("sweep", "--json")
     assert (done.status, done.json) == (
         0,
         [{"dry_run": False, "removed": removed, "failed": 0}],
     )
-    told = command("sweep", settings=settings, cwd=tmp_path)
+    told = await run("sweep")
     assert (told.status, told.out) == (0, "nothing to remove\n")
 
 

@@ -11,7 +11,7 @@ import pytest
 from file_uploader.model import Container
 from tests.contract.stores import Place
 from tests.integration.cli.filling import FILES, filled
-from tests.support.command import command
+from tests.support.command import RunsHere, command
 from tests.support.files import put
 
 SIZE = sum(FILES.values())
@@ -53,11 +53,17 @@ async def test_a_bad_token_is_refused_in_a_line(place: Place, tmp_path: Path) ->
     [("usage",), ("sweep",), ("sweep", "--dry-run"), ("verify",), ("backup", "to")],
     ids=" ".join,
 )
-def test_where_there_is_no_store_none_is_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = command(*arguments, settings={}, cwd=tmp_path)
+async def test_where_there_is_no_store_none_is_made(
+    tmp_path: Path, arguments: tuple[str, ...], here: RunsHere
+) -> None:
+    done = await here({})(*arguments)
     assert (done.status, done.out) == (3, "")
     assert done.err == f"file-uploader: DATA_DIR: there is no store in {tmp_path / 'data'}.\n"
-    assert list(tmp_path.iterdir()) == []
+    assert _in(tmp_path) == []
+
+
+def _in(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
 
 
 def test_who_does_not_own_the_store_is_refused(tmp_path: Path) -> None:
@@ -69,15 +75,15 @@ def test_who_does_not_own_the_store_is_refused(tmp_path: Path) -> None:
     done = command("usage", settings={}, cwd=tmp_path)
     assert (done.status, done.out) == (3, "")
     assert done.err.startswith("file-uploader: DATA_DIR: it belongs to the user with id 12345;")
-    assert list((tmp_path / "data").iterdir()) == []
+    assert _in(tmp_path / "data") == []
 
 
-def test_a_setting_that_cannot_work_is_named_in_a_line(tmp_path: Path) -> None:
+async def test_a_setting_that_cannot_work_is_named_in_a_line(here: RunsHere) -> None:
     for settings, name in (
         ({"UPLOAD_EXPIRY": "soon"}, "UPLOAD_EXPIRY"),
         ({"CONTAINER_BUCKET": "x"}, "CONTAINER_BUCKET"),
     ):
-        done = command("verify", settings=settings, cwd=tmp_path)
+        done = await here(settings)("verify")
         assert (done.status, done.out, done.err.count("\n")) == (3, "", 1)
         assert name in done.err
 
