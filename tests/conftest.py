@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader, create_loader
 from hypothesis import settings
 
 from file_uploader.model import Container
@@ -203,17 +203,22 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_clients() -> Iterator[None]:
-    """Read botocore's description of S3 once, not again for each store that is opened.
+    """Read and look for botocore's description of S3 once, not again for each client.
 
     By its path alone: each client has a loader of its own, and would keep its 20 MB for ever.
     """
     load = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+    services = cache(create_loader().list_available_services)
 
     def load_once(_loader: JSONFileLoader, path: str) -> object:
         return load(path)
 
+    def list_once(_loader: Loader, type_name: str) -> object:
+        return services(type_name)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", load_once)
+        patch.setattr(Loader, "list_available_services", list_once)
         yield
     close_admins()
 
