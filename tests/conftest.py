@@ -18,12 +18,12 @@ from file_uploader.model import Container
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
 from tests.contract.kinds import KINDS, place_of
-from tests.contract.stores import Place, close_admins
+from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY
 from tests.support import logs, nginx, rings
 from tests.support.ceph import Ceph, MissingProgramsError, ceph_rgw
 from tests.support.files import new_container
-from tests.support.s3_servers import S3Server, moto_server
+from tests.support.s3_servers import S3Server, close_admins, moto_server
 from tests.support.service import Backend, LocalBackend, S3Backend, Service
 from tests.support.services import DEFAULTS, WORKERS, Lend, Services
 from tests.support.shared import Described, shared

@@ -19,7 +19,7 @@ from file_uploader.storage.base import Storage
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.s3 import S3Config, S3Storage
 from tests.support.bodies import KIB, MIB
-from tests.support.s3_servers import S3Server
+from tests.support.s3_servers import S3Server, admin_of
 
 Live = Mapping[tuple[Container, str], int]
 """The files that ought to be there, with their sizes."""
@@ -123,21 +123,6 @@ class LocalPlace(Place):
             *([] if sessions == len(self._opened) else [f"{sessions} sessions"]),
             *(f"unknown: {each}" for each in top - known),
         ]
-
-
-_admins: dict[S3Server, Any] = {}
-
-
-def admin_of(server: S3Server) -> Any:
-    """A client of the tests' own; making one takes longer than most tests."""
-    if server not in _admins:
-        _admins[server] = server.client()
-    return _admins[server]
-
-
-def close_admins() -> None:
-    while _admins:
-        _admins.popitem()[1].close()
 
 
 class S3Place(Place):

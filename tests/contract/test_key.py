@@ -18,10 +18,11 @@ from file_uploader.storage.s3 import S3Storage
 from file_uploader.storage.s3 import key as s3_key
 from file_uploader.storage.s3.conditions import Conditions, Support
 from tests.contract.kinds import EVERY_KIND
-from tests.contract.stores import Place, S3Place, admin_of, clean
+from tests.contract.stores import Place, S3Place, clean
 from tests.support.files import put
 from tests.support.listing import names_in
 from tests.support.local_disk import opened
+from tests.support.s3_servers import admin_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,11 +14,12 @@ from file_uploader.errors import InvalidHeader, InvalidName, NoSuchFile
 from file_uploader.model import Container, FileName, Metadata, UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
-from tests.contract.stores import Place, S3Place, admin_of, clean
+from tests.contract.stores import Place, S3Place, clean
 from tests.support.bodies import MIB, body_of, content
 from tests.support.files import new_container, put, read
 from tests.support.listing import names_in
 from tests.support.names import NOT_STORABLE
+from tests.support.s3_servers import admin_of
 
 TOKEN = "!#$%&'*+-.^_`|~" + string.digits + string.ascii_lowercase
 

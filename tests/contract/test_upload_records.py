@@ -27,9 +27,10 @@ from file_uploader.model import (
 from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Flaw
 from file_uploader.uploads import Uploads
-from tests.contract.stores import LocalPlace, Place, S3Place, admin_of
+from tests.contract.stores import LocalPlace, Place, S3Place
 from tests.contract.uploading import EXPIRY, METADATA, begun, piece, record
 from tests.support.files import new_container
+from tests.support.s3_servers import admin_of
 
 
 async def test_a_record_is_swapped_on_its_version(store: Storage, container: Container) -> None:

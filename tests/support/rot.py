@@ -8,7 +8,8 @@ from typing import Any
 import apsw
 
 from file_uploader.model import Container
-from tests.contract.stores import LocalPlace, Place, S3Place, admin_of
+from tests.contract.stores import LocalPlace, Place, S3Place
+from tests.support.s3_servers import admin_of
 
 _BIT = 0b100
 

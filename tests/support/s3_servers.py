@@ -55,28 +55,26 @@ class S3Server:
     def fresh_bucket(self) -> str:
         """Make an empty bucket and return its name."""
         bucket = f"test-{uuid.uuid4().hex[:16]}"
-        with contextlib.closing(self.client()) as client:
-            client.create_bucket(Bucket=bucket)
+        admin_of(self).create_bucket(Bucket=bucket)
         return bucket
 
     def buckets(self) -> list[str]:
         """The names of all buckets of this user."""
-        with contextlib.closing(self.client()) as client:
-            return [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+        return [bucket["Name"] for bucket in admin_of(self).list_buckets()["Buckets"]]
 
     def leftovers(self, bucket: str) -> Leftovers:
         """Everything that is in the bucket now."""
-        with contextlib.closing(self.client()) as client:
-            objects = [
-                item["Key"]
-                for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-                for item in page.get("Contents", ())
-            ]
-            uploads = [
-                item["Key"]
-                for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
-                for item in page.get("Uploads", ())
-            ]
+        client = admin_of(self)
+        objects = [
+            item["Key"]
+            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+            for item in page.get("Contents", ())
+        ]
+        uploads = [
+            item["Key"]
+            for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+            for item in page.get("Uploads", ())
+        ]
         return Leftovers(objects, uploads)
 
     def forget_all(self) -> None:
@@ -91,22 +89,36 @@ class S3Server:
 
     def empty_bucket(self, bucket: str) -> None:
         """Remove everything in a bucket."""
-        with contextlib.closing(self.client()) as client:
-            for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
-                # One that was being aborted anyway may be gone by now.
-                with contextlib.suppress(client.exceptions.NoSuchUpload):
-                    client.abort_multipart_upload(
-                        Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                    )
-            for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-                if keys := [{"Key": item["Key"]} for item in page.get("Contents", ())]:
-                    client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        client = admin_of(self)
+        for upload in client.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+            # One that was being aborted anyway may be gone by now.
+            with contextlib.suppress(client.exceptions.NoSuchUpload):
+                client.abort_multipart_upload(
+                    Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                )
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            if keys := [{"Key": item["Key"]} for item in page.get("Contents", ())]:
+                client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
 
     def remove_bucket(self, bucket: str) -> None:
         """Remove a bucket with everything in it."""
         self.empty_bucket(bucket)
-        with contextlib.closing(self.client()) as client:
-            client.delete_bucket(Bucket=bucket)
+        admin_of(self).delete_bucket(Bucket=bucket)
+
+
+_admins: dict[S3Server, Any] = {}
+
+
+def admin_of(server: S3Server) -> Any:
+    """A client of the tests' own; making one takes longer than most tests."""
+    if server not in _admins:
+        _admins[server] = server.client()
+    return _admins[server]
+
+
+def close_admins() -> None:
+    while _admins:
+        _admins.popitem()[1].close()
 
 
 @contextlib.contextmanager

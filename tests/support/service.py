@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.support import logs
-from tests.support.s3_servers import Leftovers, S3Server
+from tests.support.s3_servers import Leftovers, S3Server, admin_of
 
 ROOT = Path(__file__).parents[2]
 APP = "app:app"
@@ -95,11 +95,10 @@ class S3Backend:
         return [*left.objects, *(f"multipart upload of {key}" for key in left.uploads)]
 
     def contents(self) -> Iterator[bytes]:
-        with contextlib.closing(self.server.client()) as client:
-            for key in self.server.leftovers(self.bucket).objects:
-                answer = client.get_object(Bucket=self.bucket, Key=key)
-                yield repr((key, answer["ResponseMetadata"], answer["Metadata"])).encode()
-                yield answer["Body"].read()
+        for key in self.server.leftovers(self.bucket).objects:
+            answer = admin_of(self.server).get_object(Bucket=self.bucket, Key=key)
+            yield repr((key, answer["ResponseMetadata"], answer["Metadata"])).encode()
+            yield answer["Body"].read()
 
 
 @dataclass

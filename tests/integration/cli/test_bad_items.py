@@ -16,14 +16,14 @@ from file_uploader.errors import StorageUnavailable
 from file_uploader.model import Container, FileName, Metadata, UploadPlan
 from file_uploader.storage import passes
 from file_uploader.uploads import Uploads
-from tests.contract.stores import LocalPlace, S3Place, admin_of
+from tests.contract.stores import LocalPlace, S3Place
 from tests.contract.uploading import begun, piece
 from tests.support.bodies import KIB, content
 from tests.support.command import RunsHere
 from tests.support.files import new_container, put
 from tests.support.listing import names_in
 from tests.support.refusing import refuse
-from tests.support.s3_servers import S3Server
+from tests.support.s3_servers import S3Server, admin_of
 
 EACH = 30
 SOME = 15

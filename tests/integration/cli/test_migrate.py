@@ -16,7 +16,7 @@ import pytest
 from file_uploader.model import FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import place_of
-from tests.contract.stores import LocalPlace, Place, S3Place, admin_of, clean
+from tests.contract.stores import LocalPlace, Place, S3Place, clean
 from tests.integration.cli.filling import FILES, METADATA, fill, filled
 from tests.support.bodies import KIB, MIB, content
 from tests.support.command import Done, command, started
@@ -24,6 +24,7 @@ from tests.support.files import new_container, put, read
 from tests.support.listing import names_in
 from tests.support.rot import flip
 from tests.support.rounds import rounds
+from tests.support.s3_servers import admin_of
 
 
 @dataclass

@@ -12,11 +12,11 @@ from pathlib import Path
 from file_uploader.errors import StorageError
 from file_uploader.model import Container
 from file_uploader.storage.base import Storage
-from tests.contract.stores import S3Place, admin_of
+from tests.contract.stores import S3Place
 from tests.support.loops import LoopThread
 from tests.support.rounds import LONG
 from tests.support.s3_proxy import FaultyProxy, threaded_proxy
-from tests.support.s3_servers import S3Server
+from tests.support.s3_servers import S3Server, admin_of
 from tests.support.service import APP, S3Backend, Service, service
 from tests.support.waiting import until
 

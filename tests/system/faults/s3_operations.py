@@ -19,10 +19,10 @@ from file_uploader.http.health import FRESH
 from file_uploader.model import FileName, UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.uploads import Uploads
-from tests.contract.stores import admin_of
 from tests.contract.uploading import piece
 from tests.integration.service.clients.wire import IETF, TUS
 from tests.support.bodies import KIB, MIB
+from tests.support.s3_servers import admin_of
 from tests.support.waiting import until
 from tests.system.faults.s3_clients import ONLY_CREATE, Client
 

@@ -13,13 +13,12 @@ from functools import cache, partial
 
 import pytest
 
-from tests.contract.stores import admin_of
 from tests.integration.service.clients.wire import connected
 from tests.support import raw, s3_proxy
 from tests.support.raw import BrokenAnswerError
 from tests.support.rounds import LONG, rounds
 from tests.support.s3_proxy import LOSES_REPLY, Break, Matcher, Request
-from tests.support.s3_servers import S3Server
+from tests.support.s3_servers import S3Server, admin_of
 from tests.support.waiting import until
 from tests.system.faults.s3_attacked import Attacked, attacked
 from tests.system.faults.s3_clients import PATIENCE, Client
