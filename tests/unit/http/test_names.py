@@ -10,7 +10,7 @@ import pytest
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
 from tests.support.names import COMPOSED, DECOMPOSED, NOT_STORABLE, TRAPS
-from tests.support.paths import ELSEWHERE, RAW_ONLY, ROWS, Row
+from tests.support.paths import BAD, ELSEWHERE, RAW_ONLY, ROWS, Row
 from tests.unit.http.conftest import container
 
 FILES = b"/api/files/"
@@ -39,14 +39,13 @@ async def test_what_is_stored_is_what_was_sent(
     assert double.files[container(client)] == {}
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.name is None], ids=str)
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+@pytest.mark.parametrize("row", BAD, ids=str)
 async def test_a_bad_name_is_400_for_every_method(
-    client: Client, double: StorageDouble, row: Row, method: str
+    client: Client, double: StorageDouble, row: Row
 ) -> None:
     """And never `404`, which would say that such a file could be."""
-    answer = await client(method, FILES + row.raw)
-    assert answer.status == 400
+    for method in ("GET", "HEAD", "DELETE"):
+        assert (await client(method, FILES + row.raw)).status == 400, method
     assert set(double.calls) <= {"sweep"}
 
 
@@ -99,13 +98,11 @@ async def test_composed_and_decomposed_are_two(client: Client) -> None:
     assert (await client("GET", FILES + COMPOSED.encode())).body == COMPOSED.encode()
 
 
-@pytest.mark.parametrize("name", TRAPS, ids=lambda name: ascii(name)[1:30])
-async def test_every_byte_may_be_percent_encoded(
-    client: Client, double: StorageDouble, name: str
-) -> None:
-    raw = "".join(f"%{byte:02X}" for byte in name.encode())
-    assert (await client("PUT", f"/api/files/{raw}", body=b"x")).status == 204
-    assert list(double.files[container(client)]) == [name]
+async def test_every_byte_may_be_percent_encoded(client: Client, double: StorageDouble) -> None:
+    for name in TRAPS:
+        raw = "".join(f"%{byte:02X}" for byte in name.encode())
+        assert (await client("PUT", f"/api/files/{raw}", body=b"x")).status == 204, name
+    assert set(double.files[container(client)]) == set(TRAPS)
 
 
 @pytest.mark.parametrize("name", NOT_STORABLE, ids=ascii)
