@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -12,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import Visit
-from tests.support.service import LocalBackend, Service, service
+from tests.support.service import Service
+from tests.support.services import Lend
 from tests.system.browser.conftest import OpenPage
 
 PATIENCE = 90_000.0
@@ -20,9 +19,8 @@ PATIENCE = 90_000.0
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Service]:
-    with service(LocalBackend(tmp_path / "data"), tmp_path / "service.log") as one:
-        yield one
+def running(shared_service: Lend) -> Service:
+    return shared_service("local")
 
 
 def operations(running: Service) -> dict[str, tuple[str, str]]:

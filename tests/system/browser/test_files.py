@@ -7,40 +7,24 @@ import re
 import shlex
 import struct
 import subprocess
-import uuid
 import wave
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.service import Backend, Service, service
+from tests.support.service import Service
 from tests.support.stored import TEXT, listed, put
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import UploaderPage, page_of
 
 
-@pytest.fixture(scope="module")
-def running(shared_backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    log = tmp_path_factory.mktemp("files") / "service.log"
-    with service(shared_backend, log, workers=2) as started:
-        yield started
-
-
 @pytest.fixture
-def token(running: Service) -> str:
-    """A token of this test's own."""
-    running.token = str(uuid.uuid4())
-    return running.token
-
-
-@pytest.fixture
-def page(running: Service, token: str, open_page: OpenPage) -> UploaderPage:
+def page(running: Service, open_page: OpenPage) -> UploaderPage:
     """The page, signed in."""
     page = page_of(open_page(running.url), running)
-    page.sign_in(token)
+    page.sign_in(running.token)
     return page
 
 
@@ -235,9 +219,7 @@ def test_a_file_is_downloaded(page: UploaderPage, running: Service) -> None:
         assert running.token not in download.url
 
 
-def test_a_file_is_shared(
-    page: UploaderPage, running: Service, open_page: OpenPage, token: str
-) -> None:
+def test_a_file_is_shared(page: UploaderPage, running: Service, open_page: OpenPage) -> None:
     put(running, {"shared.txt": (TEXT, b"for everybody")})
     page.button("Reload the list").click()
     with page.opened("shared.txt") as dialog:
@@ -245,19 +227,19 @@ def test_a_file_is_shared(
         page.button("Make a link").click()
         url = dialog.get_by_label("Link", exact=True).input_value()
         expect(dialog).to_contain_text("Whoever has this link can read the file until")
-    assert token not in url
+    assert running.token not in url
     other = open_page(running.url)
     other.page.goto(url)
     expect(other.page.locator("body")).to_have_text("for everybody")
 
 
-def test_what_is_copied(page: UploaderPage, running: Service, token: str) -> None:
+def test_what_is_copied(page: UploaderPage, running: Service) -> None:
     page.visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
     put(running, {"a b": (TEXT, b"x")})
     page.button("Reload the list").click()
     page.button("Copy the token").click()
     expect(page.notices).to_contain_text("Copied")
-    assert page.page.evaluate("navigator.clipboard.readText()") == token
+    assert page.page.evaluate("navigator.clipboard.readText()") == running.token
     with page.opened("a b") as dialog:
         page.button("Make a link").click()
         link = dialog.get_by_label("Link", exact=True).input_value()
@@ -267,18 +249,18 @@ def test_what_is_copied(page: UploaderPage, running: Service, token: str) -> Non
 
 
 def test_commands_do_what_the_page_does(
-    page: UploaderPage, running: Service, token: str, tmp_path: Path
+    page: UploaderPage, running: Service, tmp_path: Path
 ) -> None:
     put(running, {"dir/it's $(x)": (TEXT, b"content")})
     page.open("dir/")
     page.expect_listed("it's $(x)")
 
     def run(command: str) -> str:
-        assert token not in command
+        assert running.token not in command
         done = subprocess.run(
             ["sh", "-c", command.replace("curl ", "curl -sS ", 1)],
             cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", "TOKEN": token},
+            env={"PATH": "/usr/bin:/bin", "TOKEN": running.token},
             capture_output=True,
             text=True,
             timeout=30,

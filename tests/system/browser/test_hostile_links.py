@@ -17,7 +17,7 @@ from playwright.sync_api import Error, Page
 from tests.support.browser import Visit
 from tests.support.canary import Canary, canary
 from tests.support.links import shared
-from tests.support.service import Backend, Service, service
+from tests.support.service import Service
 from tests.support.stranger import stranger
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.hostile import FILES, PDF, RAN, SCRIPT, TITLE, File, aimed
@@ -25,12 +25,6 @@ from tests.system.browser.hostile import FILES, PDF, RAN, SCRIPT, TITLE, File, a
 PATIENCE = 2000.0
 _KEPT = "() => { try { return document.cookie + localStorage.length } catch (e) { return e.name } }"
 _FREE = "allow-scripts allow-same-origin allow-forms allow-popups allow-modals allow-top-navigation"
-
-
-@pytest.fixture
-def running(backend: Backend, log: Path) -> Iterator[Service]:
-    with service(backend, log, workers=2) as started:
-        yield started
 
 
 @pytest.fixture
@@ -59,7 +53,7 @@ def _read(visit: Visit) -> None:
 def _nothing_happened(visit: Visit, running: Service, bird: Canary) -> None:
     visit.page.wait_for_timeout(PATIENCE)
     assert bird.seen == []
-    assert "GET /health?" not in running.log.read_text()
+    assert "GET /health?" not in running.said()
     assert [line for line in visit.console if RAN in line] == []
 
 
@@ -90,7 +84,7 @@ def test_opened_by_a_link(
     assert len(visit.context.pages) == len(FILES) + 2
 
 
-@pytest.mark.parametrize("backend", ["local"], indirect=True)
+@pytest.mark.parametrize("running", ["local"], indirect=True)
 def test_opened_by_name_with_a_token(
     running: Service, bird: Canary, links: dict[str, str], open_page: OpenPage, tmp_path: Path
 ) -> None:
@@ -107,7 +101,7 @@ def test_opened_by_name_with_a_token(
     assert links
 
 
-@pytest.mark.parametrize("backend", ["local"], indirect=True)
+@pytest.mark.parametrize("running", ["local"], indirect=True)
 def test_saved_by_a_link(
     running: Service, bird: Canary, links: dict[str, str], open_page: OpenPage, tmp_path: Path
 ) -> None:
@@ -122,7 +116,7 @@ def test_saved_by_a_link(
     _nothing_happened(visit, running, bird)
 
 
-@pytest.mark.parametrize("backend", ["local"], indirect=True)
+@pytest.mark.parametrize("running", ["local"], indirect=True)
 def test_a_script_in_a_pdf_reaches_nothing(
     running: Service, bird: Canary, open_page: OpenPage, tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ import struct
 import wave
 import zlib
 from base64 import b64decode
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,13 @@ from playwright.sync_api import Page
 from tests.support.bodies import content
 from tests.support.browser import Visit, origin_of
 from tests.support.links import shared
-from tests.support.service import Backend, S3Backend, Service, service
+from tests.support.service import S3Backend, Service, service
 from tests.system.browser.conftest import OpenPage
 
 WIDTH, HEIGHT = 40, 30
 RED = b"\xff\x00\x00"
 # What has a meaning in a policy, in a URL, or in both.
 NAME = "some/ö é;,'(*)&+%41 #?"
-
-
-@pytest.fixture
-def running(backend: Backend, log: Path) -> Iterator[Service]:
-    with service(backend, log, workers=2) as started:
-        yield started
 
 
 def _picture() -> bytes:

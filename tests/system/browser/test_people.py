@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.support.bodies import content
 from tests.support.checkout import ROOT
-from tests.support.service import Backend, Service, service
+from tests.support.service import Service
 from tests.support.stored import TEXT, begin, listed, put, read, unfinished
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import TOKEN, UploaderPage, page_of
@@ -21,14 +21,8 @@ from tests.system.browser.page import TOKEN, UploaderPage, page_of
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 MIB = 2**20
 
-local = pytest.mark.parametrize("backend", ["local"], indirect=True)
+local = pytest.mark.parametrize("running", ["local"], indirect=True)
 """For what happens in the browser: one store is enough."""
-
-
-@pytest.fixture
-def running(backend: Backend, log: Path) -> Iterator[Service]:
-    with service(backend, log, workers=2) as started:
-        yield started
 
 
 def check(page: UploaderPage) -> None:
@@ -265,7 +259,7 @@ def test_a_token_is_kept_as_told_and_shown_to_nobody(running: Service, open_page
     expect(page.button("Make a new token")).to_be_visible()
     assert token not in str(kept())
     assert not any(token in url for url in page.visit.requests)
-    assert token not in running.log.read_text()
+    assert token not in running.said()
 
 
 def copies(page: UploaderPage) -> bool:

@@ -32,12 +32,6 @@ TWICE = LARGE // 10
 
 
 @pytest.fixture
-def running(backend: Backend, log: Path) -> Iterator[Service]:
-    with service(backend, log, workers=2) as started:
-        yield started
-
-
-@pytest.fixture
 def page(running: Service, open_page: OpenPage) -> UploaderPage:
     return page_of(open_page(running.url), running)
 
