@@ -13,6 +13,7 @@ import pytest
 from tests.support import raw
 from tests.support.bodies import content
 from tests.support.raw import Connection
+from tests.support.rounds import rounds
 from tests.support.service import Service
 from tests.support.services import Lend
 from tests.support.witness import Witness, fetch, store
@@ -97,7 +98,7 @@ def test_every_read_among_a_hundred_writers_is_one_whole_version(
 
 @pytest.mark.parametrize("size", [100, 300 * KIB], ids=["small", "larger"])
 def test_one_of_a_hundred_creates_a_file(running: Service, size: int) -> None:
-    for attempt in range(3):
+    for attempt in range(rounds(1, 10)):
         name = f"created/{size}/{attempt}"
         headers = {"If-None-Match": "*"}
         versions = [_version(n, size) for n in range(WRITERS)]
@@ -109,7 +110,7 @@ def test_one_of_a_hundred_creates_a_file(running: Service, size: int) -> None:
 @pytest.mark.parametrize("size", [0, 20 * KIB], ids=["small", "larger"])
 def test_a_counter_by_if_match_never_loses_an_update(running: Service, size: int) -> None:
     """On S3 this relies on a provider that decides If-Match on PutObject natively; Ceph does."""
-    name, clients, each = f"counter/{size}", 8, 10
+    name, clients, each = f"counter/{size}", 8, rounds(5, 50)
     padding = b" " * size
     store(running, name, b"0" + padding)
 

@@ -19,6 +19,7 @@ from tests.support.bodies import KIB, content
 from tests.support.files import new_container, put, read
 from tests.support.listing import names_in
 from tests.support.local_disk import assert_sound, blobs_on, indexed, opened
+from tests.support.rounds import rounds
 
 LARGE = 200 * KIB
 
@@ -81,7 +82,7 @@ async def test_beside_traffic_and_sweeps_nothing_is_missing(
 ) -> None:
     """Not a single blob, in one backup after the other; into a new directory and an old one."""
     async with opened(tmp_path / "data") as other, traffic([store, other], container):
-        for turn in range(6):
+        for turn in range(rounds(4, 20)):
             target = tmp_path / ("once" if turn % 2 else f"backup-{turn}")
             copied = await store.back_up(target, Silent())
             assert copied.flaws == {}
