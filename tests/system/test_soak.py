@@ -44,6 +44,14 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
 
 
 @pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A process of xdist ignores what Ctrl-C sends."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     """The file with the tests of the campaign."""
     return tmp_path / "test_it.py"
@@ -56,6 +64,7 @@ def campaign(path: Path, monkeypatch: pytest.MonkeyPatch) -> Campaign:
         "def pytest_addoption(parser):\n    parser.addoption('--ring')"
     )
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     return Campaign("it", "it", 1, f"{path} -p xdist")
 
 
@@ -129,6 +138,7 @@ def test_when_time_is_over_it_is_stopped(runner: Runner, campaign: Campaign, pat
     assert replace(runner, deadline=time.monotonic() + 1).run(campaign).outcome == "stopped"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_who_asks_for_it_stops_it(
     runner: Runner, campaign: Campaign, path: Path, tmp_path: Path
 ) -> None:
