@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -80,10 +81,21 @@ def test_who_is_refused_while_sending_gets_the_answer(served: Https) -> None:
 
 
 def test_who_leaves_without_the_answer_is_let_go(served: Https) -> None:
+    """The request and the end of TLS are sent at once, so that no answer can come in between."""
     head = f"PUT /api/files/a HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {uuid.uuid4()}\r\n"
-    with (
-        socket.create_connection(("127.0.0.1", served.port), PATIENCE) as plain,
-        served.trust.wrap_socket(plain, server_hostname="localhost") as connection,
-    ):
-        connection.sendall(f"{head}Content-Length: 1\r\n\r\na".encode())
-        assert connection.unwrap().recv(1) == b""
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = served.trust.wrap_bio(received, to_send, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", served.port), PATIENCE) as connection:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(to_send.read())
+                received.write(connection.recv(65536))
+        tls.write(f"{head}Content-Length: 1\r\n\r\na".encode())
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.unwrap()
+        connection.sendall(to_send.read())
+        while connection.recv(65536):
+            pass
