@@ -37,14 +37,19 @@ LONGEST_QUIET = timedelta(days=1)
 """A record that was written later than this, or than the expiry, is not looked at: a finished
 upload is kept that long, and an unfinished one as a rule longer."""
 
+SKEW = timedelta(minutes=15)
+"""How far a node's clock may be from the store's: S3 refuses requests from farther away."""
+
 
 class Sweep:
     """One sweep: uploads that are over, and multipart uploads and probes older than the expiry.
 
     With ``dry`` it only looks. ``live`` are the ids of multipart uploads that this process is
     working on; those that a record names are live as long as that is. Ages are taken from the
-    store's clock. MinIO lists multipart uploads by exact key only, and so shows none that no record
-    names: there, its own expiry of stale uploads does the work.
+    store's clock, as it was when the sweep began: whatever was young then stays, so that an upload
+    cannot be too young to have its record read and yet old enough to lose its multipart upload.
+    MinIO lists multipart uploads by exact key only, and so shows none that no record names: there,
+    its own expiry of stale uploads does the work.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Sweep:
         self._expiry = expiry
         self._dry = dry
         self._busy: set[str | None] = set(live)
+        self._began: datetime | None = None
         self._hidden = Hidden()
         self._aborted = 0
         self._swept = Swept()
@@ -74,12 +80,14 @@ class Sweep:
     async def run(self) -> Swept:
         """Sweep once."""
         async for ledger in self._inventory.ledgers(self._swept.tell, self._hidden):
+            self._began = self._began or ledger.now
             try:
                 await self._pass.attempt(partial(self._end_if_over, ledger), str(ledger))
             except ItemFailed as why:
                 self._hidden.containers.add(ledger.container.name)
                 self._swept.tell(Flaw(str(why), ledger.container, upload_id=ledger.upload_id))
         async for multipart in self._inventory.multiparts(self._swept.tell):
+            self._began = self._began or multipart.now
             place = self._inventory.flaw("", multipart.bucket, multipart.key)
             if self._may_abort(multipart, place):
                 try:
@@ -110,7 +118,8 @@ class Sweep:
             if _expired(found.newest, found.now, self._expiry):
                 await self._remove_objects(found)
             return
-        if not quiet and not _expired(upload_created(found.upload_id), found.now, self._expiry):
+        created = upload_created(found.upload_id)
+        if not quiet and not _expired(created, found.now + SKEW, self._expiry):
             return
         upload = await self._uploads.load(found.container, found.upload_id)
         held = Held.of(upload)
@@ -136,8 +145,9 @@ class Sweep:
         self._swept.add(Leftover.UNFINISHED, 1, found.size)
 
     def _may_abort(self, found: FoundMultipart, place: Flaw) -> bool:
-        """Whether it is old, and no record names it."""
-        if found.upload_id in self._busy or not _expired(found.initiated, found.now, self._expiry):
+        """Whether it was old when the sweep began, and no record names it."""
+        began = self._began or found.now
+        if found.upload_id in self._busy or not _expired(found.initiated, began, self._expiry):
             return False
         hidden = self._hidden
         owner = None if place.container is None else place.container.name

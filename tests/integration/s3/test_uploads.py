@@ -19,8 +19,8 @@ from file_uploader.errors import (
     StorageUnavailable,
     Superseded,
 )
-from file_uploader.model import Container, FileName, UploadPlan, UploadState
-from file_uploader.storage.s3 import client
+from file_uploader.model import Container, FileName, UploadPlan, UploadState, upload_created
+from file_uploader.storage.s3 import client, sweeping
 from file_uploader.storage.s3.conditions import Support
 from file_uploader.uploads import Piece
 from tests.contract.stores import S3Place
@@ -249,6 +249,46 @@ async def test_the_sweep_leaves_what_a_living_record_names(
     await both.sweep(timedelta(0))
     assert both.leftovers() == there
     await node.uploads.append(container, upload_id, piece(data[9 * MIB :]), offset=9 * MIB)
+    assert await read(node.store, container, "file") == data
+
+
+async def test_a_slow_sweep_leaves_what_has_begun_since(
+    both: Proxied, container: Container
+) -> None:
+    """It is old by the time that multipart uploads are listed, and records were read before."""
+    short = timedelta(seconds=2)
+    data = content(20 * MIB)
+    node = both.direct
+    await begun(node.uploads, container, len(data))
+    both.proxy.breaks(s3_proxy.list_uploads, Break.HOLD)
+    slow = await both.broken.place.open(upload_expiry=short)
+    sweep = asyncio.create_task(slow.sweep())
+    await both.proxy.held.wait()
+    upload_id = await begun(node.uploads, container, len(data))
+    await node.uploads.append(container, upload_id, piece(data[: 9 * MIB]), offset=0)
+    await asyncio.sleep(short.total_seconds() + 1.5)
+    both.proxy.release()
+    await sweep
+    if both.server.name != "moto":  # by which every multipart upload was begun in 2010
+        await node.uploads.append(container, upload_id, piece(data[9 * MIB :]), offset=9 * MIB)
+        assert await read(node.store, container, "file") == data
+
+
+async def test_the_sweep_leaves_what_a_node_whose_clock_is_ahead_has_begun(
+    both: Proxied, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its id it is younger than its multipart upload, whose age the store tells."""
+    short = timedelta(seconds=2)
+    data = content(20 * MIB)
+    node = both.direct
+    upload_id = await begun(node.uploads, container, len(data))
+    await node.uploads.append(container, upload_id, piece(data[: 9 * MIB]), offset=0)
+    await asyncio.sleep(short.total_seconds() + 1.5)
+    await node.uploads.append(container, upload_id, piece(data[9 * MIB : -1]), offset=9 * MIB)
+    ahead = upload_created(upload_id) + timedelta(minutes=14)
+    monkeypatch.setattr(sweeping, "upload_created", lambda _: ahead)
+    await both.sweep(short)
+    await node.uploads.append(container, upload_id, piece(data[-1:]), offset=len(data) - 1)
     assert await read(node.store, container, "file") == data
 
 
