@@ -72,7 +72,7 @@ wheel: $(VENV)/.created $(if $(PAGE_TOOLS),page) ## build the page, and a wheel 
 .PHONY: check
 check: $(VENV)/.test $(PAGE_TOOLS) ## check style and types, and run what needs no server: for every save
 	$(MAKE) --no-print-directory lint
-	env $(IN_MEMORY) $(PYTEST) -q -n 2 --ring=check tests/unit tests/contract $(ARGS)
+	env $(IN_MEMORY) $(PYTEST) -q -n 3 --dist worksteal --ring=check tests/unit tests/contract $(ARGS)
 
 .PHONY: test
 test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests that need no more than was installed here

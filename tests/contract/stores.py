@@ -36,6 +36,8 @@ class Place(ABC):
     """Whether the place itself decides conditions, so that no update is ever lost in a race."""
     inline_limit = 16 * KIB
     part_size = 8 * MIB
+    clock = 1.5
+    """Seconds until something that is old by the test's clock is so by the store's."""
 
     def __init__(self) -> None:
         self._opened: list[Storage] = []
@@ -84,6 +86,7 @@ class LocalPlace(Place):
     """The embedded store in a directory."""
 
     kind = "local"
+    clock = 0.1
 
     def __init__(self, directory: Path) -> None:
         super().__init__()

@@ -22,6 +22,7 @@ from tests.support.bodies import KIB, content
 from tests.support.files import new_container, put
 from tests.support.listing import Entry, expected_entries, listed, names_in
 from tests.support.names import TRAPS
+from tests.support.rounds import rounds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -96,7 +97,7 @@ def queries_about(names: list[str]) -> st.SearchStrategy[ListQuery]:
 
 
 @settings(
-    max_examples=50,
+    max_examples=rounds(30, 300),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -115,7 +116,7 @@ async def test_markers_around_every_entry(shelf: tuple[Place, Storage, Container
     everywhere = place.kind == "local"
     for delimiter in ("", "/", "-", "a/"):
         whole = expected_entries(NAMES, ListQuery(delimiter=delimiter))
-        for entry in whole if everywhere else whole[::17]:
+        for entry in whole[:: rounds(3, 1)] if everywhere else whole[::17]:
             name = entry.name.decode()
             ends = ("", "\U0010ffff", "\x00", "/") if everywhere else ("", "\U0010ffff")
             for marker in (name[:-1], *(name + end for end in ends)):
@@ -236,7 +237,7 @@ NAME_SETS = st.sets(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=rounds(30, 300), deadline=None)
 @given(data=st.data(), names=NAME_SETS)
 async def test_any_names_and_any_query(
     shelf: tuple[Place, Storage, Container], data: st.DataObject, names: set[str]

@@ -377,7 +377,7 @@ def check(place: Callable[[], Place], *, examples: int, steps: int) -> None:
 
 
 def test_local(tmp_path_factory: pytest.TempPathFactory) -> None:
-    examples = rounds(10, 400)
+    examples = rounds(6, 400)
     check(lambda: LocalPlace(tmp_path_factory.mktemp("machine")), examples=examples, steps=50)
 
 

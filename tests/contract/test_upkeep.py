@@ -115,7 +115,7 @@ async def test_a_sweep_tells_what_it_removes_and_a_dry_one_removes_nothing(
     for sent in (100, 9 * MIB):
         upload_id = await begun(dying, container, 20 * MIB, UploadPlan(FileName(f"{sent}")))
         await dying.append(container, upload_id, piece(content(sent)), offset=0)
-    await asyncio.sleep(short.total_seconds() + 1.5)
+    await asyncio.sleep(short.total_seconds() + place.clock)
     if isinstance(place, LocalPlace):
         left = place.directory / "blobs" / "ab" / f"ab{'0' * 14}-{'0' * 16}"
         left.write_bytes(bytes(1000))

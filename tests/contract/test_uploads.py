@@ -187,9 +187,7 @@ class Stubborn:
             yield chunk
 
 
-@pytest.mark.parametrize(
-    ("first", "tears"), [(100, 3), (3 * MIB, 1), (9 * MIB, 1), (17 * MIB, 1), (17 * MIB, 3)]
-)
+@pytest.mark.parametrize(("first", "tears"), [(100, 3), (3 * MIB, 1), (9 * MIB, 1), (17 * MIB, 3)])
 async def test_who_is_superseded_changes_nothing(
     store: Storage, place: Place, container: Container, first: int, tears: int
 ) -> None:

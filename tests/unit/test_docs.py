@@ -179,16 +179,19 @@ def _links() -> Iterator[tuple[Path, str]]:
                 yield page, target
 
 
-@pytest.mark.parametrize(
-    ("page", "target"), [pytest.param(p, t, id=f"{p.name}: {t}") for p, t in _links()]
-)
-def test_links_resolve(page: Path, target: str) -> None:
+def _leads_somewhere(page: Path, target: str) -> bool:
     path, _, fragment = target.partition("#")
     linked = (page.parent / path).resolve() if path else page
-    assert linked.exists()
-    if fragment:
-        text = linked.read_text(encoding="utf-8")
-        assert fragment in {anchor(heading) for heading in headings(text)}
+    if not (fragment and linked.exists()):
+        return linked.exists()
+    text = linked.read_text(encoding="utf-8")
+    return fragment in {anchor(heading) for heading in headings(text)}
+
+
+def test_links_resolve() -> None:
+    found = list(_links())
+    assert len(found) > 100
+    assert [(page.name, to) for page, to in found if not _leads_somewhere(page, to)] == []
 
 
 def test_every_page_is_reachable_from_the_readme() -> None:

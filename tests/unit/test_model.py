@@ -261,23 +261,20 @@ def holds(precondition: Precondition, current: FileInfo | None) -> bool:
     return True
 
 
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("match", MATCHES)
-@pytest.mark.parametrize("none_match", MATCHES)
 @pytest.mark.parametrize("since", [None, -1, 0, 1])
-def test_preconditions_as_13_2_2_orders_them(
-    state: str, match: str, none_match: str, since: int | None
-) -> None:
+def test_preconditions_as_13_2_2_orders_them(since: int | None) -> None:
     """RFC 9110, 13.2.2: If-Match; without it If-Unmodified-Since; then If-None-Match."""
     time = None if since is None else CHANGED.replace(microsecond=0) + timedelta(seconds=since)
-    condition = Precondition(MATCHES[match][0], MATCHES[none_match][0], time)
-    if match != "absent":
-        first = state in MATCHES[match][1]
-    else:
-        # 13.1.4: to the second, as the field has it; without a file there is no time to compare.
-        first = since is None or state == "missing" or since >= 0
-    second = none_match == "absent" or state not in MATCHES[none_match][1]
-    assert holds(condition, STATES[state]) == (first and second)
+    for state, match, none_match in product(STATES, MATCHES, MATCHES):
+        condition = Precondition(MATCHES[match][0], MATCHES[none_match][0], time)
+        if match != "absent":
+            first = state in MATCHES[match][1]
+        else:
+            # 13.1.4: to the second, as the field has it; without a file there is no time.
+            first = since is None or state == "missing" or since >= 0
+        second = none_match == "absent" or state not in MATCHES[none_match][1]
+        held = holds(condition, STATES[state])
+        assert held == (first and second), (state, match, none_match)
 
 
 def test_every_cell_of_the_table_can_fail() -> None:

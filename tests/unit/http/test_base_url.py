@@ -226,11 +226,11 @@ def test_a_host(value: str, version: str) -> None:
     assert url(("Host", value), version=version, client=STRANGER) == f"http://{value}/"
 
 
-@pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_no_host(value: str, version: str) -> None:
-    found = located(("Host", value), version=version, client=STRANGER)[KEY]
-    assert isinstance(found, Misaddressed)
+def test_no_host(version: str) -> None:
+    for value in BAD:
+        found = located(("Host", value), version=version, client=STRANGER)[KEY]
+        assert isinstance(found, Misaddressed), value
 
 
 def test_a_port_that_is_empty_is_left_out() -> None:

@@ -170,15 +170,15 @@ BAD_TAGS = [
 ]
 
 
-@pytest.mark.parametrize("value", BAD_TAGS, ids=ascii)
 @pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
-async def test_bad_syntax(client: Client, etag: str, method: str, name: str, value: str) -> None:
+async def test_bad_syntax(client: Client, etag: str, method: str, name: str) -> None:
     """`400` rather than a guess: a condition that is not understood must not be dropped."""
-    now = value.format(etag=etag, bare=etag.strip('"'))
-    answer = await client(method, FILE, [(name, now)], b"new" if method == "PUT" else None)
-    assert answer.status == 400
-    assert (await client("GET", FILE)).body == b"content"
+    for value in BAD_TAGS:
+        now = value.format(etag=etag, bare=etag.strip('"'))
+        answer = await client(method, FILE, [(name, now)], b"new" if method == "PUT" else None)
+        assert answer.status == 400, value
+        assert (await client("GET", FILE)).body == b"content", value
 
 
 BAD_DATES = [

@@ -90,21 +90,20 @@ def test_each_that_is_refused_is_tried() -> None:
 
 
 @pytest.mark.parametrize("way", STORED_BY)
-@pytest.mark.parametrize(
-    ("name", "value"), [*ELSEWHERE.items(), *(("Trailer", names) for names in BEHIND)]
-)
 async def test_what_nobody_checks_is_refused_before_the_body(
-    client: Client, double: StorageDouble, way: str, name: str, value: str
+    client: Client, double: StorageDouble, way: str
 ) -> None:
     """Whoever sends it would take the answer for a check."""
-    if name == "Upload-Checksum" and way.startswith("tus"):
-        return
-    answer = await _bring(client, way, [(name, value)])
-    assert (answer.status, answer.slug, answer.asked_first) == (400, "invalid-header", False)
-    refused = value.partition(",")[2] or value if name == "Trailer" else name
-    assert answer.json["detail"].split()[0] in refused.lower()
-    assert "Content-Digest" in answer.json["detail"]
-    assert double.files == {}
+    for name, value in [*ELSEWHERE.items(), *(("Trailer", names) for names in BEHIND)]:
+        if name == "Upload-Checksum" and way.startswith("tus"):
+            continue
+        answer = await _bring(client, way, [(name, value)])
+        told = (answer.status, answer.slug, answer.asked_first)
+        assert told == (400, "invalid-header", False), (name, value)
+        refused = value.partition(",")[2] or value if name == "Trailer" else name
+        assert answer.json["detail"].split()[0] in refused.lower(), (name, value)
+        assert "Content-Digest" in answer.json["detail"]
+        assert double.files == {}
 
 
 @pytest.mark.parametrize("way", STORED_BY)

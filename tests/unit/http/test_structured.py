@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import string
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,46 +33,55 @@ def bare_items(vector: dict[str, Any]) -> tuple[list[str], list[Any]]:
     return [members[key] for key in expected], [value[0] for value in expected.values()]
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
-def test_a_vector(vector: dict[str, Any]) -> None:
+def test_every_vector() -> None:
+    assert [vector["name"] for vector in VECTORS if not _is_read(vector)] == []
+
+
+def _is_read(vector: dict[str, Any]) -> bool:
     if vector.get("must_fail"):
         parse = structured.item if vector["type"] == "item" else structured.dictionary
-        assert parse(", ".join(vector["raw"])) is None
-        return
-    for bare, value in zip(*bare_items(vector), strict=True):
-        if isinstance(value, bool):
-            assert bare == ("?1" if value else "?0")
-        elif isinstance(value, int):
-            assert structured.as_integer(bare) == (value if value >= 0 else None)
-        elif isinstance(value, dict) and value["__type"] == "binary":
-            padded = bare[1:-1] + "=" * (-len(bare[1:-1]) % 4)
-            assert base64.b64decode(padded) == base64.b32decode(value["value"])
-        elif isinstance(value, dict) and value["__type"] == "token":
-            assert bare == value["value"]
+        return parse(", ".join(vector["raw"])) is None
+    return all(_is_value(*each) for each in zip(*bare_items(vector), strict=True))
 
 
-@pytest.mark.parametrize("character", CHARACTERS)
-def test_every_character_where_one_may_be(character: str) -> None:
-    first, later = f"{character}a=1", f"a{character}a=1"
-    allowed = character in string.ascii_lowercase + "*"
-    assert (structured.dictionary(first) is not None) == (allowed or character == " ")
-    # A comma begins another member, and a semicolon a parameter.
-    assert (structured.dictionary(later) is not None) == (character in KEY + ",;")
-    in_string = " " <= character <= "~" and character not in '"\\'
-    assert (structured.item(f'"a{character}b"') is not None) == in_string
-    assert (structured.item(f'"\\{character}"') is not None) == (character in '"\\')
-    assert (structured.item(f"a{character}b") is not None) == (character in TOKEN + ";")
-    begins = character in string.ascii_letters + "*"
-    assert (structured.item(f"{character}b!") is not None) == (begins or character == " ")
-    in_base64 = character in string.ascii_letters + string.digits + "+/"
-    assert (structured.item(f":aaa{character}:") is not None) == (in_base64 or character == "=")
-    shown = " " <= character <= "~" and character not in '%"'
-    assert (structured.item(f'%"a{character}b"') is not None) == shown
+def _is_value(bare: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return bare == ("?1" if value else "?0")
+    if isinstance(value, int):
+        return structured.as_integer(bare) == (value if value >= 0 else None)
+    if isinstance(value, dict) and value["__type"] == "binary":
+        padded = bare[1:-1] + "=" * (-len(bare[1:-1]) % 4)
+        return base64.b64decode(padded) == base64.b32decode(value["value"])
+    if isinstance(value, dict) and value["__type"] == "token":
+        return bare == str(value["value"])
+    return True
 
 
-@pytest.mark.parametrize("first", ESCAPED)
-def test_a_display_string_is_utf_8(first: str) -> None:
-    for rest in ("", "%80", "%a0", "%bf", "%90%80", "%80%80", "%a0%80", "%90%80%80", "%8f%80%80"):
+def test_every_character_where_one_may_be() -> None:
+    for character in CHARACTERS:
+        one = f"with {character!r}"
+        first, later = f"{character}a=1", f"a{character}a=1"
+        allowed = character in string.ascii_lowercase + "*"
+        assert (structured.dictionary(first) is not None) == (allowed or character == " "), one
+        # A comma begins another member, and a semicolon a parameter.
+        assert (structured.dictionary(later) is not None) == (character in KEY + ",;"), one
+        in_string = " " <= character <= "~" and character not in '"\\'
+        assert (structured.item(f'"a{character}b"') is not None) == in_string, one
+        assert (structured.item(f'"\\{character}"') is not None) == (character in '"\\'), one
+        assert (structured.item(f"a{character}b") is not None) == (character in TOKEN + ";"), one
+        begins = character in string.ascii_letters + "*"
+        assert (structured.item(f"{character}b!") is not None) == (begins or character == " "), one
+        in_base64 = character in string.ascii_letters + string.digits + "+/="
+        assert (structured.item(f":aaa{character}:") is not None) == (
+            in_base64 or character == "="
+        ), one
+        shown = " " <= character <= "~" and character not in '%"'
+        assert (structured.item(f'%"a{character}b"') is not None) == shown, one
+
+
+def test_a_display_string_is_utf_8() -> None:
+    ends = ("", "%80", "%a0", "%bf", "%90%80", "%80%80", "%a0%80", "%90%80%80", "%8f%80%80")
+    for first, rest in product(ESCAPED, ends):
         for escaped in (first + rest, first + rest + "%80"):
             try:
                 bytes.fromhex(escaped.replace("%", "")).decode()
@@ -79,7 +89,8 @@ def test_a_display_string_is_utf_8(first: str) -> None:
                 assert structured.item(f'%"{escaped}"') is None, escaped
             else:
                 assert structured.item(f'%"{escaped}"') == f'%"{escaped}"'
-    assert first.upper() == first or structured.item(f'%"{first.upper()}"') is None
+    for each in ESCAPED:
+        assert each.upper() == each or structured.item(f'%"{each.upper()}"') is None, each
 
 
 @pytest.mark.parametrize("digits", range(1, 18))
