@@ -19,9 +19,10 @@ _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE
 _CONTENTS = f"INSERT INTO contents (id, data) {_NUMBERS} SELECT :last + i, :data FROM n"
 _FILES = (
     "INSERT INTO files (container, name, size, sha256, modified, metadata, content)"
-    f" {_NUMBERS} SELECT :container, printf('%08d', i - 1), :size, :sha256, :now, '{{}}', :last + i"
-    " FROM n"
+    f" {_NUMBERS} SELECT :container, %s, :size, :sha256, :now, '{{}}', :last + i FROM n"
 )
+NUMBERED = "printf('%08d', i - 1)"
+"""``00000000`` and on."""
 
 
 def fill(directory: Path, token: str, count: int, size: int) -> None:
@@ -43,17 +44,19 @@ def fill(directory: Path, token: str, count: int, size: int) -> None:
         os.fsync(database.fileno())
 
 
-def add(directory: Path, token: str, count: int, size: int) -> None:
-    """Give a client ``count`` files of ``size`` bytes, ``00000000`` and on, in a `DATA_DIR`.
+def add(directory: Path, token: str, count: int, size: int, name: str = NUMBERED) -> None:
+    """Give a client ``count`` files of ``size`` bytes in a `DATA_DIR`.
 
-    A server that runs on it cannot write meanwhile. The contents are all the same, and short enough
-    to be kept in the index (16 KiB).
+    ``name`` is what SQL makes of ``i``, from 1 to ``count``. A server that runs on it cannot write
+    meanwhile. The contents are all the same, and short enough to be kept in the index (16 KiB).
     """
     with closing(connect(directory / "index.db")) as connection:
-        _insert(connection, token, count, size)
+        _insert(connection, token, count, size, name)
 
 
-def _insert(connection: apsw.Connection, token: str, count: int, size: int) -> None:
+def _insert(
+    connection: apsw.Connection, token: str, count: int, size: int, name: str = NUMBERED
+) -> None:
     data = bytes(size)
     with connection:
         last = connection.execute("SELECT coalesce(max(id), 0) FROM contents").fetchone()
@@ -68,4 +71,4 @@ def _insert(connection: apsw.Connection, token: str, count: int, size: int) -> N
             "now": time.time_ns() // 1000,
         }
         connection.execute(_CONTENTS, values)
-        connection.execute(_FILES, values)
+        connection.execute(_FILES % name, values)
