@@ -46,27 +46,35 @@ def _keep(command: Sequence[str]) -> int:
     chapter = Chapter.from_environment()
     # What a script has started in the background ignores it, and so would all below.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The kernel ends the program if this process is killed and cannot do it itself.
-    program = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], start_new_session=True)
+    running: list[subprocess.Popen[bytes]] = []
+    stopped = False
+
+    def send(number: signal.Signals) -> None:
+        for each in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(each.pid, number)
 
     def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
         # Tests can fail now that did not fail before: a service may end before its test.
         chapter.note(Ended(campaign=chapter.campaign, outcome="stopped"))
         signal.alarm(PATIENCE)
-        _send(program, signal.SIGINT)
+        send(signal.SIGINT)
 
-    signal.signal(signal.SIGALRM, lambda *_: _send(program, signal.SIGKILL))
+    # Set first: a program can say that it runs before this process hears of it.
+    signal.signal(signal.SIGALRM, lambda *_: send(signal.SIGKILL))
     signal.signal(signal.SIGTERM, stop)
+    # The kernel ends the program if this process is killed and cannot do it itself.
+    program = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], start_new_session=True)
+    running.append(program)
+    if stopped:
+        send(signal.SIGINT)
     while program.returncode is None:
         ended, status = os.wait()  # Whoever it is, as nobody else waits for orphans.
         if ended == program.pid:
             program.returncode = os.waitstatus_to_exitcode(status)
     return program.returncode
-
-
-def _send(program: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(program.pid, number)
 
 
 def _end_children() -> None:
