@@ -226,8 +226,18 @@ def reload(page: UploaderPage, _running: Service) -> None:
 BREAKS = {"network off": go_offline, "reload": reload}
 
 
+BROKEN = [
+    pytest.param("local", "network off"),
+    pytest.param("local", "reload"),
+    pytest.param("ceph", "server killed"),
+    pytest.param("ceph", "network off", marks=pytest.mark.soak),
+    pytest.param("ceph", "reload", marks=pytest.mark.soak),
+    pytest.param("local", "server killed", marks=pytest.mark.soak),
+]
+
+
 @pytest.mark.smoke
-@pytest.mark.parametrize("broken", [*BREAKS, "server killed"])
+@pytest.mark.parametrize(("backend", "broken"), BROKEN, indirect=["backend"])
 def test_a_large_upload_ends_by_itself(
     backend: Backend, log: Path, open_page: OpenPage, tmp_path: Path, broken: str
 ) -> None:

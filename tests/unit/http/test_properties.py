@@ -84,7 +84,7 @@ async def test_any_bytes_as_a_name(raw: bytes) -> None:
             assert name.encode() == raw
 
 
-RESOURCES = {b"/", b"/api/files", b"/api/uploads", b"/api/links", b"/health", b"/ready"}
+RESOURCES = {b"*", b"/", b"/api/files", b"/api/uploads", b"/api/links", b"/health", b"/ready"}
 
 
 @given(
