@@ -24,6 +24,12 @@ from tests.support.s3_servers import S3Server
 PROGRAMS = ("radosgw", "radosgw-admin", "ceph-mon", "ceph-osd", "ceph-mgr", "ceph")
 INSTALL = "apt-get install --no-install-recommends radosgw ceph-mon ceph-osd ceph-mgr ceph-common"
 _START_PATIENCE = 90.0
+_SUBSYSTEMS = (
+    *("asok", "auth", "context", "crush", "filestore", "finisher", "heartbeatmap", "journal"),
+    *("lockdep", "memdb", "memstore", "mgr", "mgrc", "mon", "monc", "ms", "none", "objclass"),
+    *("objecter", "optracker", "osd", "paxos", "perfcounter", "rados", "rgw", "rgw sync"),
+    *("rocksdb", "throttle", "timer", "tp"),
+)
 
 
 class MissingProgramsError(RuntimeError):
@@ -98,6 +104,8 @@ class _Node:
 
     def _settings(self) -> str:
         at = self._directory
+        # Else each gathers what it would tell if it crashed, which is a good part of its work.
+        quiet = "\n".join(f"debug {each} = 0/0" for each in _SUBSYSTEMS)
         return f"""[global]
 fsid = {self._fsid}
 mon host = v1:127.0.0.1:{self._monitor_port}
@@ -122,6 +130,11 @@ osd data = {at}/osd
 mgr data = {at}/mgr
 osd objectstore = memstore
 memstore device bytes = 12884901888
+osd enable op tracker = false
+paxos propose interval = 0.05
+paxos min wait = 0.01
+osd mon report interval = 1
+{quiet}
 [client.rgw]
 rgw frontends = beast endpoint=127.0.0.1:{self._port}
 rgw data = {at}/rgw
