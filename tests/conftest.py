@@ -40,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     rings.add_option(parser)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("ring") is rings.Ring.CHECK:
+        rings.forbid_sockets()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = rings.select(config.getoption("ring"), items)
     config.hook.pytest_deselected(items=left_out)

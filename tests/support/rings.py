@@ -7,6 +7,7 @@ not multiply: what a store promises is tried on every store, what HTTP promises 
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 
 import pytest
@@ -68,6 +69,16 @@ def add_option(parser: pytest.Parser) -> None:
         default=Ring.TEST,
         help="what the run is for: check, test (the default), ci or soak",
     )
+
+
+def forbid_sockets() -> None:
+    """From now on an attempt to listen or to connect fails, for as long as this process lives."""
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, _arguments: tuple[object, ...]) -> None:
+    if event in {"socket.bind", "socket.connect"}:
+        raise AssertionError("`make check` runs what needs no socket: see tests/support/rings.py")
 
 
 def select(ring: Ring, items: list[pytest.Item]) -> list[pytest.Item]:

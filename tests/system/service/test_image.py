@@ -193,8 +193,7 @@ def checkout(docker: dict[str, str], tmp_path: Path) -> Path:
     return directory
 
 
-# These take the promised port, which other tests take as well.
-@pytest.mark.alone
+@pytest.mark.usefixtures("promised_port")
 def test_docker_run_as_the_docs_have_it(
     docker: dict[str, str], checkout: Path, tmp_path: Path
 ) -> None:
@@ -210,7 +209,7 @@ def test_docker_run_as_the_docs_have_it(
         podman("rm", "--force", "--volumes", "file_uploader", check=False)
 
 
-@pytest.mark.alone
+@pytest.mark.usefixtures("promised_port")
 def test_make_runs_it_and_replaces_it(
     docker: dict[str, str], checkout: Path, tmp_path: Path
 ) -> None:
@@ -235,7 +234,7 @@ def test_make_runs_it_and_replaces_it(
         podman("rm", "--force", "--volumes", "file_uploader", check=False)
 
 
-@pytest.mark.alone
+@pytest.mark.usefixtures("promised_port")
 def test_compose_runs_it(docker: dict[str, str], checkout: Path, tmp_path: Path) -> None:
     compose = "docker-compose -p test_compose -f docker/docker-compose.yml"
     with containers.engine(tmp_path) as address:

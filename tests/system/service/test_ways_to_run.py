@@ -26,6 +26,8 @@ BY_HAND = "python3 -m venv venv; . venv/bin/activate; pip install -r requirement
 GUNICORN = "gunicorn app:app -b 0.0.0.0:8080 --reload -w 1"
 FEW_TESTS = "tests/unit/test_docs.py"
 
+pytestmark = pytest.mark.usefixtures("promised_port")
+
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
