@@ -9,8 +9,6 @@ ARGS =
 HOURS = 8
 # Most tests wait for something most of the time.
 PARALLEL = -n 4 --dist worksteal
-# One process for each file, as what the tests of a file share takes long; small files fill the gaps.
-LONGEST_FIRST = -n 6 --dist loadfile --no-loadscope-reorder
 # Each of these processes would rewrite all tests anew where bytecode is not kept.
 PYTEST = env PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 # Hundreds of stores with 256 directories each are made and removed: in memory, where there is room.
@@ -84,7 +82,9 @@ test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests that need no more than was in
 .PHONY: test-all
 test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs what `.ci/run` installs
 	$(IN_WEB) npm test
-	$(PYTEST) --ring=ci -m 'not alone' $(LONGEST_FIRST) tests/system tests/integration tests/contract tests/unit $(ARGS)
+	env $(IN_MEMORY) $(PYTEST) --ring=ci -m 'not alone' -n 6 --dist worksteal tests --ignore tests/system $(ARGS)
+	$(PYTEST) --ring=ci -m 'not alone' -n 5 --dist loadfile tests/system --ignore tests/system/faults $(ARGS)
+	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests/system/faults $(ARGS)
 	$(PYTEST) --ring=ci -m alone tests/integration tests/system $(ARGS)
 
 # However make ends, it takes all that it has started along.

@@ -332,7 +332,7 @@ def test_a_tree_without_the_lines_decides_nothing(tmp_path: Path) -> None:
 
 def test_the_suites_name_tests_that_are_there() -> None:
     known = suites.load()
-    assert [*known] == ["check", "test", "ci"]
+    assert [*known] == ["check", "test", "s3", "ci"]
     for suite in known.values():
         for run in suite.runs:
             assert all((suite.tree / path).is_dir() for path in run.paths)
