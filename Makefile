@@ -82,7 +82,7 @@ test: $(VENV)/.test $(PAGE_TOOLS) ## run the tests that need no more than was in
 .PHONY: test-all
 test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs what `.ci/run` installs
 	$(IN_WEB) npm test
-	env $(IN_MEMORY) $(PYTEST) --ring=ci -m 'not alone' -n 6 --dist worksteal tests --ignore tests/system $(ARGS)
+	env $(IN_MEMORY) $(PYTEST) --ring=ci -m 'not alone' -n 6 --dist worksteal tests/integration tests/contract tests/unit $(ARGS)
 	$(PYTEST) --ring=ci -m 'not alone' -n 5 --dist loadfile tests/system --ignore tests/system/faults $(ARGS)
 	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests/system/faults $(ARGS)
 	$(PYTEST) --ring=ci -m alone tests/integration tests/system $(ARGS)

@@ -38,8 +38,15 @@ def check(page: UploaderPage) -> None:
     assert told == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 360])
+LOOKS = [
+    pytest.param(1200, "light"),
+    pytest.param(360, "dark"),
+    pytest.param(1200, "dark", marks=pytest.mark.soak),
+    pytest.param(360, "light", marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_view_is_accessible(
     running: Service, open_page: OpenPage, tmp_path: Path, scheme: str, width: int
 ) -> None:
