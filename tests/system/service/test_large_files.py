@@ -27,6 +27,7 @@ PAIRS = [
 
 
 @pytest.mark.smoke
+@pytest.mark.alone
 @pytest.mark.parametrize(("backend", "chunked"), PAIRS, indirect=["backend"])
 def test_memory_does_not_follow_the_size(backend: Backend, log: Path, *, chunked: bool) -> None:
     settings = {"MEMORY_BUDGET": str(BUDGET)}

@@ -27,6 +27,8 @@ CEILING = 192 * 2**20
 SLOW_RATE = 20 * 1024
 SLOW_SECONDS = rounds(20, 60)
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def bucket(ceph: S3Server) -> Iterator[S3Backend]:
@@ -63,7 +65,6 @@ def test_all_at_once(bucket: S3Backend, log: Path) -> None:
         assert all(streams.is_what_was_put(running, name, SIZE) for name in names[::20])
 
 
-@pytest.mark.alone
 def test_slow_ones_slow_nobody(bucket: S3Backend, log: Path) -> None:
     with service(bucket, log, workers=1, settings=SETTINGS) as running:
         fast = [f"fast-{number}" for number in range(FAST)]

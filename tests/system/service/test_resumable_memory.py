@@ -26,6 +26,8 @@ CEILING = BUDGET + 64 * MIB
 """Bytes over idle memory; `test_many_uploads` allows PUT the same."""
 SETTINGS = {"MEMORY_BUDGET": str(BUDGET), "SPOOL_LIMIT": "8GiB"}
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.smoke
 def test_slow_appends_at_once(backend: Backend, log: Path) -> None:
