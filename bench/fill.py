@@ -37,7 +37,7 @@ def fill(directory: Path, token: str, count: int, size: int) -> None:
     with closing(connect(path)) as connection:
         connection.pragma("synchronous", "off")
         connection.pragma("journal_mode", "off")
-        _insert(connection, token, count, size)
+        _insert(connection, token, count, size, NUMBERED)
         connection.pragma("journal_mode", "wal")
     # Or the first checkpoint of whoever uses it waits until all of it is on the disk.
     with path.open("rb") as database:
@@ -54,9 +54,7 @@ def add(directory: Path, token: str, count: int, size: int, name: str = NUMBERED
         _insert(connection, token, count, size, name)
 
 
-def _insert(
-    connection: apsw.Connection, token: str, count: int, size: int, name: str = NUMBERED
-) -> None:
+def _insert(connection: apsw.Connection, token: str, count: int, size: int, name: str) -> None:
     data = bytes(size)
     with connection:
         last = connection.execute("SELECT coalesce(max(id), 0) FROM contents").fetchone()

@@ -26,7 +26,7 @@ from tests.support.files import new_container
 from tests.support.s3_servers import S3Server, close_admins, moto_server
 from tests.support.service import Backend, LocalBackend, S3Backend, Service
 from tests.support.services import DEFAULTS, WORKERS, Lend, Services
-from tests.support.shared import Described, shared
+from tests.support.shared import Described, common, shared
 
 # Several processes share the machine: how long one example takes says nothing.
 settings.register_profile("shared", deadline=None)
@@ -89,10 +89,7 @@ def moto() -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def ceph_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
     """A real Ceph for all processes. Skips where it is not installed, fails if ``CI`` is set."""
-    directory = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        directory = directory.parent
-    directory = directory / "ceph"
+    directory = common(tmp_path_factory) / "ceph"
     directory.mkdir(exist_ok=True)
     try:
         with shared(directory, _ceph) as node:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import pytest
+
 Described = Mapping[str, str]
 """What tells another process how to reach the server."""
 
@@ -25,7 +27,7 @@ def shared(
     """
     here = directory / "here.json"
     with contextlib.ExitStack() as mine:
-        with _locked(directory):
+        with locked(directory):
             if not here.exists():
                 described = mine.enter_context(start())
                 here.write_text(json.dumps(dict(described)))
@@ -40,7 +42,7 @@ def shared(
 
 def _wait_alone(directory: Path, here: Path) -> None:
     while True:
-        with _locked(directory):
+        with locked(directory):
             users = list(directory.glob("user-*"))
             if not any(_runs(user) for user in users):
                 here.unlink()
@@ -52,8 +54,15 @@ def _runs(user: Path) -> bool:
     return Path(f"/proc/{user.name.removeprefix('user-')}").exists()
 
 
+def common(factory: pytest.TempPathFactory) -> Path:
+    """The directory for what all processes of a run share."""
+    directory = factory.getbasetemp()
+    return directory.parent if "PYTEST_XDIST_WORKER" in os.environ else directory
+
+
 @contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
+    """While one process is in this block, the others wait."""
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -46,8 +46,8 @@ class Sweep:
 
     With ``dry`` it only looks. ``live`` are the ids of multipart uploads that this process is
     working on; those that a record names are live as long as that is. Ages are taken from the
-    store's clock, as it was when the sweep began: whatever was young then stays, so that an upload
-    cannot be too young to have its record read and yet old enough to lose its multipart upload.
+    store's clock. A multipart upload has to be old when the sweep begins: so none is too young to
+    have its record read, and yet old enough to be aborted, because time has passed between the two.
     MinIO lists multipart uploads by exact key only, and so shows none that no record names: there,
     its own expiry of stale uploads does the work.
     """
@@ -72,24 +72,24 @@ class Sweep:
         self._expiry = expiry
         self._dry = dry
         self._busy: set[str | None] = set(live)
-        self._began: datetime | None = None
         self._hidden = Hidden()
         self._aborted = 0
         self._swept = Swept()
 
     async def run(self) -> Swept:
         """Sweep once."""
+        began: datetime | None = None
         async for ledger in self._inventory.ledgers(self._swept.tell, self._hidden):
-            self._began = self._began or ledger.now
+            began = began or ledger.now
             try:
                 await self._pass.attempt(partial(self._end_if_over, ledger), str(ledger))
             except ItemFailed as why:
                 self._hidden.containers.add(ledger.container.name)
                 self._swept.tell(Flaw(str(why), ledger.container, upload_id=ledger.upload_id))
         async for multipart in self._inventory.multiparts(self._swept.tell):
-            self._began = self._began or multipart.now
+            began = began or multipart.now
             place = self._inventory.flaw("", multipart.bucket, multipart.key)
-            if self._may_abort(multipart, place):
+            if self._may_abort(multipart, place, began):
                 try:
                     await self._pass.attempt(partial(self._abort, multipart), str(place))
                 except ItemFailed as why:
@@ -144,9 +144,8 @@ class Sweep:
             await self._uploads.remove_objects(found.container, found.upload_id)
         self._swept.add(Leftover.UNFINISHED, 1, found.size)
 
-    def _may_abort(self, found: FoundMultipart, place: Flaw) -> bool:
+    def _may_abort(self, found: FoundMultipart, place: Flaw, began: datetime) -> bool:
         """Whether it was old when the sweep began, and no record names it."""
-        began = self._began or found.now
         if found.upload_id in self._busy or not _expired(found.initiated, began, self._expiry):
             return False
         hidden = self._hidden

@@ -93,12 +93,11 @@ def test_opened_by_name_with_a_token(
     _read(visit)
     visit.context.set_extra_http_headers({"X-Auth-Token": running.token})
     for file in FILES:
-        visit.page.goto("about:blank")
-        _open(visit.page, file, f"{running.files}/{file.name}")
-        assert (visit.page.title() == TITLE) == file.shows_title, file.name
-        visit.page.wait_for_timeout(PATIENCE / len(FILES))
+        page = visit.context.new_page()
+        _open(page, file, f"{running.files}/{file.name}")
+        assert (page.title() == TITLE) == file.shows_title, file.name
     _nothing_happened(visit, running, bird)
-    assert len(visit.context.pages) == 2
+    assert len(visit.context.pages) == len(FILES) + 2
     assert links
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 
 import pytest
+
+from tests.support.shared import common, locked
 
 
 @pytest.fixture
 def promised_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Wait until no test of another process takes that port."""
-    directory = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        directory = directory.parent
-    with (directory / "promised-port.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    directory = common(tmp_path_factory) / "promised-port"
+    directory.mkdir(exist_ok=True)
+    with locked(directory):
         yield

@@ -1,4 +1,7 @@
-"""More than one request to S3 can carry (5 GiB), through a worker that stays in its budget."""
+"""Large files through a worker whose memory stays within its budget.
+
+On S3, more than one request can carry (5 GiB). The disk knows no such limit.
+"""
 
 from __future__ import annotations
 
