@@ -84,7 +84,7 @@ test-all: $(VENV)/.test page ## run all tests but those of `make soak`; needs wh
 	$(IN_WEB) npm test
 	env $(IN_MEMORY) $(PYTEST) --ring=ci -m 'not alone' -n 6 --dist worksteal tests/integration tests/contract tests/unit $(ARGS)
 	$(PYTEST) --ring=ci -m 'not alone' -n 5 --dist loadfile tests/system --ignore tests/system/faults $(ARGS)
-	$(PYTEST) --ring=ci -m 'not alone' $(PARALLEL) tests/system/faults $(ARGS)
+	$(PYTEST) --ring=ci -m 'not alone' -n 6 --dist worksteal tests/system/faults $(ARGS)
 	$(PYTEST) --ring=ci -m alone tests/integration tests/system $(ARGS)
 
 # However make ends, it takes all that it has started along.

@@ -37,6 +37,14 @@ IN_ALL = 20.0
 """The same beside other tests."""
 
 
+PAIRS = [
+    pytest.param("local", "same worker"),
+    pytest.param("ceph", "other worker"),
+    pytest.param("local", "other worker", marks=pytest.mark.soak),
+    pytest.param("ceph", "same worker", marks=pytest.mark.soak),
+]
+
+
 @pytest.fixture(params=["same worker", "other worker"])
 def workers(request: pytest.FixtureRequest, running: Service) -> tuple[int, int]:
     """The process ids of the workers that the older and the newer request go to."""
@@ -59,6 +67,7 @@ def test_asking_ends_an_append_that_hangs(
 
 
 @pytest.mark.alone
+@pytest.mark.parametrize(("running", "workers"), PAIRS, indirect=True)
 def test_it_takes_less_than_a_second(running: Service, workers: tuple[int, int]) -> None:
     for worker in workers:
         # At its first upload a process finds out what the object store can do.

@@ -17,6 +17,7 @@ from playwright.sync_api import Error, Page
 from tests.support.browser import Visit
 from tests.support.canary import Canary, canary
 from tests.support.links import shared
+from tests.support.rounds import rounds
 from tests.support.service import Service
 from tests.support.stranger import stranger
 from tests.system.browser.conftest import OpenPage
@@ -92,12 +93,13 @@ def test_opened_by_name_with_a_token(
     visit = open_page(running.url, profile=tmp_path / "profile")
     _read(visit)
     visit.context.set_extra_http_headers({"X-Auth-Token": running.token})
-    for file in FILES:
+    some = FILES[:: rounds(4, 1)]
+    for file in some:
         page = visit.context.new_page()
         _open(page, file, f"{running.files}/{file.name}")
         assert (page.title() == TITLE) == file.shows_title, file.name
     _nothing_happened(visit, running, bird)
-    assert len(visit.context.pages) == len(FILES) + 2
+    assert len(visit.context.pages) == len(some) + 2
     assert links
 
 

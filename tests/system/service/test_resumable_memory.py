@@ -16,7 +16,7 @@ from tests.support.rounds import rounds
 from tests.support.service import Backend, Service, service
 
 MIB = 2**20
-APPENDS = rounds(200, 500)
+APPENDS = rounds(100, 500)
 PIECE = 3 * MIB
 BLOCK = 48 * 1024
 SECONDS = 10.0
