@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from file_uploader.body import ClientBody
-from file_uploader.errors import FileTooLarge, FileUploaderError, InvalidParameter
+from file_uploader.errors import FileTooLarge, InvalidParameter
 from file_uploader.model import TransferLimits
 
 from . import digests
 from .headers import content_length, single
 from .negotiation import require_type
+from .refusals import DocumentTooLarge
 from .routing import Call
 from .streams import incoming
 
@@ -24,10 +25,6 @@ MAX_SIZE = 8 * 1024
 
 
 _BEYOND = 2**64
-
-
-class DocumentTooLarge(FileUploaderError):
-    """A document of more than `MAX_SIZE` bytes."""
 
 
 async def read(call: Call, limits: TransferLimits) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from starlette.datastructures import Headers
 
-from file_uploader.errors import FileUploaderError, InvalidHeader
+from file_uploader.errors import InvalidHeader
 
 _MOST_DIGITS = 4000
 """Python refuses to read numbers of more than 4,300 digits."""
@@ -33,12 +33,6 @@ class Fields(Headers):
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and key.lower() in self._values
-
-
-class RefusedWithHeaders(FileUploaderError):
-    """An error whose answer carries headers of its own."""
-
-    headers: Mapping[str, str]
 
 
 def single(headers: Headers, name: str) -> str | None:

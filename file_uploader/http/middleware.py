@@ -13,6 +13,7 @@ from file_uploader.errors import ClientDisconnected
 
 from . import base_url, problems, target, tus_headers
 from .headers import combined, has_body
+from .refusals import UnsupportedTusVersion
 from .streams import incoming
 
 DRAIN_SECONDS = 2.0
@@ -157,7 +158,7 @@ class UploadProtocol:
         if version == tus_headers.VERSION:
             await app(scope, receive, send_version)
             return
-        answer = problems.answer(tus_headers.UnsupportedTusVersion())
+        answer = problems.answer(UnsupportedTusVersion(tus_headers.VERSION))
         await answer(scope, receive, send_version)
 
 

@@ -4,23 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .headers import RefusedWithHeaders
-
-
-class NothingAcceptable(RefusedWithHeaders):
-    """The client accepts none of what there is."""
-
-    def __init__(self, offered: Sequence[str]) -> None:
-        super().__init__(f"Accept one of {', '.join(offered)}.")
-        self.headers = {"vary": "X-Auth-Token, Accept"}
-
-
-class UnsupportedMediaType(RefusedWithHeaders):
-    """The body is of a type that this method does not take."""
-
-    def __init__(self, supported: str, told_in: str) -> None:
-        super().__init__(f"Send the body with Content-Type: {supported}.")
-        self.headers = {told_in: supported}
+from .refusals import NothingAcceptable, UnsupportedMediaType
 
 
 def require_type(

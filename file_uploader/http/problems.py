@@ -13,11 +13,15 @@ from starlette.responses import Response
 from file_uploader import errors
 
 from . import exchange
-from .documents import DocumentTooLarge
-from .headers import RefusedWithHeaders
-from .negotiation import NothingAcceptable, UnsupportedMediaType
-from .ranges import RangeNotSatisfiable
-from .tus_headers import ChecksumMismatch, UnsupportedTusVersion
+from .refusals import (
+    ChecksumMismatch,
+    DocumentTooLarge,
+    NothingAcceptable,
+    RangeNotSatisfiable,
+    RefusedWithHeaders,
+    UnsupportedMediaType,
+    UnsupportedTusVersion,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -6,18 +6,10 @@ import re
 
 from file_uploader.model import ByteRange
 
-from .headers import RefusedWithHeaders
+from .refusals import RangeNotSatisfiable
 
 # Python refuses to read numbers of more than 4,300 digits.
 _ONE = re.compile(r"bytes\s*=\s*(\d{0,4000})-(\d{0,4000})\s*", re.ASCII | re.IGNORECASE)
-
-
-class RangeNotSatisfiable(RefusedWithHeaders):
-    """The range begins beyond the end of a file of ``size`` bytes."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"The file has {size} bytes; ask for a range that begins within them.")
-        self.headers = {"Content-Range": f"bytes */{size}"}
 
 
 def requested(value: str | None, size: int) -> ByteRange | None:

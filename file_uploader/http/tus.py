@@ -40,6 +40,7 @@ from . import conditions, digests, metadata, problems, target, tus_headers
 from .headers import bytes_number, content_length, has_body
 from .negotiation import require_type
 from .problems import PRIVATE
+from .refusals import ChecksumMismatch
 from .routing import Call
 from .streams import incoming
 
@@ -54,7 +55,7 @@ EXTENSIONS = (
     "concatenation",
 )
 
-_LEFT_TO_RESUME = (BodyError, tus_headers.ChecksumMismatch, StorageError, Overloaded, Superseded)
+_LEFT_TO_RESUME = (BodyError, ChecksumMismatch, StorageError, Overloaded, Superseded)
 """How the first bytes of an upload may fail so that it is still there, as if none had come."""
 
 
@@ -102,7 +103,7 @@ class Tus:
         except _LEFT_TO_RESUME as error:
             answer = problems.answer(error)
             answer.headers.update(_place(call, upload))
-            if isinstance(error, BodyError | tus_headers.ChecksumMismatch):
+            if isinstance(error, BodyError | ChecksumMismatch):
                 with suppress(FileUploaderError):
                     left = await self._uploads.peek(call.container, upload.id)
                     answer.headers["upload-offset"] = str(left.offset)
@@ -198,7 +199,7 @@ class Tus:
                 call.container, upload_id, piece, offset=offset, length=length
             )
         except PieceMismatch as error:
-            raise tus_headers.ChecksumMismatch(str(error)) from None
+            raise ChecksumMismatch(str(error)) from None
 
 
 def _plan(call: Call, concat: tus_headers.Concat | None) -> UploadPlan:

@@ -16,12 +16,11 @@ from starlette.datastructures import Headers
 from file_uploader.errors import (
     DigestUnsupported,
     FileTooLarge,
-    FileUploaderError,
     InvalidHeader,
 )
 
 from . import digests, target
-from .headers import RefusedWithHeaders, bytes_number, combined, single
+from .headers import bytes_number, combined, single
 
 VERSION = "1.0.0"
 
@@ -32,18 +31,6 @@ MOST_BYTES = 2**63 - 1
 """What no file system and no object store goes beyond."""
 
 _PAIR = re.compile(r"([\x21-\x2b\x2d-\x7e\x80-\xff]+)(?: ([A-Za-z0-9+/=]*))?")
-
-
-class UnsupportedTusVersion(RefusedWithHeaders):
-    """A request in another version of tus, or in none where only tus is spoken."""
-
-    def __init__(self) -> None:
-        super().__init__(f"Send Tus-Resumable: {VERSION}.")
-        self.headers = {"Tus-Version": VERSION, "Tus-Resumable": VERSION}
-
-
-class ChecksumMismatch(FileUploaderError):
-    """The bytes of a request are not those that ``Upload-Checksum`` announced."""
 
 
 @dataclass(frozen=True, slots=True)

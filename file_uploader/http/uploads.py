@@ -18,10 +18,11 @@ from . import target
 from .headers import combined
 from .lists import FORMATS, JSON, LINES, NO_STORE, rfc3339
 from .negotiation import choose
+from .refusals import UnsupportedTusVersion
 from .routing import Call, Endpoint
 from .streams import Streamed
 from .tus import Tus
-from .tus_headers import UnsupportedTusVersion
+from .tus_headers import VERSION
 
 PAGE = 100
 """Entries of the list that are sent at once."""
@@ -77,7 +78,7 @@ class UploadResources:
     async def create(self, call: Call) -> Response:
         """Begin an upload with tus; the other dialect does so on the file itself."""
         if "tus-resumable" not in call.headers:
-            raise UnsupportedTusVersion
+            raise UnsupportedTusVersion(VERSION)
         return await self._tus.create(call)
 
     async def head(self, call: Call) -> Response:

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers
 from file_uploader.errors import DigestUnsupported, InvalidHeader, InvalidName, PreconditionFailed
 from file_uploader.http import conditions, digests, metadata, negotiation, ranges
 from file_uploader.http.app import create_app
+from file_uploader.http.refusals import NothingAcceptable, RangeNotSatisfiable
 from file_uploader.http.target import split
 from file_uploader.model import ByteRange, Container, FileInfo, FileName, ListQuery, Metadata
 from file_uploader.settings import Settings
@@ -165,7 +166,7 @@ def test_ranges_against_a_model(first: str, last: str, size: int) -> None:
     try:
         parsed = ranges.requested(value, size)
         found = None if parsed is None else (parsed.start, parsed.end)
-    except ranges.RangeNotSatisfiable:
+    except RangeNotSatisfiable:
         found = "unsatisfiable"
     assert found == naive_range(value, size)
 
@@ -175,7 +176,7 @@ def test_ranges_against_a_model(first: str, last: str, size: int) -> None:
 def test_any_text_as_a_range(value: str, size: int) -> None:
     try:
         found = ranges.requested(value, size)
-    except ranges.RangeNotSatisfiable:
+    except RangeNotSatisfiable:
         return
     assert found is None or isinstance(found, ByteRange)
     assert found is None or found.end < size
@@ -245,7 +246,7 @@ def test_digests_that_are_written_are_read(sha256: bytes, sha512: bytes) -> None
 
 @given(LATIN_1)
 def test_any_text_as_accept(value: str) -> None:
-    with suppress(negotiation.NothingAcceptable):
+    with suppress(NothingAcceptable):
         assert negotiation.choose(value, ("a/b", "c/d")) in ("a/b", "c/d")
 
 

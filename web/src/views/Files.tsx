@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { folderOfUrl, goTo } from "../address";
 import { type FileEntry, isFolder } from "../api";
 import { baseUrl } from "../base";
 import { curlDelete, curlList } from "../curl";
@@ -25,19 +26,6 @@ import { Table } from "./Table";
 
 /** Milliseconds without a key after which is searched. */
 const PAUSE = 150;
-
-/** The folder stands in the URL's fragment, which no server sees: so "back" works. */
-function folderOfUrl(): string {
-  try {
-    return decodeURIComponent(location.hash.slice(1));
-  } catch {
-    return "";
-  }
-}
-
-export function goTo(name: string): void {
-  location.hash = encodeURIComponent(name).replaceAll("%2F", "/");
-}
 
 export function Files() {
   const [opened, open] = useState<FileEntry | null>(null);

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { goTo } from "../address";
 import { type Entry, type FileEntry, isFolder, nameOf } from "../api";
 import { formatDate, formatSize } from "../format";
 import { language, t } from "../i18n";
@@ -17,7 +18,6 @@ import {
 } from "../listing";
 import { lastSegment } from "../names";
 import { download } from "../opening";
-import { goTo } from "./Files";
 
 /** Pixels; the same as `--row` in the style. */
 const ROW = 44;
