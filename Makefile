@@ -17,7 +17,7 @@ IMAGE = file_uploader:latest
 NAME = file_uploader
 COMPOSE_FILE = docker/docker-compose.yml
 
-PAGE = file_uploader/http/static/index.html
+PAGE = file_uploader/http/pages/static/index.html
 MODULES = web/node_modules
 NODE = Node.js 22.12 or newer
 GET_NPM = it comes with $(NODE): https://nodejs.org

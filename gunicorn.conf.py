@@ -1,3 +1,3 @@
 """So that a plain ``gunicorn app:app`` in a checkout is set up as it should be."""
 
-from file_uploader.http.gunicorn_conf import *  # noqa: F403
+from file_uploader.server.configuration import *  # noqa: F403

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import apsw
 
-from file_uploader.model import Container
-from file_uploader.storage.local.index import Index
-from file_uploader.storage.local.rows import connect, key
+from file_uploader.model.values import Container
+from file_uploader.storage.local.index.reads import Index
+from file_uploader.storage.local.index.rows import connect, key
 
 _NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)"
 _CONTENTS = f"INSERT INTO contents (id, data) {_NUMBERS} SELECT :last + i, :data FROM n"

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from file_uploader.model.values import Container, FileName
+from file_uploader.storage.base import Storage
+
 from .errors import InvalidLink
-from .model import Container, FileName
-from .storage.base import Storage
 
 VERSION = "1"
 

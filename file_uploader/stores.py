@@ -7,13 +7,14 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from file_uploader.storage.base import Storage
+
 from .errors import ConfigurationError, StorageError, StorageRefused
 from .settings import Settings
-from .storage.base import Storage
 
 if TYPE_CHECKING:  # Each brings libraries that the other does without.
-    from .storage.local import LocalStorage
-    from .storage.s3 import S3Storage
+    from file_uploader.storage.local import LocalStorage
+    from file_uploader.storage.s3 import S3Storage
 
 
 async def open_storage(settings: Settings) -> Storage:
@@ -23,7 +24,7 @@ async def open_storage(settings: Settings) -> Storage:
 
 async def open_local(settings: Settings) -> LocalStorage:
     """Open the embedded store, whether or not it is the one in use. Raises `ConfigurationError`."""
-    from .storage.local import LocalStorage  # noqa: PLC0415
+    from file_uploader.storage.local import LocalStorage  # noqa: PLC0415
 
     return await LocalStorage.connect(settings.data_dir)
 
@@ -33,7 +34,7 @@ async def open_s3(settings: Settings, *, patient: bool = True) -> S3Storage:
 
     Who is not ``patient`` is told by `StorageUnavailable` that it cannot be reached.
     """
-    from .storage.s3 import S3Config, S3Storage  # noqa: PLC0415
+    from file_uploader.storage.s3 import S3Config, S3Storage  # noqa: PLC0415
 
     if settings.bucket is None:
         raise ConfigurationError("BUCKET: not set, so there is no store on S3.")
@@ -87,7 +88,7 @@ async def open_existing(settings: Settings) -> Storage:
 
 async def open_existing_local(settings: Settings) -> LocalStorage:
     """`open_local`, likewise. Raises `ConfigurationError`, also for who is not its owner."""
-    from .storage.local import has_store  # noqa: PLC0415
+    from file_uploader.storage.local import has_store  # noqa: PLC0415
 
     check_owner(settings.data_dir)
     if not has_store(settings.data_dir):

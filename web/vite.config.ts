@@ -10,7 +10,7 @@ export default defineConfig(({ mode }) => ({
   plugins: [viteSingleFile()],
   build: {
     rolldownOptions: { input: mode === "docs" ? "docs.html" : "index.html" },
-    outDir: "../file_uploader/http/static",
+    outDir: "../file_uploader/http/pages/static",
     emptyOutDir: mode !== "docs",
     target: "es2022",
     reportCompressedSize: false,

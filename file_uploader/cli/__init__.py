@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns its exit status."""
     options = parse(arguments)
     if options.command == "serve":
-        from .serve import serve  # noqa: PLC0415 (each imports what it alone needs)
+        from file_uploader.cli.commands.serve import serve  # noqa: PLC0415 (each imports what it alone needs)
 
         return serve(options.for_gunicorn)
     from .run import run  # noqa: PLC0415

@@ -43,11 +43,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "container":
-        from .container import container
+        from file_uploader.cli.commands.container import container
 
         return container(options.token)
     if options.command == "completion":
-        from .completion import completion
+        from file_uploader.cli.commands.completion import completion
 
         return completion(options.shell)
     return asyncio.run(_until_signalled(_work(options)))
@@ -57,15 +57,15 @@ async def _work(options: argparse.Namespace) -> int:
     as_json: bool = options.json
     match options.command:
         case "usage":
-            from .usage import usage
+            from file_uploader.cli.commands.usage import usage
 
             working = usage(options.token, as_json=as_json)
         case "sweep":
-            from .sweep import sweep
+            from file_uploader.cli.commands.sweep import sweep
 
             working = sweep(dry=options.dry_run, as_json=as_json)
         case "verify":
-            from .verify import verify
+            from file_uploader.cli.commands.verify import verify
 
             working = verify(
                 rate=options.rate,
@@ -74,15 +74,15 @@ async def _work(options: argparse.Namespace) -> int:
                 progress=options.progress,
             )
         case "backup":
-            from .backup import backup
+            from file_uploader.cli.commands.backup import backup
 
             working = backup(options.directory, as_json=as_json, progress=options.progress)
         case "restore":
-            from .backup import restore
+            from file_uploader.cli.commands.backup import restore
 
             working = restore(options.directory, as_json=as_json, progress=options.progress)
         case _:
-            from .migrate import migrate
+            from file_uploader.cli.commands.migrate import migrate
 
             to_s3 = options.to == "to-s3"
             working = migrate(to_s3=to_s3, as_json=as_json, progress=options.progress)

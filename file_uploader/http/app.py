@@ -14,25 +14,28 @@ from starlette.types import ASGIApp
 
 from file_uploader import __version__, metrics, tracing
 from file_uploader.errors import StorageError
+from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
+from file_uploader.http.files.content import Contents
+from file_uploader.http.files.listing import Listing
+from file_uploader.http.files.resource import Files
+from file_uploader.http.links.redirect import DirectDownloads
+from file_uploader.http.links.resource import LinkResources
+from file_uploader.http.operations.traces import Traced
+from file_uploader.http.resumable.resource import Resumable
+from file_uploader.http.tus.resource import Tus, described
 from file_uploader.links import Links
-from file_uploader.model import TransferLimits
+from file_uploader.model.values import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
+from file_uploader.storage.observed import WatchedStorage
 from file_uploader.storage.upkeep import Swept
-from file_uploader.storage.watched import WatchedStorage
 from file_uploader.stores import open_storage
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 
-from . import access, contract, figures, health, page, problem_types
-from .access import AccessLog
+from . import access_log
+from .access_log import AccessLog
 from .application import Application
-from .base_url import BaseURLs, TrustedProxies
-from .contents import Contents
 from .cors import CrossOrigin
-from .direct import DirectDownloads
-from .files import Files
-from .links import LinkResources
-from .listing import Listing
 from .middleware import (
     AnswerFailure,
     BodilessHead,
@@ -41,7 +44,8 @@ from .middleware import (
     UploadMethod,
     UploadProtocol,
 )
-from .resumable import Resumable
+from .operations import health, scrape
+from .pages import contract, page, problem_types
 from .routing import (
     Entrances,
     LinkRoute,
@@ -52,8 +56,6 @@ from .routing import (
     Route,
     Routes,
 )
-from .traces import Traced
-from .tus import Tus, described
 from .uploads import UploadResources
 
 SWEEP_INTERVAL = 3600.0
@@ -76,7 +78,7 @@ def create_app(
     """
     unchanging = fixed(pages)
     resources, figures_only = Routes(), Routes()
-    log = AccessLog(access.RENDER[settings.log_format])
+    log = AccessLog(access_log.RENDER[settings.log_format])
     entrances: ASGIApp = resources
     if settings.metrics_address is not None:
         entrances = Entrances({settings.metrics_address.port: figures_only}, others=resources)
@@ -91,7 +93,7 @@ def create_app(
             uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
             resources.table = routes(storage, uploads, settings, unchanging)
             figures_only.table = [
-                PublicRoute("/metrics", figures.endpoint(storage, None)),
+                PublicRoute("/metrics", scrape.endpoint(storage, None)),
                 PublicRoute(problem_types.PATH, problem_types.SENT.endpoint),
                 NoRoute(),
             ]
@@ -163,7 +165,7 @@ def routes(
     shared = LinkResources(links, storage, limits, direct)
     resources = UploadResources(uploads, tus, resumable)
     token = settings.metrics_token
-    counted = figures.endpoint(storage, token.get_secret_value() if token else None)
+    counted = scrape.endpoint(storage, token.get_secret_value() if token else None)
     return [
         # Before the list, which has a slash at its end as well: no name is no list.
         PrivateRoute("/api/files/{name}", files.endpoints, resumable.described),

@@ -13,16 +13,16 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from file_uploader import metrics
+from file_uploader.http.fields.base_url import BaseURLs
+from file_uploader.http.fields.target import METHODS
 
-from . import exchange, zerocopy
-from .access import AccessLog, Served
-from .base_url import BaseURLs
-from .target import METHODS
+from . import context, sendfile
+from .access_log import AccessLog, Served
 
 CLIENT_GONE = 499
 """What logs and figures say of a request whose client left before it was answered."""
 
-_REQUEST_ID = exchange.HEADER.lower().encode()
+_REQUEST_ID = context.HEADER.lower().encode()
 
 
 class Layer(Protocol):
@@ -69,7 +69,7 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
-        here = exchange.begin(scope["headers"])
+        here = context.begin(scope["headers"])
         located = self._base_urls.located(scope)
         here.prefix = located["root_path"]
         identified = (_REQUEST_ID, here.id.encode())
@@ -85,7 +85,7 @@ class Application:
             nonlocal status, sent
             if message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
-            elif message["type"] == zerocopy.EXTENSION:
+            elif message["type"] == sendfile.EXTENSION:
                 sent += message["count"]
             elif message["type"] == "http.response.start":
                 status = message["status"]

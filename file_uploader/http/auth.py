@@ -8,7 +8,7 @@ from uuid import UUID
 from starlette.datastructures import Headers
 
 from file_uploader.errors import Unauthenticated
-from file_uploader.model import Container
+from file_uploader.model.values import Container
 
 HEADER = "X-Auth-Token"
 

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from file_uploader.errors import InvalidHeader
+from file_uploader.http.fields.headers import Fields, combined
+from file_uploader.http.fields.target import METHODS
 
 from . import problems
-from .headers import Fields, combined
-from .target import METHODS
 
 EXPOSED = (
     *("Accept-Patch", "Accept-Ranges", "Allow", "Content-Disposition", "Content-Encoding"),

@@ -10,11 +10,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from file_uploader.errors import ClientDisconnected
+from file_uploader.http.fields.headers import combined, has_body
 
-from . import base_url, problems, target, tus_headers
-from .headers import combined, has_body
+from . import problems
+from .fields import base_url, target
 from .refusals import UnsupportedTusVersion
 from .streams import incoming
+from .tus import headers as tus_headers
 
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 64 * 2**20

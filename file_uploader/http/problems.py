@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from file_uploader import errors
 
-from . import exchange
+from . import context
 from .refusals import (
     ChecksumMismatch,
     DocumentTooLarge,
@@ -148,7 +148,7 @@ def body(problem: Problem, detail: str, members: Mapping[str, object] | None = N
 
     One more is ``request-id``, under which the log tells of the request.
     """
-    here = exchange.current()
+    here = context.current()
     prefix = "" if here is None or problem.registered else here.prefix
     return json.dumps(
         {

@@ -15,14 +15,15 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from file_uploader.http.fields.base_url import BaseURL
+from file_uploader.http.fields.headers import Fields
+from file_uploader.http.fields.target import LINKS, METHODS, SERVER, link_of, upload_path
 from file_uploader.links import Link, LinkMethod, Links
-from file_uploader.model import Container
+from file_uploader.model.values import Container
 
-from . import base_url, exchange, problems
+from . import context, problems
 from .auth import authenticate
-from .base_url import BaseURL
-from .headers import Fields
-from .target import LINKS, METHODS, SERVER, link_of, upload_path
+from .fields import base_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Routes:
         path = scope["raw_path"]
         for route in self.table:
             if route.takes(path):
-                if (here := exchange.current()) is not None:
+                if (here := context.current()) is not None:
                     here.route = route.path
                 await route.handle(scope, receive, send)
                 return
@@ -207,7 +208,7 @@ class PublicRoute:
 class NoRoute:
     """The end of the table: nothing is here, and under ``/api/`` only its clients learn that."""
 
-    path = exchange.NOWHERE
+    path = context.NOWHERE
 
     def takes(self, _path: bytes) -> bool:
         """Take whatever is left."""
@@ -236,7 +237,7 @@ async def _answer(
 ) -> None:
     """Call the endpoint, and send what it answers while it still has its resources."""
     container, fields = who
-    if (here := exchange.current()) is not None:
+    if (here := context.current()) is not None:
         here.container = container.name
     async with AsyncExitStack() as resources:
         call = Call(

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from file_uploader.errors import ClientDisconnected, FileUploaderError
 from file_uploader.storage.base import FilePosition
 
-from . import zerocopy
+from . import sendfile
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +68,10 @@ class Streamed(Answer):
         """Send the head with the first chunk, then the rest."""
         start = {"status": self.status_code, "headers": self.raw_headers}
         start["type"] = "http.response.start"
-        if self._left and self._file and zerocopy.EXTENSION in scope.get("extensions", ()):
+        if self._left and self._file and sendfile.EXTENSION in scope.get("extensions", ()):
             await send(start)
             where = {"file": self._file.descriptor, "offset": self._file.offset}
-            await send({"type": zerocopy.EXTENSION, **where, "count": self._left})
+            await send({"type": sendfile.EXTENSION, **where, "count": self._left})
             return
         chunk = await anext(self._chunks, b"")
         await send(start)

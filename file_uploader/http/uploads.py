@@ -11,18 +11,18 @@ from typing import Protocol
 
 from starlette.responses import Response
 
-from file_uploader.model import Upload
-from file_uploader.uploads import Uploads
+from file_uploader.http.fields.headers import combined
+from file_uploader.http.fields.negotiation import choose
+from file_uploader.http.files.formats import FORMATS, JSON, LINES, NO_STORE, rfc3339
+from file_uploader.http.tus.headers import VERSION
+from file_uploader.http.tus.resource import Tus
+from file_uploader.model.values import Upload
+from file_uploader.uploads.rules import Uploads
 
-from . import target
-from .headers import combined
-from .lists import FORMATS, JSON, LINES, NO_STORE, rfc3339
-from .negotiation import choose
+from .fields import target
 from .refusals import UnsupportedTusVersion
 from .routing import Call, Endpoint
 from .streams import Streamed
-from .tus import Tus
-from .tus_headers import VERSION
 
 PAGE = 100
 """Entries of the list that are sent at once."""

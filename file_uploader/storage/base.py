@@ -27,8 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from file_uploader.body import ClientBody
-from file_uploader.model import (
+from file_uploader.model.values import (
     UNCONDITIONAL,
     Appended,
     ByteRange,
@@ -42,7 +41,9 @@ from file_uploader.model import (
     Upload,
     Usage,
 )
-from file_uploader.storage.upkeep import Flaw, Proof, Swept
+from file_uploader.transfer.body import ClientBody
+
+from .upkeep import Flaw, Proof, Swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,15 @@ class Content:
 class UploadStorage(Protocol):
     """Records of uploads, each replaced by compare-and-swap only, and the bytes that they name.
 
-    The rules of who may append when are not here but in `file_uploader.uploads`; see
-    `file_uploader.model.Upload` for what a record says.
+    The rules of who may append when are not here but in `file_uploader.uploads.rules`; see
+    `file_uploader.model.values.Upload` for what a record says.
     """
 
     async def create(self, container: Container, upload: Upload) -> Upload:
         """Write down a new upload and make ready for its bytes; return it with its version.
 
         Raises `ResumableUnsupported`, `InvalidName` and `InvalidHeader` for what may not be stored
-        (`file_uploader.storable`), and what `check_fits` raises of its length.
+        (`file_uploader.model.storable`), and what `check_fits` raises of its length.
         """
         ...
 
@@ -171,7 +172,7 @@ class Storage(Protocol):
 
         Raises `PreconditionFailed`, `FileTooLarge` (over what the store can hold), every error of
         the body, and before a byte of it is pulled `Overloaded`, and `InvalidName` and
-        `InvalidHeader` for what may not be stored (`file_uploader.storable`).
+        `InvalidHeader` for what may not be stored (`file_uploader.model.storable`).
         """
         ...
 

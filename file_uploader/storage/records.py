@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from file_uploader.errors import InvalidInput, StorageFailed
-from file_uploader.model import (
+from file_uploader.model.values import (
     EntityTags,
     FileInfo,
     FileName,

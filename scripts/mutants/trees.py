@@ -12,7 +12,7 @@ from pathlib import Path
 from .drawing import Mutant
 
 _LINKED = (".venv", "web/node_modules")
-_COPIED = ("file_uploader/http/static",)
+_COPIED = ("file_uploader/http/pages/static",)
 """What tests need that is installed or built, and so in no commit."""
 
 

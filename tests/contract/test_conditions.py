@@ -9,10 +9,10 @@ from itertools import product
 
 import pytest
 
-from file_uploader.body import ClientBody
 from file_uploader.errors import NoSuchFile, PreconditionFailed
-from file_uploader.model import Container, EntityTags, FileName, Precondition
+from file_uploader.model.values import Container, EntityTags, FileName, Precondition
 from file_uploader.storage.base import Storage
+from file_uploader.transfer.body import ClientBody
 from tests.contract.stores import Place, clean
 from tests.support.bodies import KIB, Source, content, pieces
 from tests.support.files import put, read

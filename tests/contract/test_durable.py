@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from file_uploader.errors import NoSuchFile
-from file_uploader.model import Container, FileName, Metadata
+from file_uploader.model.values import Container, FileName, Metadata
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
 from tests.contract.stores import Place, clean

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import StorageFailed
-from file_uploader.model import Container
+from file_uploader.model.values import Container
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3 import S3Storage
 from file_uploader.storage.s3 import key as s3_key
-from file_uploader.storage.s3.conditions import Conditions, Support
+from file_uploader.storage.s3.write.conditions import Conditions, Support
 from tests.contract.kinds import EVERY_KIND
 from tests.contract.stores import Place, S3Place, clean
 from tests.support.files import put

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from file_uploader.errors import InvalidName, NoSuchFile, PreconditionFailed
-from file_uploader.model import (
+from file_uploader.model.values import (
     ByteRange,
     Container,
     EntityTags,

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageError
-from file_uploader.model import (
+from file_uploader.model.values import (
     UNCONDITIONAL,
     ByteRange,
     Container,

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from file_uploader import storable
 from file_uploader.errors import InvalidHeader, InvalidName, NoSuchFile
-from file_uploader.model import Container, FileName, Metadata, UploadPlan
+from file_uploader.model import storable
+from file_uploader.model.values import Container, FileName, Metadata, UploadPlan
 from file_uploader.storage.base import Storage
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import Place, S3Place, clean
 from tests.support.bodies import MIB, body_of, content
 from tests.support.files import new_container, put, read

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from file_uploader.model import Container, FileName, UploadPlan
+from file_uploader.model.values import Container, FileName, UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Leftover, Swept
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.kinds import EVERY_KIND
 from tests.contract.stores import LocalPlace, Place
 from tests.contract.uploading import EXPIRY, PLAN, begun, piece

@@ -10,13 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from file_uploader.errors import (
-    DigestMismatch,
-    NoSuchUpload,
-    PreconditionFailed,
-    Superseded,
-)
-from file_uploader.model import (
+from file_uploader.errors import DigestMismatch, NoSuchUpload, PreconditionFailed, Superseded
+from file_uploader.model.values import (
     Container,
     EntityTags,
     FileName,
@@ -26,7 +21,7 @@ from file_uploader.model import (
     UploadState,
 )
 from file_uploader.storage.base import Storage
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY, METADATA, NAME, PLAN, begun, piece, record, send
 from tests.support.bodies import MIB, body_of, content

@@ -10,12 +10,8 @@ from datetime import UTC, datetime
 import apsw
 import pytest
 
-from file_uploader.errors import (
-    NoSuchUpload,
-    StorageFailed,
-    Superseded,
-)
-from file_uploader.model import (
+from file_uploader.errors import NoSuchUpload, StorageFailed, Superseded
+from file_uploader.model.values import (
     Container,
     EntityTags,
     FileName,
@@ -26,7 +22,7 @@ from file_uploader.model import (
 )
 from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Flaw
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import LocalPlace, Place, S3Place
 from tests.contract.uploading import EXPIRY, METADATA, begun, piece, record
 from tests.support.files import new_container

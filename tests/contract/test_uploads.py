@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 
-from file_uploader.body import ClientBody
 from file_uploader.errors import (
     BodyInterrupted,
     ClientDisconnected,
@@ -21,14 +20,11 @@ from file_uploader.errors import (
     StorageFull,
     Superseded,
 )
-from file_uploader.model import (
-    Container,
-    Upload,
-    UploadState,
-)
+from file_uploader.model.values import Container, Upload, UploadState
 from file_uploader.storage.base import Storage
-from file_uploader.storage.s3 import appending
-from file_uploader.uploads import Piece, Uploads
+from file_uploader.storage.s3.uploads import append
+from file_uploader.transfer.body import ClientBody
+from file_uploader.uploads.rules import Piece, Uploads
 from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY, METADATA, NAME, begun, cut, piece, record, send
 from tests.support.bodies import KIB, MIB, Source, body_of, content, pieces
@@ -150,7 +146,7 @@ async def test_a_piece_with_a_digest_is_kept_whole_or_not_at_all(
     size: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(appending, "WINDOW", 2)  # so that there are parts beyond it
+    monkeypatch.setattr(append, "WINDOW", 2)  # so that there are parts beyond it
     before, data = content(3 * MIB, "before"), content(size)
     upload_id = await begun(uploads, container, len(before) + size + 1)
     await uploads.append(container, upload_id, piece(before), offset=0)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from file_uploader.errors import (
-    ClientDisconnected,
-)
-from file_uploader.model import (
+from file_uploader.errors import ClientDisconnected
+from file_uploader.model.values import (
     Container,
     FileName,
     Metadata,
@@ -16,7 +14,7 @@ from file_uploader.model import (
     UploadPlan,
     new_upload_id,
 )
-from file_uploader.uploads import Piece, Uploads
+from file_uploader.uploads.rules import Piece, Uploads
 from tests.support.bodies import KIB, Source, pieces
 
 NAME = FileName("file")

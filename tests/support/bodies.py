@@ -11,7 +11,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Self
 
-from file_uploader.body import ClientBody
 from file_uploader.errors import (
     BodyLengthMismatch,
     BodyTimeout,
@@ -19,7 +18,8 @@ from file_uploader.errors import (
     DigestMismatch,
     FileTooLarge,
 )
-from file_uploader.model import NO_LIMITS, TransferLimits
+from file_uploader.model.values import NO_LIMITS, TransferLimits
+from file_uploader.transfer.body import ClientBody
 
 KIB = 1024
 MIB = 1024 * KIB

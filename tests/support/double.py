@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from file_uploader import storable
-from file_uploader.body import ClientBody
 from file_uploader.errors import NoSuchFile, PreconditionFailed
-from file_uploader.model import (
+from file_uploader.model import storable
+from file_uploader.model.values import (
     UNCONDITIONAL,
     ByteRange,
     Container,
@@ -28,6 +27,7 @@ from file_uploader.model import (
 )
 from file_uploader.storage.base import Content
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
+from file_uploader.transfer.body import ClientBody
 from tests.support.double_uploads import UploadsDouble
 from tests.support.listing import expected_entries
 

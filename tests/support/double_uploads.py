@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from file_uploader import storable
-from file_uploader.body import ClientBody
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload, Superseded
-from file_uploader.model import Appended, Container, Upload, UploadState
+from file_uploader.model import storable
+from file_uploader.model.values import Appended, Container, Upload, UploadState
+from file_uploader.transfer.body import ClientBody
 
 if TYPE_CHECKING:
     from tests.support.double import StorageDouble

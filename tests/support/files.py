@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from file_uploader.body import ClientBody
-from file_uploader.model import (
+from file_uploader.model.values import (
     UNCONDITIONAL,
     ByteRange,
     Container,
@@ -15,6 +14,7 @@ from file_uploader.model import (
     Precondition,
 )
 from file_uploader.storage.base import Storage
+from file_uploader.transfer.body import ClientBody
 from tests.support.bodies import body_of
 
 

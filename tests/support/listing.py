@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from file_uploader.model import Container, ListedPrefix, ListEntry, ListQuery
+from file_uploader.model.values import Container, ListedPrefix, ListEntry, ListQuery
 from file_uploader.storage.base import Storage
 
 

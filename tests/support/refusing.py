@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from file_uploader.storage.s3.client import Client
+from file_uploader.storage.s3.client.client import Client
 
 Refuses = Callable[[str, Mapping[str, Any]], bool]
 """Whether a request is refused: by botocore's name of it, and its parameters."""

@@ -13,8 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from file_uploader import body as body_module
-from file_uploader.body import ClientBody
 from file_uploader.errors import (
     BodyError,
     BodyLengthMismatch,
@@ -24,8 +22,10 @@ from file_uploader.errors import (
     FileTooLarge,
     InvalidInput,
 )
-from file_uploader.hashing import HASH_BATCH, Hashing
-from file_uploader.model import TransferLimits
+from file_uploader.model.values import TransferLimits
+from file_uploader.transfer import body as body_module
+from file_uploader.transfer.body import ClientBody
+from file_uploader.transfer.hashing import HASH_BATCH, Hashing
 from tests.support.bodies import (
     BREAKAGES,
     KIB,
@@ -203,7 +203,7 @@ async def test_errors_of_the_source_pass_unchanged() -> None:
 
 
 class Clock:
-    """Time as `file_uploader.body` sees it: it passes only when told to."""
+    """Time as `file_uploader.transfer.body` sees it: it passes only when told to."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -14,11 +14,13 @@ import pytest
 
 import file_uploader
 from file_uploader import root_path
-from file_uploader.http import digests, problem_types, problems
+from file_uploader.http import problems
 from file_uploader.http.app import fixed, routes
+from file_uploader.http.fields import digests
+from file_uploader.http.pages import problem_types
 from file_uploader.http.routing import NoRoute
 from file_uploader.settings import Settings
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.support.double import StorageDouble
 
 ROOT = Path(__file__).parents[2]
@@ -97,9 +99,9 @@ def test_a_worker_that_hangs_is_killed_when_the_docs_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # Not where a developer's .env is.
-    from file_uploader.http import gunicorn_conf  # noqa: PLC0415
+    from file_uploader.server import configuration  # noqa: PLC0415
 
-    assert f"gives none for {gunicorn_conf.timeout} seconds" in read("docs/operations.md")
+    assert f"gives none for {configuration.timeout} seconds" in read("docs/operations.md")
 
 
 def test_every_problem_type_has_a_heading_and_every_heading_a_problem_type() -> None:
@@ -120,7 +122,7 @@ def test_problem_types_are_documented_with_their_status(problem: problems.Proble
     assert ("`Retry-After`" in text[1]) == problem.retry
 
 
-@pytest.mark.parametrize("path", ["docs/api.md", "file_uploader/http/openapi.yaml"])
+@pytest.mark.parametrize("path", ["docs/api.md", "file_uploader/http/pages/openapi.yaml"])
 def test_every_digest_that_is_refused_is_documented(path: str) -> None:
     named = {name.lower().rstrip("*") for name in re.findall(r"`([A-Za-z0-9*-]+)`", read(path))}
     assert {*digests.UNCHECKED, "trailer"} <= named

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from file_uploader.errors import InvalidName, PreconditionFailed
-from file_uploader.model import (
+from file_uploader.model.values import (
     UNCONDITIONAL,
     ByteRange,
     Container,

@@ -361,7 +361,7 @@ def test_the_report_counts_by_the_first_suite_that_kills(tmp_path: Path) -> None
     verdicts = Verdicts(tmp_path / "v")
     later = dataclasses.replace(SUITE, name="later", title="more tests")
     mutants = [mutant(number, f"file_uploader/http/{number}.py") for number in range(1, 4)]
-    mutants.append(mutant(4, "file_uploader/uploads.py"))
+    mutants.append(mutant(4, "file_uploader/uploads/rules.py"))
     verdicts.add(Verdict("1-001", "suite", "tests", KILLED))
     verdicts.add(Verdict("1-002", "suite", "tests", LIVES))
     verdicts.add(Verdict("1-002", "later", "tests", TIMEOUT))

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from file_uploader.owned import OwnedTasks, ended
+from file_uploader.transfer.tasks import OwnedTasks, ended
 
 
 async def test_a_result_and_a_failure_come_through() -> None:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from file_uploader.errors import InvalidName
-from file_uploader.model import FileName, is_file_name
+from file_uploader.model.values import FileName, is_file_name
 from file_uploader.storage.records import UnreadableRecord, dumps, loads
-from file_uploader.storage.s3.held import Held, HeldPart, Tail
+from file_uploader.storage.s3.uploads.layout import Held, HeldPart, Tail
 from tests.contract.uploading import record
 
 UPLOAD = replace(record(), held=Held(5, "id", (HeldPart(1, "a"),), (Tail(1, "b"),)).to_json())

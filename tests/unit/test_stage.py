@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from file_uploader.stage import AHEAD, Stage
+from file_uploader.transfer.pipeline import AHEAD, Stage
 
 
 def _start(function: Callable[[], None]) -> asyncio.Future[None]:

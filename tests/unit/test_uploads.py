@@ -12,7 +12,6 @@ from hashlib import sha256
 
 import pytest
 
-from file_uploader.appends import REST, Turn
 from file_uploader.errors import (
     BodyInterrupted,
     BodyLengthMismatch,
@@ -28,7 +27,7 @@ from file_uploader.errors import (
     StorageFailed,
     Superseded,
 )
-from file_uploader.model import (
+from file_uploader.model.values import (
     EntityTags,
     FileName,
     Metadata,
@@ -38,7 +37,8 @@ from file_uploader.model import (
     UploadPlan,
     UploadState,
 )
-from file_uploader.uploads import HANDOVER, WATCH, Piece, Uploads
+from file_uploader.uploads.append import REST, Turn
+from file_uploader.uploads.rules import HANDOVER, WATCH, Piece, Uploads
 from tests.support.double import StorageDouble, raise_
 from tests.support.files import new_container
 from tests.support.waiting import happens

@@ -1,4 +1,4 @@
-"""A model check of the rules in `file_uploader.uploads`: any order of steps, any crash.
+"""A model check of the rules in `file_uploader.uploads.rules`: any order of steps, any crash.
 
 Several processes work on one upload in a store in memory. Every step that a process takes, and
 every chunk that a client sends, waits until Hypothesis lets it happen, and a process can be killed
@@ -20,8 +20,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from file_uploader import appends
-from file_uploader import uploads as rules
 from file_uploader.errors import (
     BodyInterrupted,
     ClientDisconnected,
@@ -29,8 +27,9 @@ from file_uploader.errors import (
     OffsetMismatch,
     Superseded,
 )
-from file_uploader.model import Container, FileName, Upload, UploadPlan, UploadState
-from file_uploader.uploads import Piece, Uploads
+from file_uploader.model.values import Container, FileName, Upload, UploadPlan, UploadState
+from file_uploader.uploads import append, rules
+from file_uploader.uploads.rules import Piece, Uploads
 from tests.support.double import StorageDouble
 from tests.support.rounds import rounds
 
@@ -292,7 +291,7 @@ class Run:
 def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No clock: how long something takes is Hypothesis's to say."""
     monkeypatch.setattr(rules, "HANDOVER", 0)
-    monkeypatch.setattr(appends, "MOMENT", 0)
+    monkeypatch.setattr(append, "MOMENT", 0)
     monkeypatch.setattr(rules, "WATCH", 1e6)
 
 

@@ -1,7 +1,8 @@
 """The embedded store: an SQLite index and plain files under one directory."""
 
-from .backup import restore
-from .copies import Copied, Watcher
+from file_uploader.storage.local.upkeep.backup import restore
+from file_uploader.storage.local.upkeep.copies import Copied, Watcher
+
 from .directory import has_store
 from .store import LocalStorage
 

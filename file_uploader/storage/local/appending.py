@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from file_uploader.hashing import Hash, Hashing
-from file_uploader.model import Appended, Upload
-
-from .blobs import GrowingBlob
-from .rows import blob_of
-from .transfer import Intake
+from file_uploader.model.values import Appended, Upload
+from file_uploader.storage.local.blobs.blobs import GrowingBlob
+from file_uploader.storage.local.blobs.intake import Intake
+from file_uploader.storage.local.index.rows import blob_of
+from file_uploader.transfer.hashing import Hash, Hashing
 
 CHECKPOINT_SIZE = 64 * 1024 * 1024
 CHECKPOINT_SECONDS = 5.0

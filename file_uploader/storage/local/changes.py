@@ -9,13 +9,13 @@ from functools import partial
 from typing import TypeVar
 
 from file_uploader.errors import FileUploaderError, StorageError
-from file_uploader.owned import OwnedTasks
+from file_uploader.storage.local.blobs.blobs import Blobs, NewBlob, Removal
+from file_uploader.storage.local.index.group_commit import GroupCommit
+from file_uploader.storage.local.index.writer import Writer
+from file_uploader.transfer.tasks import OwnedTasks
 
-from .blobs import Blobs, NewBlob, Removal
-from .commits import GroupCommit
 from .directory import DataDirectory
 from .threads import Threads
-from .writer import Writer
 
 T = TypeVar("T")
 

@@ -22,15 +22,15 @@ from typing import Self
 import apsw
 
 from file_uploader.errors import ConfigurationError
+from file_uploader.storage.local.blobs.blobs import Blobs, make_directory, sync_directory
+from file_uploader.storage.local.index.checkpoints import Checkpoints
+from file_uploader.storage.local.index.lookup import Glance
+from file_uploader.storage.local.index.reads import Index
+from file_uploader.storage.local.index.rows import check_library, connect
+from file_uploader.storage.local.index.writer import Writer
 
 from . import key
-from .blobs import Blobs, make_directory, sync_directory
-from .checkpoints import Checkpoints
-from .glance import Glance
-from .index import Index
 from .locks import FileLock, Session, Turnstile
-from .rows import check_library, connect
-from .writer import Writer
 
 
 def has_store(path: Path) -> bool:

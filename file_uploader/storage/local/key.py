@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 from file_uploader.errors import StorageFailed
+from file_uploader.storage.local.blobs.blobs import sync_directory
+from file_uploader.storage.local.blobs.direct_io import FileWriter
 
-from .blobs import sync_directory
-from .direct import FileWriter
 from .locks import Turnstile
 
 NAME = "link.key"

@@ -15,14 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
 
-from file_uploader import storable
-from file_uploader.body import ClientBody
-from file_uploader.errors import (
-    PreconditionFailed,
-    StorageFailed,
-    StorageUnavailable,
-)
-from file_uploader.model import (
+from file_uploader.errors import PreconditionFailed, StorageFailed, StorageUnavailable
+from file_uploader.model import storable
+from file_uploader.model.values import (
     UNCONDITIONAL,
     ByteRange,
     Container,
@@ -35,22 +30,30 @@ from file_uploader.model import (
     Usage,
 )
 from file_uploader.storage.base import Content, FilePosition
+from file_uploader.storage.local.blobs.blobs import NewBlob, OpenBlob
+from file_uploader.storage.local.blobs.intake import Intake, blob_chunks, data_chunks
+from file_uploader.storage.local.index.rows import (
+    FIND,
+    FIND_WITH_DATA,
+    Draft,
+    Stored,
+    microseconds_of,
+    there,
+)
+from file_uploader.storage.local.index.writer import Writer
+from file_uploader.storage.local.upkeep.backup import back_up
+from file_uploader.storage.local.upkeep.copies import Copied, Watcher
+from file_uploader.storage.local.upkeep.examine import Examination
+from file_uploader.storage.local.upkeep.sweep import Sweep
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
+from file_uploader.transfer.body import ClientBody
 
-from . import listing
-from .backup import back_up
-from .blobs import NewBlob, OpenBlob
 from .changes import Changes
-from .copies import Copied, Watcher
 from .directory import DataDirectory
-from .examine import Examination
+from .index import listing
 from .key import kept_key
-from .rows import FIND, FIND_WITH_DATA, Draft, Stored, microseconds_of, there
-from .sweep import Sweep
 from .threads import Threads
-from .transfer import Intake, blob_chunks, data_chunks
 from .uploads import LocalUploads
-from .writer import Writer
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from file_uploader.errors import StorageUnavailable
-from file_uploader.stage import Stage
+from file_uploader.transfer.pipeline import Stage
 
 from .failures import translated
 

@@ -15,21 +15,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from file_uploader import storable
-from file_uploader.body import ClientBody, with_pauses
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
-from file_uploader.hashing import Hash
-from file_uploader.model import Appended, Container, Upload, UploadState, is_upload_id
+from file_uploader.model import storable
+from file_uploader.model.values import Appended, Container, Upload, UploadState, is_upload_id
+from file_uploader.storage.local.blobs.blobs import Blobs, NewBlob, OpenBlob
+from file_uploader.storage.local.blobs.intake import INLINE, READ_SIZE, Intake
+from file_uploader.storage.local.index.rows import Draft, blob_of
 from file_uploader.storage.records import UnreadableRecord
 from file_uploader.storage.upkeep import Flaw
+from file_uploader.transfer.body import ClientBody, with_pauses
+from file_uploader.transfer.hashing import Hash
 
 from .appending import Appending
-from .blobs import Blobs, NewBlob, OpenBlob
 from .changes import Changes
 from .directory import DataDirectory
-from .rows import Draft, blob_of
 from .threads import Threads
-from .transfer import INLINE, READ_SIZE, Intake
 
 PAUSE = 1.0
 """Seconds of a client's silence after which what has arrived is made durable."""

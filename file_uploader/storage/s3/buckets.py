@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
-from file_uploader.model import is_container_name
+from file_uploader.model.values import is_container_name
+from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.client.errors import BucketTaken, NoSuchBucket
 
-from .client import Client
-from .errors import BucketTaken, NoSuchBucket
 from .keys import FILES, PAST, UPLOADS, Layout, Place
 
 T = TypeVar("T")

@@ -6,16 +6,10 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 
-from file_uploader.errors import (
-    NoSuchFile,
-    PreconditionFailed,
-    StorageFailed,
-    StorageUnavailable,
-)
-
-from .client import Client
-from .conditions import Probe
-from .errors import Conflict, Unsettled
+from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageFailed, StorageUnavailable
+from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.client.errors import Conflict, Unsettled
+from file_uploader.storage.s3.write.conditions import Probe
 
 KEY_SIZE = 32
 """Bytes of the key."""

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from file_uploader.model import Container, FileInfo, FileName, Metadata
+from file_uploader.model.values import Container, FileInfo, FileName, Metadata
 
 from .config import S3Config
 

@@ -13,7 +13,7 @@ from datetime import UTC
 from typing import Any
 
 from file_uploader.errors import StorageFailed
-from file_uploader.model import (
+from file_uploader.model.values import (
     MAX_NAME_BYTES,
     ListedFile,
     ListedPrefix,
@@ -22,8 +22,8 @@ from file_uploader.model import (
     Usage,
     is_file_name,
 )
+from file_uploader.storage.s3.client.client import Client
 
-from .client import Client
 from .keys import PAST, Place, etag_of
 
 MAX_COUNTED = 10_000

@@ -14,10 +14,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from file_uploader import storable
-from file_uploader.body import ClientBody
 from file_uploader.errors import ConfigurationError, StorageUnavailable
-from file_uploader.model import (
+from file_uploader.model import storable
+from file_uploader.model.values import (
     UNCONDITIONAL,
     ByteRange,
     Container,
@@ -29,31 +28,32 @@ from file_uploader.model import (
     Precondition,
     Usage,
 )
-from file_uploader.owned import OwnedTasks
 from file_uploader.storage.base import Content
 from file_uploader.storage.passes import Pass
+from file_uploader.storage.s3.buffers.budget import Room
+from file_uploader.storage.s3.buffers.cutter import Gatherer
+from file_uploader.storage.s3.buffers.part import Part
+from file_uploader.storage.s3.buffers.sizes import MIN_PART, PartSizes
+from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.upkeep.examine import Examination
+from file_uploader.storage.s3.upkeep.inventory import Inventory
+from file_uploader.storage.s3.upkeep.sweep import Sweep
+from file_uploader.storage.s3.uploads.records import Records
+from file_uploader.storage.s3.uploads.uploads import S3Uploads
+from file_uploader.storage.s3.write.conditions import Probe
+from file_uploader.storage.s3.write.etags import tag_proof
+from file_uploader.storage.s3.write.in_parts import Multipart
+from file_uploader.storage.s3.write.target import Target
+from file_uploader.storage.s3.write.write import Write
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
+from file_uploader.transfer.body import ClientBody
+from file_uploader.transfer.tasks import OwnedTasks
 
-from . import listing, reading
+from . import listing, read
 from .buckets import Buckets
-from .client import Client
-from .commit import Target
-from .conditions import Probe
 from .config import S3Config
-from .examining import Examination
-from .gather import Gatherer
-from .inventory import Inventory
 from .key import kept_key
 from .keys import PROBES, Layout
-from .ledger import Records
-from .part import Part
-from .room import Room
-from .sizes import MIN_PART, PartSizes
-from .sweeping import Sweep
-from .tags import tag_proof
-from .upload import Multipart
-from .uploads import S3Uploads
-from .write import Write
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class S3Storage:
         """See `Storage.open`."""
         place = self._layout.place(container)
         own_bucket = self._layout.own_buckets
-        return reading.opened(self._client, place, name, etag, byte_range, own_bucket=own_bucket)
+        return read.opened(self._client, place, name, etag, byte_range, own_bucket=own_bucket)
 
     async def direct_url(
         self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from file_uploader.model import Container, FileName, Metadata, UploadPlan
+from file_uploader.model.values import Container, FileName, Metadata, UploadPlan
 from file_uploader.storage.base import Storage
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY, begun, piece
 from tests.support.bodies import KIB, MIB, body_of, content

@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import pytest
 
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import LocalPlace
 from tests.contract.uploading import EXPIRY, piece
 from tests.integration.cli.filling import FILES, fill, filled

@@ -13,9 +13,9 @@ import apsw
 import pytest
 
 from file_uploader.errors import StorageUnavailable
-from file_uploader.model import Container, FileName, Metadata, UploadPlan
+from file_uploader.model.values import Container, FileName, Metadata, UploadPlan
 from file_uploader.storage import passes
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import LocalPlace, S3Place
 from tests.contract.uploading import begun, piece
 from tests.support.bodies import KIB, content

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.model import FileName, UploadPlan
+from file_uploader.model.values import FileName, UploadPlan
 from file_uploader.storage.local.locks import FileLock
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import LocalPlace, Place
 from tests.contract.uploading import begun, piece
 from tests.integration.cli.filling import filled

@@ -10,9 +10,10 @@ import apsw
 import pytest
 
 from file_uploader.errors import ConfigurationError
-from file_uploader.model import Container, FileName, Metadata
-from file_uploader.storage.local import LocalStorage, rows
-from file_uploader.uploads import Uploads
+from file_uploader.model.values import Container, FileName, Metadata
+from file_uploader.storage.local import LocalStorage
+from file_uploader.storage.local.index import rows
+from file_uploader.uploads.rules import Uploads
 from tests.contract.uploading import EXPIRY, begun, piece
 from tests.support.command import started
 from tests.support.files import put, read
@@ -94,7 +95,7 @@ async def test_what_fails_half_way_changes_nothing(
     before = schema_of(old)
     broken = {1: f"{rows.SCHEMA_FROM[1]} CREATE TABLE files (x);"}
     with monkeypatch.context() as patched:
-        patched.setattr("file_uploader.storage.local.index.SCHEMA_FROM", broken)
+        patched.setattr("file_uploader.storage.local.index.reads.SCHEMA_FROM", broken)
         with pytest.raises(ConfigurationError, match=r"^DATA_DIR: cannot use the index: [^\n]*$"):
             await LocalStorage.connect(old)
     assert (version_of(old), schema_of(old)) == (1, before)

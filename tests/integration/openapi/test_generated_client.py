@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from file_uploader.http.contract import WRITTEN
+from file_uploader.http.pages.contract import WRITTEN
 from tests.integration.openapi import with_generated_client
 from tests.support.service import ROOT
 from tests.support.services import Lend

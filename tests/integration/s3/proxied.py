@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from file_uploader.model import Container
+from file_uploader.model.values import Container
 from file_uploader.storage.s3 import S3Storage
-from file_uploader.storage.s3.conditions import Conditions
-from file_uploader.uploads import Uploads
+from file_uploader.storage.s3.write.conditions import Conditions
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import S3Place
 from tests.contract.uploading import EXPIRY
 from tests.support.s3_proxy import FaultyProxy, faulty_proxy

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from file_uploader.errors import PreconditionFailed
-from file_uploader.model import Container, EntityTags, FileName, Precondition
-from file_uploader.owned import OwnedTasks
+from file_uploader.model.values import Container, EntityTags, FileName, Precondition
 from file_uploader.storage.base import Storage
-from file_uploader.storage.s3.client import Client
-from file_uploader.storage.s3.conditions import Conditions, Probe, Support
+from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.config import S3Config
+from file_uploader.storage.s3.write.conditions import Conditions, Probe, Support
+from file_uploader.transfer.tasks import OwnedTasks
 from tests.contract.stores import S3Place
 from tests.support.bodies import MIB, content
 from tests.support.files import put, read

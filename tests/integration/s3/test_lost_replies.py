@@ -9,9 +9,10 @@ from datetime import timedelta
 import pytest
 
 from file_uploader.errors import PreconditionFailed, StorageError, StorageUnavailable
-from file_uploader.model import Container, EntityTags, FileName, Precondition
+from file_uploader.model.values import Container, EntityTags, FileName, Precondition
 from file_uploader.storage.base import Storage
-from file_uploader.storage.s3 import S3Config, S3Storage, client
+from file_uploader.storage.s3 import S3Config, S3Storage
+from file_uploader.storage.s3.client import client
 from tests.support import s3_proxy
 from tests.support.bodies import KIB, MIB, body_of, content
 from tests.support.files import put, read

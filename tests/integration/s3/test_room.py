@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import ConfigurationError, Overloaded
-from file_uploader.model import Container
-from file_uploader.storage.s3.part import Part
-from file_uploader.storage.s3.room import SLOT, Room, Share
+from file_uploader.model.values import Container
+from file_uploader.storage.s3.buffers.budget import SLOT, Room, Share
+from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.store import OVERHEAD
 from tests.contract.stores import S3Place
 from tests.support.bodies import KIB, MIB, Source, body_of, content, stalling

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from file_uploader import uploads
-from file_uploader.model import Container
-from file_uploader.storage.s3.sizes import MIN_PART
+from file_uploader.model.values import Container
+from file_uploader.storage.s3.buffers.sizes import MIN_PART
+from file_uploader.uploads import rules
 from tests.contract.uploading import begun, send
 from tests.integration.s3.proxied import Proxied, proxied
 from tests.support import s3_proxy
@@ -35,7 +35,7 @@ KINDS = [
 async def both(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Proxied]:
-    monkeypatch.setattr(uploads, "WATCH", 3600)  # it looks at the record where S3 is slow
+    monkeypatch.setattr(rules, "WATCH", 3600)  # it looks at the record where S3 is slow
     async with proxied(request.getfixturevalue(request.param)) as made:
         yield made
 

@@ -19,10 +19,11 @@ from file_uploader.errors import (
     StorageUnavailable,
     Superseded,
 )
-from file_uploader.model import Container, FileName, UploadPlan, UploadState, upload_created
-from file_uploader.storage.s3 import client, sweeping
-from file_uploader.storage.s3.conditions import Support
-from file_uploader.uploads import Piece
+from file_uploader.model.values import Container, FileName, UploadPlan, UploadState, upload_created
+from file_uploader.storage.s3.client import client
+from file_uploader.storage.s3.upkeep import sweep as sweeping
+from file_uploader.storage.s3.write.conditions import Support
+from file_uploader.uploads.rules import Piece
 from tests.contract.stores import S3Place
 from tests.contract.uploading import PLAN, begun, piece, send
 from tests.integration.s3.proxied import Node, Proxied, proxied, proxied_node

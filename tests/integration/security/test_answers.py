@@ -317,12 +317,12 @@ def _urls_everywhere(running: Service, bird: Canary, url: str) -> int:
 
 OUTGOING = {"http.client", "urllib.request", "socket", "ssl", "requests", "aiohttp", "aiobotocore"}
 MAY_CONNECT = {
-    "storage/s3/client.py": "the object store, at the address that the settings name",
-    "storage/s3/part.py": "what it is sent",
-    "storage/s3/errors.py": "what goes wrong there",
-    "storage/s3/opening.py": "why it cannot be reached",
-    "http/probe.py": "a program of its own: the server whose health it checks",
-    "http/zerocopy.py": "a socket that a client has opened",
+    "storage/s3/client/client.py": "the object store, at the address that the settings name",
+    "storage/s3/buffers/part.py": "what it is sent",
+    "storage/s3/client/errors.py": "what goes wrong there",
+    "storage/s3/client/opening.py": "why it cannot be reached",
+    "http/operations/probe.py": "a program of its own: the server whose health it checks",
+    "http/sendfile.py": "a socket that a client has opened",
 }
 
 

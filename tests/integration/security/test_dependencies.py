@@ -157,7 +157,7 @@ class Missing:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
-import file_uploader.http.app, file_uploader.http.gunicorn_conf, file_uploader.http.worker
+import file_uploader.http.app, file_uploader.server.configuration, file_uploader.server.worker
 import file_uploader.cli, file_uploader.storage.s3, file_uploader.storage.local
 print(*{name.partition(".")[0] for name in sys.modules})
 """

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from file_uploader.storage.s3.room import Room
+from file_uploader.storage.s3.buffers.budget import Room
 from tests.support import raw
 from tests.support.links import made
 from tests.support.names import TRAPS

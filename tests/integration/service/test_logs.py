@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from file_uploader.http.auth import parse_token
-from file_uploader.model import Container
+from file_uploader.model.values import Container
 from tests.support import logs, raw
 from tests.support.raw import Connection
 from tests.support.service import LocalBackend, S3Backend, Service, service

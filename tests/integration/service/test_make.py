@@ -27,8 +27,8 @@ NPM = """echo "npm $*" >>../calls
 [ "$1" = {failing} ] && exit 1
 case "$*" in
     ci*) mkdir -p node_modules ;;
-    'run build') mkdir -p ../file_uploader/http/static
-        echo '<p>' >../file_uploader/http/static/index.html ;;
+    'run build') mkdir -p ../file_uploader/http/pages/static
+        echo '<p>' >../file_uploader/http/pages/static/index.html ;;
 esac"""
 
 

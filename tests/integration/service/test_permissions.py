@@ -61,7 +61,7 @@ def _operations() -> set[str]:
     client = session.create_client("s3", region_name="us-east-1")
     known = set(client.meta.method_to_api_mapping)
     used = set()
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 used.add(node.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.http.connection import HEAD_TIMEOUT
+from file_uploader.server.protocol import HEAD_TIMEOUT
 from tests.support import raw
 from tests.support.connections import holds
 from tests.support.raw import Connection, End

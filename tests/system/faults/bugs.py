@@ -48,17 +48,21 @@ ROW_FIRST = Bug(
     "the row is committed before the content is on disk",
     [
         Change(
-            "storage/local/transfer.py",
+            "storage/local/blobs/intake.py",
             "                await writing.finish()\n            finally:\n",
             "            finally:\n",
         ),
-        Change("storage/local/transfer.py", "            await self.threads.run(blob.sync)\n", ""),
+        Change(
+            "storage/local/blobs/intake.py", "            await self.threads.run(blob.sync)\n", ""
+        ),
     ],
 )
 NOT_DISCARDED = Bug(
     "what a cut upload has written stays",
     [
-        Change("storage/local/transfer.py", "            self.threads.detach(blob.discard)\n", ""),
+        Change(
+            "storage/local/blobs/intake.py", "            self.threads.detach(blob.discard)\n", ""
+        ),
     ],
 )
 NOT_ABORTED = Bug(
@@ -75,7 +79,7 @@ ACKNOWLEDGED_FIRST = Bug(
     "an append is acknowledged before its record is swapped",
     [
         Change(
-            "uploads.py",
+            "uploads/rules.py",
             """                    upload = await self._storage.swap(
                         container, appended(upload, stored, complete=complete)
                     )
@@ -110,7 +114,7 @@ LENGTH_UNCHECKED = Bug(
             "            return\n",
         ),
         Change(
-            "body.py",
+            "transfer/body.py",
             "        if self.length is not None and self.received != self.length:\n",
             "        if self.length is not None and self.received > self.length:\n",
         ),

@@ -5,8 +5,8 @@ As a program it is what gunicorn serves in place of ``app:app``; everything else
 
 from __future__ import annotations
 
-from file_uploader.http.asgi import app
-from file_uploader.storage.s3 import client
+from file_uploader.asgi import app
+from file_uploader.storage.s3.client import client
 
 client.READ_TIMEOUT /= 5
 client.LABOUR_TIMEOUT /= 5

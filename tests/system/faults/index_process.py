@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed
-from file_uploader.model import (
+from file_uploader.model.values import (
     Container,
     EntityTags,
     FileName,
@@ -25,7 +25,7 @@ from file_uploader.model import (
     UploadPlan,
 )
 from file_uploader.storage.local import LocalStorage
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.uploading import EXPIRY, begun, send
 from tests.support.bodies import KIB, content
 from tests.support.files import put, read

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from file_uploader.http.health import FRESH
-from file_uploader.model import FileName, UploadPlan
+from file_uploader.http.operations.health import FRESH
+from file_uploader.model.values import FileName, UploadPlan
 from file_uploader.storage.base import Storage
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.contract.uploading import piece
 from tests.integration.service.clients.wire import IETF, TUS
 from tests.support.bodies import KIB, MIB

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import pytest
 
-from file_uploader.storage.local.checkpoints import LOOK
-from file_uploader.storage.local.room import RESERVE, room
+from file_uploader.storage.local.blobs.free_space import RESERVE, room
+from file_uploader.storage.local.index.checkpoints import LOOK
 from tests.integration.service.clients.wire import listed
 from tests.support import raw
 from tests.support.bodies import MIB

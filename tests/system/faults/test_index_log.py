@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.fill import fill
-from file_uploader.storage.local.alarm import ALARM_SIZE
-from file_uploader.storage.local.rows import WAL_LIMIT
+from file_uploader.storage.local.index.alarm import ALARM_SIZE
+from file_uploader.storage.local.index.rows import WAL_LIMIT
 from tests.support import raw
 from tests.support.bodies import MIB
 from tests.support.raw import Connection

@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 import apsw
 import pytest
 
-from file_uploader.model import UNCONDITIONAL, Container, FileName, Metadata
-from file_uploader.storage.local.checkpoints import CHECKPOINT_PAGES
+from file_uploader.model.values import UNCONDITIONAL, Container, FileName, Metadata
 from file_uploader.storage.local.directory import DataDirectory
+from file_uploader.storage.local.index.checkpoints import CHECKPOINT_PAGES
+from file_uploader.storage.local.index.rows import Draft
 from file_uploader.storage.local.locks import FileLock
-from file_uploader.storage.local.rows import Draft
 from tests.support.ceph import MissingProgramsError
 from tests.support.mounts import private_mounts
 from tests.support.rounds import LONG, rounds

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.storage.s3 import client as s3_client
+from file_uploader.storage.s3.client import client as s3_client
 from tests.integration.service.clients.wire import IETF, TUS, connected
 from tests.support import raw
 from tests.support.raw import Answer, Connection

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.http.connection import HEAD_TIMEOUT
+from file_uploader.server.protocol import HEAD_TIMEOUT
 from tests.support import crowd, raw
 from tests.support.bodies import content
 from tests.support.connections import open_connections

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 
-from file_uploader.http.contract import WRITTEN
+from file_uploader.http.pages.contract import WRITTEN
 from tests.support.service import ROOT, Service
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")

@@ -20,23 +20,23 @@ from starlette.datastructures import Headers
 
 import file_uploader
 from file_uploader.errors import FileUploaderError
-from file_uploader.http import (
+from file_uploader.http.auth import authenticate
+from file_uploader.http.fields import (
     conditions,
     digests,
-    direct,
-    interop,
     metadata,
     negotiation,
     ranges,
     sandbox,
     structured,
     target,
-    tus_headers,
 )
-from file_uploader.http.auth import authenticate
-from file_uploader.http.base_url import BaseURLs, TrustedProxies
+from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
+from file_uploader.http.links import redirect
+from file_uploader.http.resumable import versions
+from file_uploader.http.tus import headers
 from file_uploader.links import LinkKeys
-from file_uploader.model import FileInfo, FileName, Metadata
+from file_uploader.model.values import FileInfo, FileName, Metadata
 from tests.support.rounds import LONG
 
 SIZES = (125, 1000, 8000 if LONG else 4000)
@@ -96,7 +96,7 @@ def _patterns() -> dict[str, re.Pattern[str] | re.Pattern[bytes]]:
     """Every pattern that a module of the service keeps."""
     found = {}
     for info in pkgutil.walk_packages(file_uploader.__path__, "file_uploader."):
-        if info.name in ("file_uploader.http.asgi", "file_uploader.http.gunicorn_conf"):
+        if info.name in ("file_uploader.asgi", "file_uploader.server.configuration"):
             continue  # These start the service.
         for name, value in vars(importlib.import_module(info.name)).items():
             if isinstance(value, re.Pattern):
@@ -147,13 +147,13 @@ def _located(name: bytes) -> Callable[[str], object]:
 
 def _shown(content_type: str) -> object:
     info = FileInfo(FileName("a"), 1, "t", INFO.modified, Metadata(content_type), None)
-    return direct._disposition(info, wanted=False)
+    return redirect._disposition(info, wanted=False)
 
 
 def _disposed(disposition: str) -> object:
     said = Metadata(content_disposition=disposition)
     info = FileInfo(FileName("a"), 1, "t", INFO.modified, said, None)
-    return direct._disposition(info, wanted=False)
+    return redirect._disposition(info, wanted=False)
 
 
 PARSERS: dict[str, Callable[[str], object]] = {
@@ -174,17 +174,17 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "Content-Type": _field("Content-Type", metadata.read),
     "Content-Disposition": _field("Content-Disposition", metadata.read),
     "X-Object-Meta": _field("X-Object-Meta-A", metadata.read),
-    "Upload-Metadata": _field("Upload-Metadata", tus_headers.metadata),
-    "Upload-Concat": _field("Upload-Concat", lambda it: tus_headers.concat(it, b"/api/uploads/")),
+    "Upload-Metadata": _field("Upload-Metadata", headers.metadata),
+    "Upload-Concat": _field("Upload-Concat", lambda it: headers.concat(it, b"/api/uploads/")),
     "Host": _located(b"host"),
     "Forwarded": _located(b"forwarded"),
     "X-Forwarded-Host": _located(b"x-forwarded-host"),
     "X-Forwarded-Prefix": _located(b"x-forwarded-prefix"),
-    "Upload-Checksum": _field("Upload-Checksum", tus_headers.checksum),
-    "Upload-Length": _field("Upload-Length", tus_headers.length),
-    "Upload-Complete": _field("Upload-Complete", interop.NEWEST.complete),
+    "Upload-Checksum": _field("Upload-Checksum", headers.checksum),
+    "Upload-Length": _field("Upload-Length", headers.length),
+    "Upload-Complete": _field("Upload-Complete", versions.NEWEST.complete),
     "Upload-Offset": _field("Upload-Offset", lambda it: structured.integer(it, "Upload-Offset")),
-    "Upload-Draft-Interop-Version": _field(interop.HEADER, interop.version_of),
+    "Upload-Draft-Interop-Version": _field(versions.HEADER, versions.version_of),
     "an item": structured.item,
     "a dictionary": structured.dictionary,
     "X-Auth-Token": _field("X-Auth-Token", authenticate),

@@ -20,7 +20,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from file_uploader.http import gunicorn_conf
+from file_uploader.server import configuration
 from tests.integration.service.test_metrics import SETTINGS, scraped, total
 from tests.support import raw
 from tests.support.checkout import ROOT
@@ -31,7 +31,7 @@ from tests.support.waiting import until
 from tests.support.witness import fetch, store
 
 DEPLOY = ROOT / "deploy"
-STOP = gunicorn_conf.graceful_timeout
+STOP = configuration.graceful_timeout
 OLDEST = "1.30"
 """The oldest Kubernetes that the manifest is for."""
 

@@ -22,7 +22,7 @@ from tests.support.served_page import assert_serves_the_pages
 from tests.support.service import LocalBackend, service
 from tests.system.service.test_ways_to_run import make_the_three_calls
 
-STATIC = "file_uploader/http/static"
+STATIC = "file_uploader/http/pages/static"
 USED = [".env", "data/index.db", "file_uploader/old.pyc", f"{STATIC}/old.html"]
 """What is in a checkout that is used, and has no business in an image."""
 
@@ -46,7 +46,7 @@ def test_the_probe_tells_by_its_status(tmp_path: Path, log: Path, path: str, sta
 
 
 def _probe(url: str) -> int:
-    command = [sys.executable, "-m", "file_uploader.http.probe", url]
+    command = [sys.executable, "-m", "file_uploader.http.operations.probe", url]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 
@@ -85,7 +85,7 @@ def test_the_image_holds_the_service_and_no_more(root: Path) -> None:
     assert not any(name.startswith(("pip-", "pytest-", "moto-", "mypy-")) for name in installed)
     assert {path.name for path in (root / "app" / STATIC).iterdir()} == {"index.html", "docs.html"}
     assert not {Path(name).name for name in USED} & {path.name for path in root.rglob("*")}
-    assert (root / "app/file_uploader/http/openapi.yaml").is_file()
+    assert (root / "app/file_uploader/http/pages/openapi.yaml").is_file()
     programs = {path.name for path in root.glob("**/bin/*")}
     assert not programs & {"gcc", "cc", "make", "node", "npm"}
     assert not (root / "sources").exists()

@@ -118,7 +118,7 @@ def test_make_run_serves_where_it_is_told(checkout: Path, tmp_path: Path) -> Non
 
 
 def test_make_run_serves_without_npm(checkout: Path, tmp_path: Path) -> None:
-    shutil.rmtree(checkout / "file_uploader/http/static", ignore_errors=True)
+    shutil.rmtree(checkout / "file_uploader/http/pages/static", ignore_errors=True)
     (tmp_path / "programs").mkdir()
     environment = without(user_environment(), "npm", tmp_path / "programs")
     with serving("make run", checkout, environment):
@@ -162,7 +162,7 @@ def test_the_checkout_is_clean_after_all_that(checkout: Path) -> None:
     status = "git status --porcelain --untracked-files=all"
     before = shell(status, checkout, user_environment()).stdout
     shell("make clean", checkout, user_environment())
-    for made in (".venv", "file_uploader/http/static", "web/node_modules"):
+    for made in (".venv", "file_uploader/http/pages/static", "web/node_modules"):
         assert not (checkout / made).exists()
     assert shell(status, checkout, user_environment()).stdout == before
     assert not [line for line in before.splitlines() if line.endswith((".env", "/", ".pyc"))]

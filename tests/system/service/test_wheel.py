@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import file_uploader
-from file_uploader.model import Container
+from file_uploader.model.values import Container
 from tests.support import served_page
 from tests.support.checkout import (
     ROOT,
@@ -24,7 +24,7 @@ from tests.support.checkout import (
 )
 from tests.support.service import free_port
 
-PAGES = {f"file_uploader/http/static/{name}.html" for name in ("index", "docs")}
+PAGES = {f"file_uploader/http/pages/static/{name}.html" for name in ("index", "docs")}
 
 MODULES = Path("web/node_modules")
 
@@ -70,7 +70,7 @@ def test_it_holds_the_package_and_its_licence_alone(wheel: Path) -> None:
         *("file_uploader", f"file_uploader-{version}.dist-info")
     }
     in_sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("file_uploader/**/*.py")}
-    others = {"file_uploader/py.typed", "file_uploader/http/openapi.yaml"}
+    others = {"file_uploader/py.typed", "file_uploader/http/pages/openapi.yaml"}
     if served_page.is_expected():
         others |= PAGES
     assert {name for name in names if name.startswith("file_uploader/")} == in_sources | others
@@ -100,7 +100,7 @@ def test_without_npm_it_is_built_without_the_pages(tmp_path: Path) -> None:
     with zipfile.ZipFile(built(tmp_path, environment)) as archive:
         names = archive.namelist()
     assert PAGES.isdisjoint(names)
-    assert "file_uploader/http/page.py" in names
+    assert "file_uploader/http/pages/page.py" in names
 
 
 def test_it_tells_a_clients_container(programs: Path, tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from file_uploader.http import access, target
-from file_uploader.http.access import AccessLog, Served
+from file_uploader.http import access_log
+from file_uploader.http.access_log import AccessLog, Served
 from file_uploader.http.application import Application
-from file_uploader.http.base_url import BaseURLs, TrustedProxies
-from file_uploader.http.connection import Connection
-from file_uploader.http.exchange import Exchange
+from file_uploader.http.context import Exchange
+from file_uploader.http.fields import target
+from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
+from file_uploader.server.protocol import Connection
 from tests.support.waiting import happens
 
 FIELDS = "1." + "f" * 46
@@ -107,7 +108,7 @@ WAYS = [
 
 
 async def test_a_line_for_people_has_all_of_a_request(pipe: tuple[int, int]) -> None:
-    log = AccessLog(access.console, pipe[1])
+    log = AccessLog(access_log.console, pipe[1])
     for served in WAYS:
         log.note(served)
     await log.aclose()
@@ -128,7 +129,7 @@ async def test_a_line_for_people_has_all_of_a_request(pipe: tuple[int, int]) -> 
 
 
 async def test_a_line_for_machines_has_all_of_a_request(pipe: tuple[int, int]) -> None:
-    log = AccessLog(access.as_json, pipe[1])
+    log = AccessLog(access_log.as_json, pipe[1])
     for served in WAYS:
         log.note(served)
     lines = [json.loads(line) for line in await _logged(log, pipe)]
@@ -157,8 +158,8 @@ async def test_a_line_for_machines_has_all_of_a_request(pipe: tuple[int, int]) -
 async def test_who_does_not_read_it_stops_nobody(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(access, "MOST_WAITING", 3)
-    log = AccessLog(access.console, pipe[1])
+    monkeypatch.setattr(access_log, "MOST_WAITING", 3)
+    log = AccessLog(access_log.console, pipe[1])
     for status in range(200, 205):
         log.note(_served(status))
     lines = await _logged(log, pipe)
@@ -169,7 +170,7 @@ async def test_who_does_not_read_it_stops_nobody(
 
 
 async def test_a_log_that_cannot_be_written_fails_no_request(pipe: tuple[int, int]) -> None:
-    read_only = AccessLog(access.console, pipe[0])
+    read_only = AccessLog(access_log.console, pipe[0])
     read_only.note(_served())
     await read_only.aclose()
     read_only.note(_served())
@@ -191,7 +192,7 @@ async def test_a_client_that_left_is_told_from_one_that_was_answered(
     async def nothing(_message: Any = None) -> Any:
         return None
 
-    log = AccessLog(access.as_json, pipe[1])
+    log = AccessLog(access_log.as_json, pipe[1])
     base_urls = BaseURLs("", TrustedProxies(()))
     application = Application(
         endpoint,

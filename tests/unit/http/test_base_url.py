@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from file_uploader.http.base_url import KEY, BaseURL, BaseURLs, Misaddressed, TrustedProxies
+from file_uploader.http.fields.base_url import KEY, BaseURL, BaseURLs, Misaddressed, TrustedProxies
 
 PROXY, STRANGER = ("10.0.0.5", 40000), ("203.0.113.7", 40000)
 HOST = ("Host", "inner:8080")

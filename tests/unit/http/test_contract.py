@@ -8,7 +8,7 @@ import json
 import pytest
 import yaml
 
-from file_uploader.http.contract import WRITTEN
+from file_uploader.http.pages.contract import WRITTEN
 from tests.support.asgi import Client
 
 PATH = "/api/openapi.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from file_uploader.http import digests
+from file_uploader.http.fields import digests
 from tests.support.asgi import Answer, Client
 from tests.support.double import StorageDouble
 from tests.support.tus import BYTES, VERSION, metadata

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.http import inner_names
+from file_uploader.server import inner_names
 
 PACKAGE = Path(inner_names.__file__).parent
 SOURCES = {
@@ -104,7 +104,7 @@ def test_its_version_is_the_one_that_is_required() -> None:
 
 
 def test_the_modules_that_take_some_are_looked_at() -> None:
-    assert {"connection", "receiver", "worker", "logs"} <= SOURCES.keys()
+    assert {"protocol", "body_receiver", "worker", "logs"} <= SOURCES.keys()
 
 
 @pytest.mark.parametrize("module", SOURCES)
@@ -113,7 +113,7 @@ def test_all_that_is_taken_is_listed(module: str) -> None:
 
 
 def test_all_that_is_listed_is_taken() -> None:
-    sources = [*SOURCES.values(), (PACKAGE / "gunicorn_conf.py").read_text()]
+    sources = [*SOURCES.values(), (PACKAGE / "configuration.py").read_text()]
     nodes = [vars(node) for source in sources for node in ast.walk(ast.parse(source))]
     said = {node.get("attr", node.get("name")) for node in nodes}
     assert {name for _, name in LISTED if name not in said} == set()

@@ -10,8 +10,8 @@ from urllib.parse import urlencode, urljoin
 import pytest
 
 from file_uploader.errors import StorageTimeout
-from file_uploader.http import listing
-from file_uploader.model import ListQuery
+from file_uploader.http.files import listing
+from file_uploader.model.values import ListQuery
 from tests.support.asgi import Answer, Client
 from tests.support.double import StorageDouble, raise_
 from tests.support.listing import expected_entries

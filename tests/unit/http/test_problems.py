@@ -13,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from file_uploader import errors
-from file_uploader.http import problem_types, problems
+from file_uploader.http import problems
+from file_uploader.http.pages import problem_types
 from file_uploader.settings import Address
 from tests.support.asgi import Answer, Client
 from tests.support.double import StorageDouble, raise_

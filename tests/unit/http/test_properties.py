@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from file_uploader.errors import DigestUnsupported, InvalidHeader, InvalidName, PreconditionFailed
-from file_uploader.http import conditions, digests, metadata, negotiation, ranges
 from file_uploader.http.app import create_app
+from file_uploader.http.fields import conditions, digests, metadata, negotiation, ranges
+from file_uploader.http.fields.target import split
 from file_uploader.http.refusals import NothingAcceptable, RangeNotSatisfiable
-from file_uploader.http.target import split
-from file_uploader.model import ByteRange, Container, FileInfo, FileName, ListQuery, Metadata
+from file_uploader.model.values import ByteRange, Container, FileInfo, FileName, ListQuery, Metadata
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from tests.support.asgi import Client, running

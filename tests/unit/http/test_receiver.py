@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from file_uploader.http.receiver import Receiver
+from file_uploader.server.body_receiver import Receiver
 
 
 def _receiver() -> Receiver:

@@ -9,8 +9,8 @@ import uuid
 
 import pytest
 
-from file_uploader.http.exchange import HEADER
-from file_uploader.http.logs import ConsoleFormatter, JsonFormatter
+from file_uploader.http.context import HEADER
+from file_uploader.server.logs import ConsoleFormatter, JsonFormatter
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble, raise_
 from tests.unit.http.conftest import ALICE

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from file_uploader.http import middleware, resumable
+from file_uploader.http import middleware
+from file_uploader.http.resumable import resource
 from tests.support.asgi import Answer, Client, Exchange
 from tests.support.double import StorageDouble
 from tests.unit.http.resumable import (
@@ -116,7 +117,7 @@ async def test_4_5_cancelling_ends_what_is_under_way(
 async def test_4_1_1_an_offset_that_was_told_holds(
     client: Client, double: StorageDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resumable, "PROGRESS_INTERVAL", 0.0)
+    monkeypatch.setattr(resource, "PROGRESS_INTERVAL", 0.0)
     double.uploads.checkpoint = 1
     uri = await begun(client)
     async with silent(client, "PATCH", uri, append(0, complete=True)) as (exchange, _):

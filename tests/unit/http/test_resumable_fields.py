@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from file_uploader.http import structured
+from file_uploader.http.fields import structured
 from tests.support.asgi import Client
 from tests.unit.http.resumable import FILE, append, begun, offset, stored
 

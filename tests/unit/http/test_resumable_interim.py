@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from file_uploader.http import resumable
+from file_uploader.http.resumable import resource
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
 from tests.unit.http.conftest import Serve
@@ -25,7 +25,7 @@ WITH_PROGRESS = [version for version in VERSIONS if version >= 5]
 @pytest.fixture
 def told_at_once(monkeypatch: pytest.MonkeyPatch, double: StorageDouble) -> None:
     """Every chunk is made durable, and every offset is told."""
-    monkeypatch.setattr(resumable, "PROGRESS_INTERVAL", 0.0)
+    monkeypatch.setattr(resource, "PROGRESS_INTERVAL", 0.0)
     double.uploads.checkpoint = 1
 
 
@@ -135,7 +135,7 @@ async def test_progress_is_told_about_once_a_second(
     client: Client, double: StorageDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
-    monkeypatch.setattr(resumable, "monotonic", lambda: now)
+    monkeypatch.setattr(resource, "monotonic", lambda: now)
     double.uploads.checkpoint = 1
 
     async def later() -> None:

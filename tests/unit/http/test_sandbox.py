@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from file_uploader.http.sandbox import described
+from file_uploader.http.fields.sandbox import described
 from tests.support.asgi import Client
 
 SHOWN = "sandbox; default-src 'none'; style-src 'unsafe-inline'"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from file_uploader.http import structured
+from file_uploader.http.fields import structured
 
 VECTORS = json.loads((Path(__file__).parent / "structured_fields.json").read_text())["vectors"]
 KEY = string.ascii_lowercase + string.digits + "_-.*"

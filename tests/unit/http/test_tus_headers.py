@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from file_uploader.errors import DigestUnsupported, InvalidHeader, NoSuchUpload
-from file_uploader.http import target, tus_headers
+from file_uploader.http.fields import target
+from file_uploader.http.tus import headers
 
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0xFF), min_size=1).map(
     lambda key: re.sub(r"[,\x7f-\xa0]", "", key) or "key"
@@ -34,8 +35,8 @@ def test_metadata_that_was_written_is_read(
         bare = not value and not spaced
         written.append(key if bare else f"{key} {base64.b64encode(value).decode()}")
     text = comma.join(written)
-    assert tus_headers.metadata(read("Upload-Metadata", text)) == (text, pairs)
-    lines = tus_headers.metadata(read("Upload-Metadata", *written))
+    assert headers.metadata(read("Upload-Metadata", text)) == (text, pairs)
+    lines = headers.metadata(read("Upload-Metadata", *written))
     assert lines == (", ".join(written), pairs)
 
 
@@ -45,7 +46,7 @@ def test_metadata_that_was_written_is_read(
 def test_any_text_as_metadata(text: str) -> None:
     """Refused, or pairs that come to the same when they are written again."""
     try:
-        given, pairs = tus_headers.metadata(read("Upload-Metadata", text))
+        given, pairs = headers.metadata(read("Upload-Metadata", text))
     except InvalidHeader:
         return
     if not text:
@@ -71,7 +72,7 @@ URLS = st.one_of(
 @given(st.lists(URLS, min_size=1, max_size=5), st.sampled_from([" ", "  "]))
 def test_a_list_of_urls_is_the_ids_in_it(urls: list[str], space: str) -> None:
     text = "final;" + space.join(urls)
-    concat = tus_headers.concat(read("Upload-Concat", text), target.UPLOADS)
+    concat = headers.concat(read("Upload-Concat", text), target.UPLOADS)
     assert concat is not None
     assert (concat.given, list(concat.sources)) == (text, [url[-32:] for url in urls])
 
@@ -83,7 +84,7 @@ def test_a_list_of_urls_is_the_ids_in_it(urls: list[str], space: str) -> None:
 def test_any_text_as_a_concatenation(text: str) -> None:
     """Refused, a part, or a list that names uploads, each by its whole id."""
     try:
-        concat = tus_headers.concat(read("Upload-Concat", text), target.UPLOADS)
+        concat = headers.concat(read("Upload-Concat", text), target.UPLOADS)
     except (InvalidHeader, NoSuchUpload):
         assert text.strip(" \t") != "partial"
         return
@@ -101,7 +102,7 @@ def test_any_text_as_a_concatenation(text: str) -> None:
 def test_any_text_as_a_checksum(text: str) -> None:
     """Refused, or a digest of the length that its algorithm has."""
     try:
-        found = tus_headers.checksum(read("Upload-Checksum", text))
+        found = headers.checksum(read("Upload-Checksum", text))
     except (InvalidHeader, DigestUnsupported):
         return
     assert [(name, len(value)) for name, value in found.items()] in (

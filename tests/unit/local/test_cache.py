@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.storage.local.cache import forget_cached
+from file_uploader.storage.local.index.page_cache import forget_cached
 
 SIZE = 64 * 1024
 

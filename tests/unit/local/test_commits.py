@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageError, StorageFailed
-from file_uploader.model import Container, EntityTags, FileName, ListQuery, Precondition
-from file_uploader.storage.local import LocalStorage, checkpoints
+from file_uploader.model.values import Container, EntityTags, FileName, ListQuery, Precondition
+from file_uploader.storage.local import LocalStorage
+from file_uploader.storage.local.index import checkpoints
+from file_uploader.storage.local.index.rows import PAGE, WAL_LIMIT
+from file_uploader.storage.local.index.writer import Writer
 from file_uploader.storage.local.locks import FileLock
-from file_uploader.storage.local.rows import PAGE, WAL_LIMIT
-from file_uploader.storage.local.writer import Writer
 from tests.support.bodies import KIB, content
 from tests.support.files import new_container, put, read
 from tests.support.listing import names_in

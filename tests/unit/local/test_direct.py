@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.storage.local.direct import DIRECT_FROM, FileWriter, suits_direct
+from file_uploader.storage.local.blobs.direct_io import DIRECT_FROM, FileWriter, suits_direct
 from tests.support.bodies import KIB, MIB, content
 
 BLOCK = 4 * KIB

@@ -14,7 +14,6 @@ from typing import Any
 import apsw
 import pytest
 
-from file_uploader.body import ClientBody
 from file_uploader.errors import (
     FileTooLarge,
     NoSuchFile,
@@ -23,10 +22,11 @@ from file_uploader.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from file_uploader.model import Container, FileName
+from file_uploader.model.values import Container, FileName
 from file_uploader.storage.local import LocalStorage
-from file_uploader.storage.local.room import RESERVE
-from file_uploader.uploads import Uploads
+from file_uploader.storage.local.blobs.free_space import RESERVE
+from file_uploader.transfer.body import ClientBody
+from file_uploader.uploads.rules import Uploads
 from tests.contract.uploading import EXPIRY, begun, piece
 from tests.support.bodies import KIB, MIB, Source, body_of, content, pieces
 from tests.support.files import new_container, put, read

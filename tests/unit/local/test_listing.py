@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.model import FileName, ListedFile, ListQuery, Usage
-from file_uploader.storage.local import index
-from file_uploader.storage.local.listing import SKIP, page, start_of
+from file_uploader.model.values import FileName, ListedFile, ListQuery, Usage
+from file_uploader.storage.local.index import reads
+from file_uploader.storage.local.index.listing import SKIP, page, start_of
 from tests.support.files import new_container, put
 from tests.support.local_disk import opened
 
@@ -78,7 +78,7 @@ def test_where_a_list_starts(query: ListQuery, start: str | None) -> None:
 
 
 async def test_a_count_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "_COUNTED_AT_ONCE", 3)
+    monkeypatch.setattr(reads, "_COUNTED_AT_ONCE", 3)
     container, other = new_container(), new_container()
     async with opened(tmp_path) as store:
         await put(store, other, "z", b"123")

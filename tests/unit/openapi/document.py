@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from file_uploader.http.contract import WRITTEN
+from file_uploader.http.pages.contract import WRITTEN
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(WRITTEN.read_text(encoding="utf-8"))
 

@@ -27,7 +27,7 @@ def headers_read() -> set[str]:
     """Their names in lower case; one that ends in ``-`` stands for all that begin so."""
     found = {
         name
-        for path in PACKAGE.glob("*.py")
+        for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _of(node)
     }

@@ -17,10 +17,10 @@ import file_uploader
 from file_uploader.http import problems
 from file_uploader.http.app import fixed, routes
 from file_uploader.http.auth import HEADER
-from file_uploader.http.contract import WRITTEN
 from file_uploader.http.cors import EXPOSED
+from file_uploader.http.pages.contract import WRITTEN
 from file_uploader.http.routing import NoRoute
-from file_uploader.uploads import Uploads
+from file_uploader.uploads.rules import Uploads
 from tests.support.double import StorageDouble
 from tests.support.service import ROOT
 from tests.unit.http.conftest import settings

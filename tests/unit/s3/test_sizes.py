@@ -9,8 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from file_uploader.errors import FileTooLarge
-from file_uploader.storage.s3.copying import COPIED, Range, Source, plan
-from file_uploader.storage.s3.sizes import (
+from file_uploader.storage.s3.buffers.sizes import (
     MAX_GROWN,
     MAX_OBJECT,
     MAX_PART,
@@ -22,6 +21,7 @@ from file_uploader.storage.s3.sizes import (
     growing_part_size,
     upload_part_size,
 )
+from file_uploader.storage.s3.uploads.copy import COPIED, Range, Source, plan
 from tests.support.bodies import MIB
 
 TIB = 1024 * 1024 * MIB

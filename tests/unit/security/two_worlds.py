@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from file_uploader.http.app import create_app
 from file_uploader.links import Link, LinkKeys, LinkMethod
-from file_uploader.model import Container, FileName, Upload
+from file_uploader.model.values import Container, FileName, Upload
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.stores import open_storage

@@ -1,0 +1,12 @@
+"""``container``: from a token to its container."""
+
+from __future__ import annotations
+
+from file_uploader.http.auth import parse_token
+from file_uploader.model.values import Container
+
+
+def container(token: str) -> int:
+    """Print the container's name. Raises `Unauthenticated`."""
+    print(Container.of(parse_token(token)).name)
+    return 0

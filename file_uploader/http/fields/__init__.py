@@ -1,0 +1,1 @@
+"""Header fields and targets: pure parsing."""

@@ -1,0 +1,203 @@
+"""The content of one file, read and written whole, for whoever has a right to it.
+
+Who that is, and which container and name it is for, was decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.responses import Response
+
+from file_uploader.errors import (
+    BodyLengthMismatch,
+    InconsistentLength,
+    InvalidHeader,
+    NoSuchFile,
+    PreconditionFailed,
+    StorageUnavailable,
+)
+from file_uploader.http.fields import conditions, digests, metadata, ranges, sandbox, target
+from file_uploader.http.fields.headers import content_length, single
+from file_uploader.http.problems import PRIVATE
+from file_uploader.http.resumable.versions import said_length, version_of
+from file_uploader.http.routing import Call
+from file_uploader.http.streams import Answer, Streamed, incoming
+from file_uploader.model.values import (
+    ByteRange,
+    Container,
+    FileInfo,
+    FileName,
+    Metadata,
+    TransferLimits,
+    UploadPlan,
+)
+from file_uploader.storage.base import Storage
+from file_uploader.transfer.body import ClientBody
+
+_OPEN_TRIES = 10
+"""How often a file may be replaced between a look at it and its opening."""
+
+Caching = Callable[[Metadata], Mapping[str, str]]
+"""The headers that tell caches what they may do with a file that has this metadata."""
+
+
+def private(_metadata: Metadata) -> Mapping[str, str]:
+    """What is behind a token is nobody else's."""
+    return PRIVATE
+
+
+def planned(call: Call, name: FileName) -> UploadPlan:
+    """What the head of a PUT says, its digests aside. Raises `InvalidHeader`."""
+    target.parameters(call.query, ())
+    if "content-range" in call.headers:
+        raise InvalidHeader("Content-Range is not possible on PUT (RFC 9110, 14.5).")
+    return UploadPlan(
+        name,
+        metadata=metadata.read(call.headers),
+        precondition=conditions.write_precondition(call.headers),
+    )
+
+
+class Contents:
+    """Reads and one-shot writes, on any store."""
+
+    def __init__(
+        self, storage: Storage, limits: TransferLimits, *, caching: Caching = private
+    ) -> None:
+        self._storage = storage
+        self._limits = limits
+        self._caching = caching
+
+    async def put(
+        self,
+        call: Call,
+        container: Container,
+        name: FileName,
+        plan: UploadPlan,
+        limits: TransferLimits | None = None,
+    ) -> Response:
+        """Store the body. Everything that can be refused is refused before it is read.
+
+        ``limits`` are this body's own, where they are not those of all.
+        """
+        wanted = digests.wanted(call.headers)
+        version, size = version_of(call.headers), content_length(call.headers)
+        complete = version.complete(call.headers)
+        said = said_length(call.headers, size, complete=True) if complete else None
+        body = ClientBody(
+            incoming(call.receive),
+            length=said if size is None else size,
+            limits=limits or self._limits,
+            expected=digests.announced(call.headers),
+            algorithms={"sha256", *(digests.ALGORITHMS[each][0] for each in wanted)},
+        )
+        if plan.precondition:
+            plan.precondition.check(await self._current(container, name))
+        try:
+            info = await self._storage.put(
+                container, name, body, metadata=plan.metadata, precondition=plan.precondition
+            )
+        except BodyLengthMismatch:
+            if size is not None:
+                raise
+            raise InconsistentLength(
+                f"Upload-Length is {said}; {body.received} bytes arrived."
+            ) from None
+        headers = {**PRIVATE, "etag": f'"{info.etag}"'}
+        if complete:
+            headers.update(version.says(complete=True))
+        if wanted:
+            found = {each: body.digests[digests.ALGORITHMS[each][0]] for each in wanted}
+            headers["repr-digest"] = digests.render(found)
+        return Answer(204, headers)
+
+    async def get(self, call: Call, container: Container, name: FileName) -> Response:
+        """Send the file, a range of it, or nothing where the client has it already."""
+        download = download_wanted(call)
+        if not conditions.of_read(call.headers.raw):
+            return await self._send(call, container, name, download=download)
+        tries = _OPEN_TRIES
+        while True:
+            info = await self._storage.head(container, name)
+            if conditions.not_modified(call.headers, info):
+                headers = self._describe(call, info, download=download)
+                return Response(status_code=304, headers=headers)
+            byte_range = _requested_range(call, info)
+            try:
+                return await self._send(
+                    call,
+                    container,
+                    name,
+                    etag=info.etag,
+                    byte_range=byte_range,
+                    download=download,
+                )
+            except PreconditionFailed:
+                tries -= 1
+                if not tries:
+                    raise StorageUnavailable(
+                        "The file is being replaced all the time; try again."
+                    ) from None
+
+    async def head(self, call: Call, container: Container, name: FileName) -> Response:
+        """Describe the file; Range counts for GET only (RFC 9110, 14.2)."""
+        download = download_wanted(call)
+        info = await self._storage.head(container, name)
+        headers = self._describe(call, info, download=download)
+        if conditions.not_modified(call.headers, info):
+            return Response(status_code=304, headers=headers)
+        return Response(headers={**headers, "content-length": str(info.size)})
+
+    async def _current(self, container: Container, name: FileName) -> FileInfo | None:
+        try:
+            return await self._storage.head(container, name)
+        except NoSuchFile:
+            return None
+
+    async def _send(
+        self,
+        call: Call,
+        container: Container,
+        name: FileName,
+        *,
+        etag: str | None = None,
+        byte_range: ByteRange | None = None,
+        download: bool,
+    ) -> Response:
+        content = await call.resources.enter_async_context(
+            self._storage.open(container, name, etag=etag, byte_range=byte_range)
+        )
+        headers = self._describe(call, content.info, download=download)
+        size, status = content.info.size, 200
+        if byte_range is not None:
+            headers["content-range"] = ranges.content_range(byte_range, size)
+            size, status = byte_range.size, 206
+        headers["content-length"] = str(size)
+        return Streamed(content.chunks, status, headers, size, content.file)
+
+    def _describe(self, call: Call, info: FileInfo, *, download: bool) -> dict[str, str]:
+        """The headers of every answer that speaks of one version of a file."""
+        headers = {
+            **self._caching(info.metadata),
+            **sandbox.described(info.metadata.content_type, call.base.reference, call.path),
+            **metadata.render(info.metadata),
+            "accept-ranges": "bytes",
+            "etag": f'"{info.etag}"',
+            "last-modified": conditions.http_date(info.modified),
+        }
+        headers.update(digests.described(call.headers, info))
+        if download or sandbox.only_saved(info.metadata.content_type):
+            headers["content-disposition"] = metadata.attachment(info.name)
+        return headers
+
+
+def download_wanted(call: Call) -> bool:
+    """Whether the file is to be saved, not shown. Raises `InvalidParameter` for another query."""
+    return "download" in target.parameters(call.query, ("download",))
+
+
+def _requested_range(call: Call, info: FileInfo) -> ByteRange | None:
+    if not conditions.range_applies(call.headers, info):
+        return None
+    return ranges.requested(single(call.headers, "Range"), info.size)

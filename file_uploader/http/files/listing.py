@@ -1,0 +1,126 @@
+"""A client's list of files: ``GET`` and ``HEAD /api/files``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from urllib.parse import quote, urlencode
+
+from starlette.responses import Response
+
+from file_uploader.errors import InvalidParameter
+from file_uploader.http.fields import target
+from file_uploader.http.fields.headers import combined
+from file_uploader.http.fields.negotiation import choose
+from file_uploader.http.routing import Call, Endpoint
+from file_uploader.http.streams import Streamed
+from file_uploader.model.values import ListedPrefix, ListEntry, ListQuery
+from file_uploader.storage.base import Storage
+
+from .formats import FORMATS, JSON, LINES, NO_STORE, TEXT, rfc3339
+
+MAX_PAGE = 10_000
+"""Entries of an answer with a ``limit``: they wait in memory until it is known what comes next."""
+
+Pages = AsyncIterator[Sequence[ListEntry]]
+
+
+class Listing:
+    """The endpoints of the list, on any store."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """By method."""
+        return {"GET": self.get, "HEAD": self.head}
+
+    async def head(self, call: Call) -> Response:
+        """What the container holds, where the store can tell."""
+        target.parameters(call.query, ())
+        usage = await self._storage.usage(call.container)
+        headers = dict(NO_STORE)
+        if usage is not None:
+            headers["x-container-object-count"] = str(usage.files)
+            headers["x-container-bytes-used"] = str(usage.size)
+        return Response(status_code=204, headers=headers)
+
+    async def get(self, call: Call) -> Response:
+        """The list, streamed; with ``limit`` a page of it and a link to the next."""
+        given = target.parameters(call.query, ("prefix", "delimiter", "marker", "limit", "details"))
+        details = _boolean(given, "details")
+        offered = (JSON, LINES) if details else (JSON, LINES, TEXT)
+        media_type = choose(combined(call.headers, "Accept"), offered)
+        query = ListQuery(
+            prefix=given.get("prefix", ""),
+            delimiter=given.get("delimiter", ""),
+            marker=given.get("marker", ""),
+            limit=_limit(given),
+        )
+        headers = {**NO_STORE, "content-type": _content_type(media_type)}
+        if query.limit is None:
+            pages = self._storage.list(call.container, query)
+        else:
+            entries, following = await self._page(call, query, query.limit)
+            if following is not None:
+                headers["link"] = f'<?{_render_query(given, following)}>; rel="next"'
+            pages = _single(entries)
+        render = _describe if details else _name
+        return Streamed(FORMATS[media_type](pages, render), 200, headers)
+
+    async def _page(
+        self, call: Call, query: ListQuery, limit: int
+    ) -> tuple[list[ListEntry], str | None]:
+        """One page, and the marker of the next if there is one: it takes an entry more to know."""
+        size = min(limit, MAX_PAGE)
+        one_more = ListQuery(query.prefix, query.delimiter, query.marker, size + 1)
+        entries: list[ListEntry] = []
+        async for page in self._storage.list(call.container, one_more):
+            entries.extend(page)
+        if len(entries) <= size:
+            return entries, None
+        return entries[:size], entries[size - 1].name
+
+
+def _boolean(given: dict[str, str], name: str) -> bool:
+    value = given.get(name, "false")
+    if value not in ("true", "false"):
+        raise InvalidParameter(f"{name} has to be true or false.")
+    return value == "true"
+
+
+def _limit(given: dict[str, str]) -> int | None:
+    value = given.get("limit")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value) >= 1):
+        raise InvalidParameter("limit has to be a whole number, 1 or more.")
+    return int(value)
+
+
+def _render_query(given: dict[str, str], marker: str) -> str:
+    return urlencode({**given, "marker": marker}, quote_via=quote)
+
+
+def _content_type(media_type: str) -> str:
+    return f"{media_type}; charset=utf-8" if media_type == TEXT else media_type
+
+
+def _name(entry: ListEntry) -> object:
+    return entry.name
+
+
+def _describe(entry: ListEntry) -> object:
+    if isinstance(entry, ListedPrefix):
+        return {"prefix": entry.name}
+    return {
+        "name": entry.name,
+        "size": entry.size,
+        "etag": f'"{entry.etag}"',
+        "last_modified": rfc3339(entry.modified),
+    }
+
+
+async def _single(entries: Sequence[ListEntry]) -> Pages:
+    if entries:
+        yield entries

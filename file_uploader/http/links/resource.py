@@ -1,0 +1,180 @@
+"""Signed links: made with a token at ``/api/links``, used without one below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import ceil
+from time import time
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from file_uploader.errors import InvalidHeader, InvalidName, InvalidParameter
+from file_uploader.http.fields import digests, target
+from file_uploader.http.fields.base_url import DEPENDS_ON
+from file_uploader.http.files.content import Contents, planned
+from file_uploader.http.problems import NOSNIFF, PRIVATE
+from file_uploader.http.resumable.versions import version_of
+from file_uploader.http.routing import Call, Endpoint, LinkEndpoint
+from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
+from file_uploader.model import storable
+from file_uploader.model.values import (
+    Container,
+    EntityTags,
+    FileName,
+    Metadata,
+    Precondition,
+    TransferLimits,
+)
+from file_uploader.storage.base import Storage
+
+from . import json_body
+from .redirect import DirectDownloads
+
+DEFAULT_LIFETIME = 3600
+MAX_LIFETIME = 7 * 24 * 3600
+"""Seconds."""
+
+_MEMBERS = ("name", "method", "expires_in", "max_size", "overwrite")
+
+
+def kept_caching(metadata: Metadata) -> Mapping[str, str]:
+    """What the file's own Cache-Control allows: the URL alone decides who gets it.
+
+    What a browser may do with it names that URL, and so depends on what tells it.
+    """
+    return {
+        "cache-control": metadata.cache_control or "private, no-cache",
+        "vary": ", ".join([digests.WANTED, *DEPENDS_ON]),
+    }
+
+
+class LinkResources:
+    """The endpoints: of links, and of what one leads to."""
+
+    def __init__(
+        self,
+        links: Links,
+        storage: Storage,
+        limits: TransferLimits,
+        direct: DirectDownloads | None,
+    ) -> None:
+        self._links = links
+        self._storage = storage
+        self._limits = limits
+        self._direct = direct
+        self._contents = Contents(storage, limits, caching=kept_caching)
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Those of all links, by method."""
+        return {"POST": self.post}
+
+    @property
+    def endpoints_of_one(self) -> dict[str, LinkEndpoint]:
+        """Those of one, by method."""
+        return {"GET": self.get, "HEAD": self.head, "PUT": self.put}
+
+    async def post(self, call: Call) -> Response:
+        """Make a link."""
+        target.parameters(call.query, ())
+        link = _described(await json_body.read(call, self._limits), call.container)
+        await self._storage.claim(call.container)
+        text = (await self._links.keys()).sign(link)
+        return JSONResponse(
+            {
+                "url": call.base.url(target.link_path(text, link.name)),
+                "expires": link.expires.isoformat().replace("+00:00", "Z"),
+            },
+            status_code=201,
+            headers={**PRIVATE, **NOSNIFF, "cache-control": "no-store"},
+        )
+
+    async def get(self, call: Call, link: Link) -> Response:
+        """Send the link's file, or say where the store sends it."""
+        if self._direct is not None:
+            elsewhere = await self._direct.redirect(call, link)
+            if elsewhere is not None:
+                return elsewhere
+        return await self._contents.get(call, link.container, link.name)
+
+    async def head(self, call: Call, link: Link) -> Response:
+        """Describe the link's file."""
+        return await self._contents.head(call, link.container, link.name)
+
+    async def put(self, call: Call, link: Link) -> Response:
+        """Store the body as the link's file, in one piece."""
+        plan = planned(call, link.name)
+        if version_of(call.headers).complete(call.headers) is False:
+            # A part, stored as if it were the whole, would look complete.
+            raise InvalidHeader(
+                "A link takes a file in one piece: Upload-Complete has to be ?1, or left out."
+            )
+        if not link.overwrite:
+            plan = replace(plan, precondition=_only_new(plan.precondition))
+        return await self._contents.put(
+            call, link.container, link.name, plan, _within(self._limits, link.max_size)
+        )
+
+
+def _described(document: dict[str, Any], container: Container) -> Link:
+    """The link that a document asks for. Raises `InvalidParameter` and `InvalidName`."""
+    for member in document:
+        if member not in _MEMBERS:
+            raise InvalidParameter(f"Unknown member {member!r}; known here: {', '.join(_MEMBERS)}.")
+    name = document.get("name")
+    if not isinstance(name, str):
+        raise InvalidName("The member 'name' has to be there, and a string: a file's name.")
+    method = document.get("method", "GET")
+    if method not in tuple(LinkMethod):
+        raise InvalidParameter('The member \'method\' has to be "GET" or "PUT".')
+    if method == LinkMethod.GET and not document.keys().isdisjoint(("max_size", "overwrite")):
+        raise InvalidParameter("The members 'max_size' and 'overwrite' are for \"PUT\" only.")
+    overwrite = document.get("overwrite", False)
+    if not isinstance(overwrite, bool):
+        raise InvalidParameter("The member 'overwrite' has to be true or false.")
+    lifetime = _number(document, "expires_in", MAX_LIFETIME)
+    file_name = FileName(name)
+    if method == LinkMethod.PUT:
+        storable.check_name(file_name)
+    return Link(
+        container=container,
+        name=file_name,
+        method=LinkMethod(method),
+        expires=_expiry(DEFAULT_LIFETIME if lifetime is None else lifetime),
+        max_size=_number(document, "max_size", MAX_SIZE),
+        overwrite=overwrite,
+    )
+
+
+def _number(document: dict[str, Any], member: str, most: int) -> int | None:
+    """A member that is a whole number from 1 on; None without it."""
+    if member not in document:
+        return None
+    value = document[member]
+    # In Python true is a number, and in JSON it is not.
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise InvalidParameter(f"The member {member!r} has to be a whole number, 1 to {most}.")
+    return value
+
+
+def _expiry(lifetime: int) -> datetime:
+    """``lifetime`` seconds from now, rounded up to a whole second."""
+    return datetime.fromtimestamp(ceil(time()) + lifetime, UTC)
+
+
+def _only_new(precondition: Precondition) -> Precondition:
+    """That there is no such file: then an If-Match never holds, and everything else does.
+
+    Which tags and dates the request names makes no difference, so that the answer tells none of
+    those of the file that is there.
+    """
+    never = None if precondition.if_match is None else EntityTags()
+    return Precondition(if_match=never, if_none_match=EntityTags(any=True))
+
+
+def _within(limits: TransferLimits, max_size: int | None) -> TransferLimits:
+    sizes = [size for size in (limits.max_size, max_size) if size is not None]
+    return replace(limits, max_size=min(sizes, default=None))

@@ -1,0 +1,40 @@
+"""The span of each request, as OpenTelemetry's conventions for HTTP servers name things."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from file_uploader import tracing
+from file_uploader.http import context
+
+
+class Traced:
+    """Traces requests while there is somebody to trace for; no target, since that can be secret."""
+
+    def concerns(self, _scope: Scope) -> bool:
+        """See `Layer.concerns`."""
+        return tracing.active()
+
+    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application in a span."""
+        status = 0
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with tracing.request_span(scope["method"], Headers(scope=scope)) as span:
+            try:
+                await app(scope, receive, send_and_note)
+            finally:
+                here = context.current()
+                if here is not None:
+                    span.update_name(f"{scope['method']} {here.route}")
+                    span.set_attribute("http.route", here.route)
+                    span.set_attribute("http.request.header.x-request-id", [here.id])
+                    span.set_attribute("file_uploader.container", here.container or "")
+                span.set_attribute("http.request.method", scope["method"])
+                span.set_attribute("http.response.status_code", status or 500)

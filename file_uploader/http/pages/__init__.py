@@ -1,0 +1,1 @@
+"""What is the same for everybody: the pages and the contract."""

@@ -1,0 +1,1 @@
+"""The dialect of tus 1.0.0."""

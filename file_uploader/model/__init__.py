@@ -1,0 +1,1 @@
+"""Values: names, conditions, lists and uploads, valid once they are built."""

@@ -1,0 +1,1 @@
+"""The server: gunicorn, and what this service does otherwise."""

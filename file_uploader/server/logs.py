@@ -1,0 +1,66 @@
+"""How log lines look: for people (``console``), or one JSON object each (``json``).
+
+Whichever it is, a line that has to do with a request has the request's id.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from gunicorn import glogging
+
+from file_uploader.http import context
+from file_uploader.http.access_log import timestamp
+
+_TRACE = logging.Formatter()
+
+
+class ConsoleFormatter(logging.Formatter):
+    """The time, the process, how bad it is, what happened, and in which request."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """The line, without a stack trace."""
+        here = context.current()
+        about = "" if here is None else f" [request {here.id}]"
+        level, message = record.levelname.lower(), record.getMessage()
+        return f"{timestamp(record.created)} [{record.process}] {level}: {message}{about}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: time, level, logger, process, message, and what else there is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; a stack trace is a member of it. What the record has as ``members``, too."""
+        line: dict[str, Any] = {
+            "time": timestamp(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+            **getattr(record, "members", {}),
+        }
+        if (here := context.current()) is not None:
+            line["request_id"] = here.id
+        if record.exc_info:
+            line["exception"] = _TRACE.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class ConsoleLog(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's log, which the package's goes to as well, for people."""
+
+    formatter: logging.Formatter = ConsoleFormatter()
+
+    def setup(self, cfg: Any) -> None:
+        """Set up what gunicorn does, but for how its lines look."""
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(self.formatter)
+
+
+class JsonLog(ConsoleLog):
+    """The same for machines."""
+
+    formatter = JsonFormatter()

@@ -1,0 +1,1 @@
+"""The blobs: content in files."""

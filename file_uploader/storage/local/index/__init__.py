@@ -1,0 +1,1 @@
+"""The index: what there is, in SQLite."""

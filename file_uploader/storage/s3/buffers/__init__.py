@@ -1,0 +1,1 @@
+"""Bytes that wait on their way to S3."""

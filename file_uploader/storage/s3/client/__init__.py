@@ -1,0 +1,1 @@
+"""Requests to S3: how they are sent, repeated and understood."""

@@ -1,0 +1,285 @@
+"""Calls to S3: one request, tried for a bounded time, its errors translated.
+
+botocore's own retries are off: what is retried has to be known here, because a retried commit that
+seems to fail may have succeeded the first time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from botocore.exceptions import (
+    ClientError,
+    ConfigNotFound,
+    InvalidRegionError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.handlers import add_expect_header
+
+from file_uploader import metrics, tracing
+from file_uploader.errors import ConfigurationError
+from file_uploader.storage.s3.buffers.part import Part, PartPayload
+from file_uploader.storage.s3.config import S3Config
+
+from . import opening, xml
+from .breaker import Pulse
+from .errors import ANY_ERROR, error_status, retryable, says_nothing, translated
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 30.0
+"""Seconds without a byte, in either direction, until an attempt is given up."""
+
+_LABOURS = ("UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "ListObjectsV2")
+LABOUR_TIMEOUT = 60.0
+"""That of what the store itself has to work for before it can answer."""
+
+PATIENCE = 30.0
+"""Seconds after its first failure in which a request is tried again."""
+
+SILENCE = 20.0
+"""Seconds without an answer to anybody after which the store may be gone (`pulse`). Less than an
+attempt takes that gets none, so that the first ones of these say so."""
+
+LOOK = 5.0
+"""Seconds for a look at whether the store answers."""
+
+MAX_ATTEMPTS = 8
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 8.0
+
+_SENDING = 32
+"""Bodies that are being written to S3 at once. More is not faster, and each has up to 256 KiB in
+buffers that no budget counts."""
+
+_INLINE_BODY = 64 * 1024
+"""A body below this waits for no turn: what counts for it is the number of requests in flight."""
+
+_CONNECTIONS = 4096
+"""No limit in practice: a download holds its connection for as long as its reader likes."""
+
+_SAID = {
+    **dict.fromkeys(["get_object", "head_object", "put_object", "upload_part"], "ETag"),
+    "create_multipart_upload": "UploadId",
+    "upload_part_copy": "CopyPartResult",
+    "complete_multipart_upload": "ETag",
+}
+"""What an answer to these always says. Something on the way may answer "200 OK", too."""
+
+
+class Client:
+    """An S3 client. Belongs to one event loop; `open` makes it, `aclose` ends it."""
+
+    def __init__(self, client: Any, resources: AsyncExitStack, bucket: str) -> None:
+        self._client = client
+        self._resources = resources
+        self._sending = asyncio.Semaphore(_SENDING)
+        self._pulse = Pulse(lambda: client.head_bucket(Bucket=bucket), limit=LOOK, patience=SILENCE)
+
+    @classmethod
+    async def open(cls, config: S3Config) -> Client:
+        """Raises `ConfigurationError` for settings that no client can be made from."""
+        resources = AsyncExitStack()
+        try:
+            session = AioSession(profile=config.profile)
+            client = await resources.enter_async_context(
+                session.create_client(
+                    "s3",
+                    region_name=config.region,
+                    endpoint_url=config.endpoint_url,
+                    aws_access_key_id=config.access_key,
+                    aws_secret_access_key=config.secret_key,
+                    aws_session_token=config.session_token,
+                    config=_botocore_config(config),
+                )
+            )
+        except ProfileNotFound:
+            raise ConfigurationError("AWS_PROFILE: there is no such profile.") from None
+        except (NoRegionError, InvalidRegionError):
+            raise ConfigurationError("AWS_REGION: missing, or not a region's name.") from None
+        except PartialCredentialsError:
+            raise ConfigurationError(
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither."
+            ) from None
+        except ValueError:
+            raise ConfigurationError("AWS_ENDPOINT_URL_S3: not a URL.") from None
+        except ConfigNotFound:
+            raise ConfigurationError("AWS_CONFIG_FILE: not found.") from None
+        # A provider that never answers "100 Continue" would hang every upload: aiohttp waits.
+        client.meta.events.unregister("before-call.s3", add_expect_header)
+        # With the star it comes before botocore's own handler, which makes an error of bad XML.
+        client.meta.events.register_first("before-parse.*.*", xml.make_readable)
+        client.meta.events.register("after-call.s3.ListMultipartUploads", xml.put_back)
+        if config.endpoint_url:
+            client.meta.events.register("before-call.s3", _stay_in_region)
+        for operation in _LABOURS:
+            client.meta.events.register(f"before-call.s3.{operation}", _wait_longer)
+        return cls(client, resources, config.bucket)
+
+    @property
+    def region(self) -> str | None:
+        """The region that requests are signed for."""
+        region: str | None = self._client.meta.region_name
+        return region
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pulse.aclose()
+        await self._resources.aclose()
+
+    async def check_bucket(self, bucket: str) -> None:
+        """Raise `ConfigurationError` if the bucket does not exist or does not let us in.
+
+        Raises `StorageError` if that cannot be found out now.
+        """
+        await opening.check(partial(self._client.list_objects_v2, Bucket=bucket, MaxKeys=1))
+
+    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """Make one request, again and again for what may pass; return botocore's answer.
+
+        ``operation`` is botocore's name of it (``put_object``). Raises `StorageError` and, for
+        answers that mean these, `NoSuchFile`, `PreconditionFailed` and `FileTooLarge`.
+        """
+        return await self._retrying(
+            operation, MAX_ATTEMPTS, lambda: self._request(operation, parameters)
+        )
+
+    async def call_once(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """`call` without another try or much waiting: what asks wants to know how it is now."""
+        return await self._retrying(
+            operation, 1, lambda: self._request(operation, parameters, LOOK)
+        )
+
+    async def send(self, operation: str, part: Part, **parameters: Any) -> dict[str, Any]:
+        """`call` with a part as its body, and its MD5 beside it."""
+        parameters["ContentMD5"] = await part.md5()
+        if not part.size:
+            return await self.call(operation, **parameters, Body=b"")
+        return await self._retrying(
+            operation, MAX_ATTEMPTS, lambda: self._send(operation, parameters, part)
+        )
+
+    async def fetch(self, **address: str) -> tuple[dict[str, Any], bytes]:
+        """GetObject of something small; a body that breaks is a reason to try again, too."""
+        return await self._retrying("get_object", MAX_ATTEMPTS, lambda: self._fetch(address))
+
+    async def presigned(self, operation: str, lifetime: timedelta, **parameters: Any) -> str:
+        """A URL that makes this request for whoever has it. Raises `StorageError`."""
+        try:
+            url: str = await self._client.generate_presigned_url(
+                operation, Params=parameters, ExpiresIn=int(lifetime.total_seconds())
+            )
+        except ANY_ERROR as error:
+            raise translated(operation, error) from None
+        return url
+
+    async def _retrying(
+        self, operation: str, attempts: int, attempt_once: Callable[[], Awaitable[T]]
+    ) -> T:
+        deadline: float | None = None
+        doubtful = False
+        for attempt in range(1, attempts + 1):
+            try:
+                with _counted(operation):
+                    return await attempt_once()
+            except ANY_ERROR as error:
+                now = time.monotonic()
+                deadline = deadline or now + PATIENCE
+                doubtful = doubtful or says_nothing(error)
+                pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311
+                if attempt == attempts or now + pause > deadline or not retryable(error):
+                    raise translated(operation, error, doubtful=doubtful) from None
+            metrics.STORE_RETRIES.labels(operation).inc()
+            await asyncio.sleep(pause)
+        raise AssertionError("at least one attempt is made")
+
+    async def _request(
+        self, operation: str, parameters: dict[str, Any], limit: float | None = None
+    ) -> dict[str, Any]:
+        method: Callable[..., Awaitable[dict[str, Any]]] = getattr(self._client, operation)
+
+        async def ask() -> dict[str, Any]:
+            async with asyncio.timeout(limit):
+                return await method(**parameters)
+
+        answer = await self._pulse.ask(ask)
+        if _SAID.get(operation, "ResponseMetadata") not in answer:
+            if "Body" in answer:
+                answer["Body"].close()
+            raise ConnectionError("an answer that is none of S3's")
+        return answer
+
+    async def _send(self, operation: str, parameters: dict[str, Any], part: Part) -> dict[str, Any]:
+        payload = PartPayload(part, write_timeout=READ_TIMEOUT)
+        if part.size <= _INLINE_BODY:
+            return await self._request(operation, {**parameters, "Body": payload})
+        async with self._sending:
+            return await self._request(operation, {**parameters, "Body": payload})
+
+    async def _fetch(self, address: dict[str, str]) -> tuple[dict[str, Any], bytes]:
+        answer = await self._request("get_object", address)
+        async with answer["Body"] as body:
+            data: bytes = await body.read()
+        if len(data) != answer["ContentLength"]:
+            raise ConnectionError("an answer of the wrong length")
+        return answer, data
+
+
+@contextmanager
+def _counted(operation: str) -> Iterator[None]:
+    """Count and trace an attempt: its outcome is ``ok``, a status, or that there was no answer."""
+    outcome = "ok"
+    try:
+        with tracing.span(f"s3.{operation}"):
+            yield
+    except ClientError as error:
+        outcome = str(error_status(error))
+        raise
+    except BaseException:
+        outcome = "none"
+        raise
+    finally:
+        metrics.S3_REQUESTS.labels(operation, outcome).inc()
+
+
+def _wait_longer(context: dict[str, Any], **_: object) -> None:
+    context["read_timeout"] = LABOUR_TIMEOUT
+
+
+def _stay_in_region(context: dict[str, Any], **_: object) -> None:
+    """Have botocore look for no other region of the bucket: only AWS has such.
+
+    Anybody else's redirection has it ask for the region, which is redirected, and so on.
+    """
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _botocore_config(config: S3Config) -> AioConfig:
+    return AioConfig(
+        signature_version="s3v4",
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        max_pool_connections=_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        # Other providers do not know the checksums that newer SDKs add by default.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={
+            # Not every provider has a host name for each bucket; AWS has, and prefers them.
+            "addressing_style": "path" if config.endpoint_url else "auto",
+            # Nothing is hashed on the event loop: a Content-MD5 covers the bodies instead.
+            "payload_signing_enabled": False,
+        },
+    )

@@ -1,0 +1,87 @@
+"""One GetObject, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from file_uploader.errors import NoSuchFile, PreconditionFailed
+from file_uploader.model.values import ByteRange, FileName
+from file_uploader.storage.base import Content
+from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.client.errors import ANY_ERROR, NoSuchBucket, translated
+
+from .keys import Place, file_info
+
+CHUNK = 128 * 1024
+"""Most bytes yielded at once; aiohttp keeps about as much of its own."""
+
+
+@asynccontextmanager
+async def opened(
+    client: Client,
+    place: Place,
+    name: FileName,
+    etag: str | None,
+    byte_range: ByteRange | None,
+    *,
+    own_bucket: bool,
+) -> AsyncIterator[Content]:
+    """What `Storage.open` gives.
+
+    An answer of S3 is of one version from its first byte to the last, and says which: comparing
+    that is as good as ``If-Match``, whose quoting providers disagree on.
+    """
+    parameters: dict[str, Any] = place.address(name)
+    if byte_range is not None:
+        parameters["Range"] = f"bytes={byte_range.start}-{byte_range.end}"
+    try:
+        answer = await client.call("get_object", **parameters)
+    except NoSuchBucket:
+        if not own_bucket:
+            raise
+        raise NoSuchFile("There is no such file.") from None
+    body = answer["Body"]
+    try:
+        info = file_info(name, answer)
+        if etag is not None and info.etag != etag:
+            raise PreconditionFailed("The file has another version by now.")
+        size = info.size if byte_range is None else byte_range.size
+        yield Content(info, _chunks(body, size))
+    finally:
+        # Ends the connection, unless everything was read: then it is back in the pool already.
+        body.close()
+
+
+@asynccontextmanager
+async def streamed(
+    client: Client, address: Mapping[str, str], size: int, start: int = 0
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """``size`` bytes of an object from ``start`` on; at least one.
+
+    Raises what `opened` raises, and out of the iteration too.
+    """
+    byte_range = f"bytes={start}-{start + size - 1}"
+    answer = await client.call("get_object", **address, Range=byte_range)
+    body = answer["Body"]
+    try:
+        yield _chunks(body, size)
+    finally:
+        body.close()
+
+
+async def _chunks(body: Any, size: int) -> AsyncIterator[bytes]:
+    """The body's bytes; raises `StorageError` unless there are exactly ``size``."""
+    left = size
+    while True:
+        try:
+            chunk: bytes = await body.read(CHUNK)
+        except ANY_ERROR as error:
+            raise translated("get_object", error) from None
+        left -= len(chunk)
+        if left < 0 or (left > 0 and not chunk):
+            raise translated("get_object", ConnectionError("an answer of the wrong length"))
+        if not chunk:
+            return
+        yield chunk

@@ -1,0 +1,1 @@
+"""Looking after the bucket: what is in it, what is left over."""

@@ -1,0 +1,1 @@
+"""Uploads in several requests, on S3."""

@@ -1,0 +1,169 @@
+"""Bytes that S3 has already, made the parts of another multipart upload.
+
+S3 copies what is long enough to be a part by itself. What is shorter is read, and sent together
+with what follows. What is copied, and as which part, depends on the sources alone, so that any
+number of processes can do it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from file_uploader.errors import FileTooLarge
+from file_uploader.storage.s3.buffers.budget import SLOT, Room
+from file_uploader.storage.s3.buffers.part import Part
+from file_uploader.storage.s3.buffers.sizes import (
+    MAX_PART,
+    MAX_PARTS,
+    MIB,
+    MIN_PART,
+    equal_part_size,
+)
+from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.read import streamed
+from file_uploader.storage.s3.write.multipart import Address, send_part
+
+COPIED = 512 * MIB
+"""Most bytes that are copied at once, so that many copies share the work; more only where there
+would be too many."""
+
+_AT_ONCE = 8
+
+
+class Source(NamedTuple):
+    """An object, whole."""
+
+    address: Mapping[str, str]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bytes of a source."""
+
+    source: Source
+    start: int
+    size: int
+
+
+Pieces = tuple[Range, ...]
+"""What a part is made of."""
+
+
+def whole(source: Source) -> Pieces:
+    """A part that is all of a source."""
+    return (Range(source, 0, source.size),)
+
+
+def plan(sources: Sequence[Source]) -> list[Pieces]:
+    """The parts that make one object of all sources, in order; one that is empty if they are.
+
+    Raises `FileTooLarge` where there are more than S3 takes.
+    """
+    total = sum(source.size for source in sources)
+    # A third of the parts at most for each of: what is joined, what is copied whole, what is split.
+    least = min(equal_part_size(3 * total), MAX_PART)
+    parts = list(_parts(sources, least, max(COPIED, least))) or [()]
+    if len(parts) > MAX_PARTS:
+        raise FileTooLarge(f"What is put together has at most {MAX_PARTS} parts.")
+    return parts
+
+
+def _parts(sources: Sequence[Source], least: int, most: int) -> Iterator[Pieces]:
+    """Join what is shorter than ``least`` with what follows, up to that; split the rest."""
+    joined: list[Range] = []
+    missing = least
+    for source in sources:
+        start = 0
+        if joined:
+            start = min(missing, source.size)
+            joined.append(Range(source, 0, start))
+            missing -= start
+            if not missing:
+                yield tuple(joined)
+                joined, missing = [], least
+        rest = source.size - start
+        if rest >= least:
+            each = _equal(rest, most)
+            for begin in range(start, source.size - MIN_PART + 1, each):
+                size = min(each, source.size - begin)
+                yield (Range(source, begin, size),)
+                rest -= size
+        if rest:
+            joined.append(Range(source, source.size - rest, rest))
+            missing = least - rest
+    if joined:
+        yield tuple(joined)
+
+
+def _equal(size: int, most: int) -> int:
+    """The size, in whole MiB, of as few equal pieces as do not go over ``most``."""
+    count = -(-size // most)
+    return min(most, -(-size // (count * MIB)) * MIB)
+
+
+class Copying:
+    """Copies into one multipart upload, whose parts have the addresses and sizes given."""
+
+    def __init__(self, client: Client, room: Room, address: Address) -> None:
+        self._client = client
+        self._room = room
+        self._address = address
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def copy(self, parts: Mapping[int, Pieces]) -> dict[int, str]:
+        """Make these parts, by number; return their ETags, word for word.
+
+        Raises `NoSuchFile` where a source is gone, `Overloaded` and `StorageError`.
+        """
+        making = [asyncio.create_task(self._make(*part)) for part in parts.items()]
+        try:
+            return dict(zip(parts, await asyncio.gather(*making), strict=True))
+        finally:
+            for task in making:
+                task.cancel()
+            if making:
+                await asyncio.wait(making)
+
+    async def _make(self, number: int, pieces: Pieces) -> str:
+        async with self._at_once:
+            if len(pieces) == 1:
+                return await self._copy(number, pieces[0])
+            return await self._join(number, pieces)
+
+    async def _copy(self, number: int, piece: Range) -> str:
+        source = piece.source
+        # A provider may refuse the range of an object that is too short for a part, though whole.
+        whole = piece.size == source.size
+        end = piece.start + piece.size - 1
+        byte_range = {} if whole else {"CopySourceRange": f"bytes={piece.start}-{end}"}
+        answer = await self._client.call(
+            "upload_part_copy",
+            **self._address,
+            PartNumber=number,
+            CopySource=dict(source.address),
+            **byte_range,
+        )
+        return str(answer["CopyPartResult"]["ETag"])
+
+    async def _join(self, number: int, pieces: Pieces) -> str:
+        with self._room.admit(sum(piece.size for piece in pieces) + SLOT) as share:
+            part = Part(share)
+            try:
+                for piece in pieces:
+                    await self._read(piece, part)
+                return await send_part(self._client, self._address, number, part)
+            finally:
+                part.release()
+
+    async def _read(self, piece: Range, part: Part) -> None:
+        address = piece.source.address
+        async with streamed(self._client, address, piece.size, piece.start) as chunks:
+            async for data in chunks:
+                rest = memoryview(data)
+                while rest:
+                    part.has_space()  # there is room for all by guarantee
+                    rest = rest[await part.write(rest) :]

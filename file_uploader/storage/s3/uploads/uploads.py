@@ -1,0 +1,237 @@
+"""Uploads in several requests: a record in the bucket, and what it names.
+
+Any node can go on with an upload, so any node may have sent something for it. What counts is what
+the record names. What a superseded append sends late is a part that the record does not count on
+(`held`), or an object under a name that only this append uses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from file_uploader.errors import BodyError, FileUploaderError, NoSuchUpload, StorageError
+from file_uploader.model import storable
+from file_uploader.model.values import Appended, Container, FileName, Upload
+from file_uploader.storage.s3.buffers.budget import SLOT, Room
+from file_uploader.storage.s3.buffers.sizes import MAX_PARTS, check_size, upload_part_size
+from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.client.errors import NoSuchUpload as NoSuchMultipart
+from file_uploader.storage.s3.keys import RECORD, Layout, Ledger, upload_headers
+from file_uploader.storage.s3.write.multipart import Address, abort
+from file_uploader.storage.s3.write.target import Target
+from file_uploader.storage.upkeep import Flaw
+from file_uploader.transfer.body import ClientBody, with_pauses
+from file_uploader.transfer.tasks import OwnedTasks
+
+from .append import Appending
+from .complete import Completing
+from .layout import Held, Tail, is_staged, own_objects
+from .records import Records, pages
+
+PAUSE = 1.0
+"""Seconds of a client's silence after which what has arrived is made durable."""
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 16
+"""Objects that are removed at once."""
+
+
+class S3Uploads:
+    """The `UploadStorage` of a bucket."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        room: Room,
+        layout: Layout,
+        records: Records,
+        tasks: OwnedTasks,
+        target: Callable[[Container, FileName], Target],
+    ) -> None:
+        self._client = client
+        self._room = room
+        self._layout = layout
+        self._records = records
+        self._tasks = tasks
+        self._target = target
+        self._completing = Completing(client, room, layout, records, target)
+
+    async def create(self, container: Container, upload: Upload) -> Upload:
+        """See `UploadStorage.create`."""
+        storable.check(upload.plan.name, upload.plan.metadata)
+        check_size(upload.length, upload.length or 0)
+        held = Held(length=upload.length).to_json()
+        return await self._records.create(container, replace(upload, held=held))
+
+    async def load(self, container: Container, upload_id: str) -> Upload:
+        """See `UploadStorage.load`."""
+        return await self._records.load(container, upload_id)
+
+    async def swap(self, container: Container, upload: Upload) -> Upload:
+        """See `UploadStorage.swap`."""
+        return await self._records.swap(container, upload)
+
+    def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
+        """See `UploadStorage.list`."""
+        return self._records.list(container)
+
+    async def check_fits(self, upload: Upload, more: int) -> None:
+        """See `UploadStorage.check_fits`."""
+        known = Held.of(upload).length
+        check_size(known, upload.length or 0)
+        check_size(known, upload.offset + more)
+
+    async def append(
+        self, container: Container, upload: Upload, body: ClientBody, *, final: bool
+    ) -> AsyncGenerator[Appended, None]:
+        """See `UploadStorage.append`."""
+        ledger = self._layout.ledger(container, upload.id)
+        with self._room.admit(_room_for(upload, body)) as share:
+            appending = Appending(
+                self._client,
+                ledger,
+                upload,
+                share,
+                target=self._multipart_at(container, upload),
+                begin=partial(self._begin, container, upload),
+            )
+            try:
+                try:
+                    async with with_pauses(body, PAUSE) as chunks:
+                        async for chunk in chunks:
+                            await appending.add(chunk)
+                            if body.all_or_nothing:
+                                continue
+                            appended = await appending.checkpoint(silent=not chunk)
+                            if appended is not None:
+                                yield appended
+                                self._forget(ledger, appending.acknowledged())
+                except BodyError:
+                    if not body.all_or_nothing:
+                        whole = _is_whole(upload, upload.offset + body.received, final=False)
+                        yield await appending.finish(whole=whole)
+                        self._forget(ledger, appending.acknowledged())
+                    raise
+                whole = _is_whole(upload, upload.offset + body.received, final=final)
+                yield await appending.finish(whole=whole)
+                self._forget(ledger, appending.acknowledged())
+            except NoSuchMultipart:
+                raise NoSuchUpload("The object store has lost it; begin a new upload.") from None
+            except StorageError:
+                raise
+            except FileUploaderError:
+                await appending.settle()
+                raise
+            finally:
+                await appending.stop()
+                if appending.begun is not None:
+                    self._tasks.start(self._discard(container, upload, appending))
+
+    async def complete(self, container: Container, upload: Upload) -> Upload:
+        """See `UploadStorage.complete`."""
+        complete = await self._completing.complete(container, upload)
+        self._tasks.start(self._clear(container, complete))
+        return complete
+
+    async def remove(self, container: Container, upload: Upload) -> None:
+        """See `UploadStorage.remove`."""
+        held = Held.of(upload)
+        if held.multipart is not None:
+            place = self._multipart_at(container, upload)
+            await abort(self._client, {**place, "UploadId": held.multipart})
+        if held.copy is not None and upload.plan.name is not None:
+            place = self._target(container, upload.plan.name).address
+            await abort(self._client, {**place, "UploadId": held.copy})
+        await self.remove_objects(container, upload.id, keep=(RECORD,))
+        await self._records.remove(container, upload.id)
+
+    async def remove_objects(
+        self, container: Container, upload_id: str, *, keep: Collection[str] = ()
+    ) -> None:
+        """Remove what an upload keeps, but for the objects with these names."""
+        ledger = self._layout.ledger(container, upload_id)
+        async for answer in pages(self._client, ledger.bucket, ledger.prefix):
+            keys = (item["Key"] for item in answer.get("Contents", ()))
+            names = (key.removeprefix(ledger.prefix) for key in keys)
+            await self._delete(ledger, [name for name in names if name not in keep])
+
+    def _multipart_at(self, container: Container, upload: Upload) -> Address:
+        """The object that the multipart upload of the content makes."""
+        if is_staged(upload) or upload.plan.name is None:
+            return self._layout.ledger(container, upload.id).content
+        return self._target(container, upload.plan.name).address
+
+    async def _begin(self, container: Container, upload: Upload) -> str:
+        """Create the multipart upload of the content."""
+        plan = upload.plan
+        if is_staged(upload) or plan.name is None:
+            content = self._layout.ledger(container, upload.id).content
+            answer = await self._client.call("create_multipart_upload", **content)
+            return str(answer["UploadId"])
+        headers = upload_headers(plan.metadata, upload.id, None)
+        return await self._target(container, plan.name).begin(headers)
+
+    async def _discard(self, container: Container, upload: Upload, appending: Appending) -> None:
+        """Abort the multipart upload that an append has made, if no record can come to name it.
+
+        One that might, since the reply to its swap was lost, is left to the sweep.
+        """
+        place, begun = self._multipart_at(container, upload), appending.begun
+        try:
+            current = await self._records.load(container, upload.id)
+        except NoSuchUpload:
+            superseded, named = True, None
+        except StorageError:
+            return
+        else:
+            superseded = current.generation > upload.generation
+            named = Held.of(current).multipart
+        if begun is not None and begun != named and (superseded or not appending.told):
+            await abort(self._client, {**place, "UploadId": begun})
+
+    async def _clear(self, container: Container, complete: Upload) -> None:
+        """Remove what a complete upload needs no more."""
+        keep = [RECORD]
+        if complete.plan.name is None:
+            keep += own_objects(complete)
+        try:
+            await self.remove_objects(container, complete.id, keep=keep)
+        except StorageError as error:
+            _log.warning("what a complete upload does not need is left to the sweep: %s", error)
+
+    def _forget(self, ledger: Ledger, merged: Sequence[Tail]) -> None:
+        """Remove tails that a part has now; those that stay go with all the rest in the end."""
+        if merged:
+            self._tasks.start(self._delete_quietly(ledger, [tail.name for tail in merged]))
+
+    async def _delete_quietly(self, ledger: Ledger, names: Sequence[str]) -> None:
+        with suppress(StorageError):
+            await self._delete(ledger, names)
+
+    async def _delete(self, ledger: Ledger, names: Sequence[str]) -> None:
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            await asyncio.gather(
+                *(self._client.call("delete_object", **ledger.address(name)) for name in some)
+            )
+
+
+def _room_for(upload: Upload, body: ClientBody) -> int:
+    """The most bytes that an append holds in one part, and the rest of a slot in its middle."""
+    held = Held.of(upload)
+    size = upload_part_size(held.length, min(len(held.parts) + 1, MAX_PARTS))
+    if body.length is not None:
+        size = min(size, held.tail_size + body.length)
+    return size + SLOT
+
+
+def _is_whole(upload: Upload, end: int, *, final: bool) -> bool:
+    """Whether the content is complete with what ends at this offset."""
+    return end == upload.length or (final and upload.length is None)

@@ -1,0 +1,62 @@
+"""What can be done with a multipart upload that exists at S3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from file_uploader.errors import FileUploaderError, NoSuchFile
+from file_uploader.storage.s3.buffers.part import Part
+from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.client.errors import NoSuchUpload
+
+_ABORT_ROUNDS = 3
+
+Address = Mapping[str, str]
+"""The parameters that name one to botocore: bucket, key and its id."""
+
+
+def listed(etags: Mapping[int, str]) -> dict[str, Any]:
+    """The parts of a multipart upload as its completion names them."""
+    parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
+    return {"Parts": parts}
+
+
+async def send_part(client: Client, address: Address, number: int, part: Part) -> str:
+    """Send one part of a multipart upload; return its ETag word for word."""
+    answer = await client.send("upload_part", part, **address, PartNumber=number)
+    return str(answer["ETag"])
+
+
+async def parts_size(client: Client, address: Address) -> int:
+    """The bytes of all its parts."""
+    size = 0
+    more: dict[str, Any] = {}
+    while True:
+        answer = await client.call("list_parts", **address, **more)
+        size += sum(int(part["Size"]) for part in answer.get("Parts", ()))
+        if not answer.get("IsTruncated") or not answer.get("NextPartNumberMarker"):
+            return size
+        more = {"PartNumberMarker": answer["NextPartNumberMarker"]}
+
+
+async def check_there(client: Client, address: Address) -> None:
+    """Raise `errors.NoSuchUpload` if S3 does not have it, or not any more."""
+    try:
+        await client.call("list_parts", **address, MaxParts=1)
+    except NoSuchFile:  # Ceph 16 calls it so
+        raise NoSuchUpload("The object store does not have this upload.") from None
+
+
+async def abort(client: Client, address: Address) -> None:
+    """Remove a multipart upload with its parts.
+
+    A part that S3 had nearly received may be stored after an abort, so look, and repeat. What
+    cannot be removed now is left to the sweep.
+    """
+    for _ in range(_ABORT_ROUNDS):
+        try:
+            await client.call("abort_multipart_upload", **address)
+            await client.call("list_parts", **address)
+        except FileUploaderError:
+            return

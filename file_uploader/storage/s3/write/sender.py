@@ -1,0 +1,69 @@
+"""Parts on their way to S3: a few at a time, each let go of once it is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from file_uploader.storage.s3.buffers.part import Part
+
+IN_FLIGHT = 3
+"""Parts of one upload that are being sent at once."""
+
+Send = Callable[[Part], Awaitable[str]]
+"""Sends a part and returns its ETag, word for word."""
+
+
+class PartSender:
+    """Sends the parts of one upload; ``etags`` has those that are there, by number."""
+
+    def __init__(self) -> None:
+        self.etags: dict[int, str] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+
+    async def start(self, number: int, part: Part, send: Send) -> None:
+        """Begin to send a part, once few enough are under way; takes the part over."""
+        try:
+            while len(self._sending) >= IN_FLIGHT:
+                await self.wait_for_one()
+        except BaseException:
+            part.release()
+            raise
+        task = asyncio.create_task(self._send(number, part, send))
+        self._sending.add(task)
+        task.add_done_callback(lambda task: self._sent(task, part))
+
+    async def wait_for_one(self) -> None:
+        """Return once a part is sent. Raises what made a part fail."""
+        if self._sending:
+            await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+        self.check()
+
+    def check(self) -> None:
+        """Raise what made a part fail, if one has."""
+        if self._failure is not None:
+            raise self._failure
+
+    async def drain(self) -> None:
+        """Return once all are sent. Raises what made a part fail."""
+        while self._sending:
+            await self.wait_for_one()
+        self.check()
+
+    async def stop(self) -> None:
+        """End every part that is under way; S3 may still come to store it."""
+        for task in self._sending:
+            task.cancel()
+        while self._sending:
+            await asyncio.wait(self._sending)
+
+    async def _send(self, number: int, part: Part, send: Send) -> None:
+        self.etags[number] = await send(part)
+
+    def _sent(self, task: asyncio.Task[None], part: Part) -> None:
+        # Here and not in the task: one that is cancelled before it has begun never runs.
+        part.release()
+        self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error

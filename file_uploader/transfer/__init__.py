@@ -1,0 +1,1 @@
+"""Bytes on their way, and what goes on behind a request."""

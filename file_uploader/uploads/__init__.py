@@ -1,0 +1,1 @@
+"""Uploads in several requests: who may append when, and what is finished."""

@@ -1,0 +1,450 @@
+"""Uploads in several requests: who may append when, whatever store and whatever protocol.
+
+There is one record per upload, and it is only ever swapped: replaced as a whole, on the condition
+that it has not changed since it was read. That is all the coordination there is between requests,
+workers and nodes.
+
+* **Claim, then write.** An append reads the record, compares its offset, and swaps in the next
+  generation. Who loses that swap has lost the append. Who wins it may write, where nobody else
+  writes.
+* **Acknowledge by swapping.** Bytes count from the moment a record names them. Where that swap
+  fails, a later generation has taken over: the append ends and says nothing more.
+* **Asking takes over, too.** Whoever is told an offset has taken the upload over first, so that no
+  append that is still under way can make the answer untrue.
+* **Completion is a state before it is an act.** Once the record says so, no byte can be appended,
+  and whoever comes by finishes the work or confirms it.
+
+Within one process the older append is told at once. In another process it finds out by itself, at
+its next swap, or within `WATCH` seconds; as a rule its client is gone and it is ending already. In
+both cases it has a moment to put in safety what it has received, and no more than that. In the same
+process that is all that has come through its connection, so that whoever asks when a connection has
+ended is told of its last byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from file_uploader.errors import (
+    DigestMismatch,
+    FileTooLarge,
+    FileUploaderError,
+    InconsistentLength,
+    InvalidHeader,
+    InvalidName,
+    NoSuchFile,
+    NoSuchUpload,
+    NotConcatenable,
+    PieceMismatch,
+    PreconditionFailed,
+    StorageError,
+    StorageUnavailable,
+    Superseded,
+)
+from file_uploader.model.values import (
+    NO_LIMITS,
+    Container,
+    TransferLimits,
+    Upload,
+    UploadPlan,
+    UploadState,
+    is_unfinished,
+    new_upload_id,
+)
+from file_uploader.storage.base import Storage, UploadStorage
+from file_uploader.transfer.body import ClientBody
+from file_uploader.transfer.tasks import OwnedTasks
+
+from .append import Acknowledge, Append, Piece, Turn, Turns, appended, taken_over, to_nobody
+
+__all__ = ["Acknowledge", "Piece", "Uploads"]
+
+HANDOVER = 0.6
+"""Seconds that an older append has to put in safety what it received, before it is taken over."""
+
+_POLL = 0.1
+"""Seconds between looks at the record of one that another process may be about to end."""
+
+WATCH = 1.0
+"""Seconds between looks at the record while a client is silent."""
+
+FINISHED = timedelta(days=1)
+"""For how long a finished upload is remembered, for the client that never saw the last answer."""
+
+MOST_SWAPS = 100
+"""How often a record that others swap all the time is read again."""
+
+_VERDICTS = (
+    *(PreconditionFailed, DigestMismatch, NoSuchUpload, FileTooLarge),
+    *(InvalidName, InvalidHeader),
+)
+"""What ends an upload for good: it would fail again however often it was tried."""
+
+_log = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Uploads:
+    """The uploads of all containers in one store, as one process sees them.
+
+    Belongs to one event loop; `aclose` ends it, before the store.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        expiry: timedelta,
+        limits: TransferLimits = NO_LIMITS,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._files = storage
+        self._storage: UploadStorage = storage.uploads
+        self._expiry = expiry
+        self._limits = limits
+        self._now = now
+        self._tasks = OwnedTasks()
+        self._turns = Turns()
+        self._completing: dict[tuple[Container, str], asyncio.Task[Upload]] = {}
+
+    @property
+    def expiry(self) -> timedelta:
+        """How long an upload is kept from its creation on."""
+        return self._expiry
+
+    async def create(self, container: Container, plan: UploadPlan, length: int | None) -> Upload:
+        """Begin an upload. ``length`` in bytes, None if it is to be said later.
+
+        Raises `PreconditionFailed` where the file is not as demanded even now, `FileTooLarge`,
+        `ResumableUnsupported` and `StorageError`.
+        """
+        self._check_size(length)
+        await self._check_precondition(container, plan)
+        upload = self._new(plan, length)
+        return await self._tasks.finish(self._storage.create(container, upload))
+
+    async def concatenate(self, container: Container, plan: UploadPlan) -> Upload:
+        """Make one file of the partial uploads that ``plan.sources`` names, in that order.
+
+        Raises `NoSuchUpload`, `NotConcatenable` for sources that are not partial or not finished,
+        and what `create` and `UploadStorage.complete` raise.
+        """
+        length = 0
+        for source in plan.sources:
+            part = await self.peek(container, source)
+            if part.plan.name is not None or part.state is not UploadState.COMPLETE:
+                raise NotConcatenable("Only partial uploads that are finished can be put together.")
+            length += part.offset
+        self._check_size(length)
+        await self._check_precondition(container, plan)
+        upload = replace(self._new(plan, length), offset=length, state=UploadState.COMPLETING)
+        return await self._tasks.finish(self._concatenate(container, upload))
+
+    async def append(
+        self,
+        container: Container,
+        upload_id: str,
+        piece: Piece,
+        *,
+        offset: int,
+        length: int | None = None,
+        final: bool | None = None,
+        repeats: bool = True,
+        acknowledge: Acknowledge = to_nobody,
+    ) -> Upload:
+        """Append a piece at ``offset`` and return the upload after it.
+
+        ``length`` is that of the whole upload, where this request says it. ``final`` says whether
+        the upload ends with this piece; None: when its length is reached. ``repeats``: an empty
+        piece at the end of a finished upload is no mistake but gets what the last one got.
+        ``acknowledge`` is called after each swap that made more bytes count.
+
+        It ends an older append, and goes on to its end when the caller is cancelled: what the
+        client had sent by then is kept. Raises `NoSuchUpload`, `OffsetMismatch`, `Superseded`,
+        `NotAppendable`, `InconsistentLength`, `FileTooLarge`, `StorageError`, `Overloaded`, every
+        error of a body, and what ends an upload for good (see `UploadStorage.complete`).
+        """
+        request = Append(piece, offset, length, final, repeats, acknowledge)
+        return await self._tasks.finish(self._append(container, upload_id, request))
+
+    async def look(self, container: Container, upload_id: str) -> Upload:
+        """The upload with an offset that the next append may use; ends an append under way.
+
+        Raises `NoSuchUpload`, `StorageError`, and what ends an upload for good.
+        """
+        return await self._tasks.finish(self._look(container, upload_id))
+
+    async def peek(self, container: Container, upload_id: str) -> Upload:
+        """The upload as it is now; disturbs nobody. Raises `NoSuchUpload` and `StorageError`."""
+        return self._visible(await self._storage.load(container, upload_id))
+
+    async def cancel(self, container: Container, upload_id: str) -> None:
+        """Forget an upload with all that it holds, never its file; ends an append under way.
+
+        Raises `NoSuchUpload` and `StorageError`.
+        """
+        await self._tasks.finish(self._cancel(container, upload_id))
+
+    async def list(self, container: Container) -> AsyncIterator[Upload]:
+        """The container's unfinished uploads that can be read; disturbs nobody."""
+        async for found in self._storage.list(container):
+            if not isinstance(found, Upload):
+                _log.warning("an upload is left out of a list: %s", found)
+            elif is_unfinished(found) and found.expires > self._now():
+                yield found
+
+    async def aclose(self) -> None:
+        """Interrupt all appends, and wait until what they received is safe."""
+        self._turns.interrupt_all()
+        await self._tasks.drain()
+
+    def _new(self, plan: UploadPlan, length: int | None) -> Upload:
+        created = self._now()
+        return Upload(
+            id=new_upload_id(created),
+            plan=plan,
+            created=created,
+            expires=created + self._expiry,
+            length=length,
+        )
+
+    def _check_size(self, length: int | None) -> None:
+        limit = self._limits.max_size
+        if length is not None and limit is not None and length > limit:
+            raise FileTooLarge(f"A file may have at most {limit} bytes here.")
+
+    async def _check_precondition(self, container: Container, plan: UploadPlan) -> None:
+        if plan.name is None or not plan.precondition:
+            return
+        try:
+            current = await self._files.head(container, plan.name)
+        except NoSuchFile:
+            current = None
+        plan.precondition.check(current)
+
+    def _visible(self, upload: Upload) -> Upload:
+        """The upload, if it is there for its client. Raises `NoSuchUpload`."""
+        if upload.state is UploadState.CANCELLED or upload.expires <= self._now():
+            raise NoSuchUpload("There is no such upload; it has expired or was cancelled.")
+        return upload
+
+    async def _load(self, container: Container, upload_id: str) -> Upload:
+        """The upload; one that is completing only after that is done."""
+        upload = self._visible(await self._storage.load(container, upload_id))
+        if upload.state is UploadState.COMPLETING:
+            return await self._complete(container, upload)
+        return upload
+
+    async def _load_unclaimed(
+        self, container: Container, upload_id: str, patience: float
+    ) -> Upload:
+        """`_load`, once nobody claims the upload any more, or the loop's time is ``patience``."""
+        while True:
+            upload = await self._load(container, upload_id)
+            open_to_others = upload.state is not UploadState.OPEN or not upload.claimed
+            if open_to_others or asyncio.get_running_loop().time() >= patience:
+                return upload
+            await asyncio.sleep(_POLL)
+
+    async def _concatenate(self, container: Container, upload: Upload) -> Upload:
+        return await self._complete(container, await self._storage.create(container, upload))
+
+    async def _append(self, container: Container, upload_id: str, request: Append) -> Upload:
+        patience = asyncio.get_running_loop().time() + HANDOVER
+        await self._turns.end(container, upload_id, HANDOVER)
+        with self._turns.hold(container, upload_id, request.piece.source) as turn:
+            upload = await self._load_unclaimed(container, upload_id, patience)
+            if request.is_replay_of(upload):
+                request.piece.check_empty()
+                return upload
+            known = upload.length
+            upload = request.checked(upload)
+            self._check_size(upload.length)
+            self._check_size(request.end)
+            await self._storage.check_fits(upload, request.announced(upload, known))
+            upload = await self._claim(container, upload, request)
+            upload = await self._receive(container, upload, request, turn, known)
+        if upload.state is UploadState.COMPLETING:
+            return await self._complete(container, upload)
+        return upload
+
+    async def _claim(self, container: Container, upload: Upload, request: Append) -> Upload:
+        """Take the upload over to append to it.
+
+        Who has only asked for the offset meanwhile takes nothing away: it is as if this append had
+        come after that question, at the offset that was the answer.
+        """
+        for _ in range(MOST_SWAPS):
+            try:
+                return await self._storage.swap(container, taken_over(upload, claimed=True))
+            except Superseded:
+                current = await self._load(container, upload.id)
+            written = current.claimed or current.offset != upload.offset
+            if written or current.state is not UploadState.OPEN:
+                break
+            upload = request.checked(current)
+        raise Superseded("Another request has taken this upload over just now; ask for its offset.")
+
+    async def _receive(
+        self,
+        container: Container,
+        upload: Upload,
+        request: Append,
+        turn: Turn,
+        known: int | None,
+    ) -> Upload:
+        """Store a claimed piece; return the upload after it, no longer claimed.
+
+        ``known`` is the length as it was before: of a piece that is not the announced one, not even
+        the length counts that came with it.
+        """
+        body = self._body(upload, request, turn)
+        storing = self._storage.append(container, upload, body, final=request.final is True)
+        watching = asyncio.create_task(self._watch(container, upload, body, turn))
+        try:
+            async with aclosing(storing):
+                async for stored in storing:
+                    complete = stored.last and request.completes(upload, stored, body)
+                    upload = await self._storage.swap(
+                        container, appended(upload, stored, complete=complete)
+                    )
+                    await request.acknowledge(upload)
+        except FileTooLarge:
+            if upload.length is not None and body.received > upload.length - request.offset:
+                await self._forget(container, upload)
+                raise InconsistentLength(
+                    f"More came than the {upload.length} bytes of this upload; it was cancelled."
+                ) from None
+            await self._release(container, upload)
+            raise
+        except NoSuchUpload:
+            _log.warning("the store has lost upload %s", upload.id)
+            with contextlib.suppress(FileUploaderError):
+                await self._forget(container, upload)
+            raise
+        except StorageError:
+            # What was on its way may still arrive, so that whoever is next has to know: no release.
+            raise
+        except DigestMismatch:
+            await self._release(container, replace(upload, length=known))
+            raise PieceMismatch(
+                "The digest of this piece is not the announced one; nothing of the piece was kept."
+                " Send it again."
+            ) from None
+        except FileUploaderError:
+            await self._release(container, upload)
+            if upload.state is UploadState.COMPLETING:  # All is there, even if the end is not.
+                with contextlib.suppress(FileUploaderError):
+                    await self._complete(container, upload)
+            raise
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+        if request.final and upload.state is UploadState.OPEN:
+            raise InconsistentLength(
+                f"The upload was said to have {upload.length} bytes and to end with byte"
+                f" {upload.offset}; nothing is lost: send the rest."
+            )
+        return upload
+
+    def _body(self, upload: Upload, request: Append, turn: Turn) -> ClientBody:
+        limits = [size for size in (self._limits.max_size, upload.length) if size is not None]
+        room = min(limits) - upload.offset if limits else None
+        return ClientBody(
+            turn,
+            length=request.piece.length,
+            limits=replace(self._limits, max_size=room),
+            expected=request.piece.expected,
+            algorithms=(),
+        )
+
+    async def _watch(
+        self, container: Container, upload: Upload, body: ClientBody, turn: Turn
+    ) -> None:
+        """Interrupt an append whose client is silent once another generation has taken over."""
+        seen = -1
+        while True:
+            received = body.received
+            if received == seen:
+                with contextlib.suppress(StorageError):
+                    try:
+                        current = await self._storage.load(container, upload.id)
+                    except NoSuchUpload:
+                        current = None
+                    if current is None or current.generation != upload.generation:
+                        turn.interrupt()
+                        return
+            seen = received
+            await asyncio.sleep(WATCH)
+
+    async def _release(self, container: Container, upload: Upload) -> None:
+        """Say that nothing is being written any more, after an append that failed."""
+        if not upload.claimed:
+            return
+        with contextlib.suppress(Superseded, NoSuchUpload, StorageError):
+            await self._storage.swap(container, replace(upload, claimed=False))
+
+    async def _look(self, container: Container, upload_id: str) -> Upload:
+        patience = asyncio.get_running_loop().time() + HANDOVER
+        await self._turns.end(container, upload_id, HANDOVER)
+        for _ in range(MOST_SWAPS):
+            upload = await self._load_unclaimed(container, upload_id, patience)
+            if upload.state is not UploadState.OPEN:
+                return upload
+            with contextlib.suppress(Superseded):
+                upload = await self._storage.swap(container, taken_over(upload, claimed=False))
+                # Also those that came meanwhile and have claimed nothing yet.
+                self._turns.interrupt(container, upload_id)
+                return upload
+        raise StorageUnavailable("This upload is taken over all the time; try again later.")
+
+    async def _cancel(self, container: Container, upload_id: str) -> None:
+        await self._turns.end(container, upload_id, HANDOVER)
+        for _ in range(MOST_SWAPS):
+            # Not loaded as for others, who would complete it: that is what nobody wants any more.
+            upload = self._visible(await self._storage.load(container, upload_id))
+            with contextlib.suppress(Superseded):
+                return await self._forget(container, upload)
+        raise StorageUnavailable("This upload is taken over all the time; try again later.")
+
+    async def _forget(self, container: Container, upload: Upload) -> None:
+        """Make the upload invisible, then remove it. Raises `Superseded`."""
+        cancelled = replace(upload, state=UploadState.CANCELLED)
+        cancelled = await self._storage.swap(container, cancelled)
+        try:
+            await self._storage.remove(container, cancelled)
+        except StorageError as error:
+            _log.warning("a cancelled upload is left to the sweep: %s", error)
+
+    async def _complete(self, container: Container, upload: Upload) -> Upload:
+        """Finish a completing upload, once at a time in this process."""
+        key = container, upload.id
+        running = self._completing.get(key)
+        if running is None:
+            running = self._tasks.start(self._complete_now(container, upload))
+            self._completing[key] = running
+            running.add_done_callback(lambda _: self._completing.pop(key))
+        return await asyncio.shield(running)
+
+    async def _complete_now(self, container: Container, upload: Upload) -> Upload:
+        if upload.plan.name is not None:  # A partial upload stays for as long as any.
+            expires = self._now() + min(FINISHED, self._expiry)
+            upload = replace(upload, expires=expires)
+        try:
+            return await self._storage.complete(container, upload)
+        except _VERDICTS:
+            with contextlib.suppress(Superseded, NoSuchUpload):
+                current = await self._storage.load(container, upload.id)
+                if current.state is UploadState.COMPLETE:  # Somebody else had it done by then.
+                    return current
+                await self._forget(container, current)
+            raise
