@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from file_uploader.errors import ClientDisconnected
 from file_uploader.http.fields.headers import combined, has_body
 
-from . import problems
+from . import caching, problems
 from .fields import base_url, target
 from .refusals import UnsupportedTusVersion
 from .streams import incoming
@@ -153,7 +153,7 @@ class UploadProtocol:
                 said = MutableHeaders(raw=list(message["headers"]))
                 said["Tus-Resumable"] = tus_headers.VERSION
                 if scope["method"] in ("GET", "HEAD"):
-                    said["Cache-Control"] = "no-store"
+                    said.update(caching.UPLOAD_ASKED)
                 message = {**message, "headers": said.raw}
             await send(message)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from file_uploader import errors
 
-from . import context
+from . import caching, context
 from .refusals import (
     ChecksumMismatch,
     DocumentTooLarge,
@@ -26,12 +26,6 @@ from .refusals import (
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-# A failure names what the file's content depends on, too: nginx keeps one Vary for each URL, and
-# answers nothing at all where a second one differs.
-PRIVATE = {"cache-control": "private, no-cache", "vary": "X-Auth-Token, Want-Repr-Digest"}
-"""On every answer that depends on the token: all clients share the same URLs."""
-NOSNIFF = {"x-content-type-options": "nosniff"}
-"""On every answer that has a body: it is what its type says, also where it repeats a request."""
 RETRY_AFTER = "5"
 """Seconds after which a request that met a full or an absent store may be tried again."""
 
@@ -173,7 +167,7 @@ def response(
         body(problem, detail, members),
         problem.status,
         media_type=MEDIA_TYPE,
-        headers={**PRIVATE, **NOSNIFF, **(headers or {})},
+        headers={**caching.PRIVATE, **caching.NOSNIFF, **(headers or {})},
     )
     if problem.retry:
         answer.headers["Retry-After"] = RETRY_AFTER

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from file_uploader.errors import FileUploaderError
 
+from . import caching
+
 
 class RefusedWithHeaders(FileUploaderError):
     """An error whose answer carries headers of its own."""
@@ -18,7 +20,7 @@ class NothingAcceptable(RefusedWithHeaders):
 
     def __init__(self, offered: Sequence[str]) -> None:
         super().__init__(f"Accept one of {', '.join(offered)}.")
-        self.headers = {"vary": "X-Auth-Token, Accept"}
+        self.headers = caching.NEGOTIATED
 
 
 class UnsupportedMediaType(RefusedWithHeaders):

@@ -11,9 +11,10 @@ from typing import Protocol
 
 from starlette.responses import Response
 
+from file_uploader.http import caching
 from file_uploader.http.fields.headers import combined
 from file_uploader.http.fields.negotiation import choose
-from file_uploader.http.files.formats import FORMATS, JSON, LINES, NO_STORE, rfc3339
+from file_uploader.http.files.formats import FORMATS, JSON, LINES, rfc3339
 from file_uploader.http.tus.headers import VERSION
 from file_uploader.http.tus.resource import Tus
 from file_uploader.model.values import Upload
@@ -72,7 +73,7 @@ class UploadResources:
         target.parameters(call.query, ())
         media_type = choose(combined(call.headers, "Accept"), (JSON, LINES))
         chunks = FORMATS[media_type](_pages(self._uploads.list(call.container)), _describe)
-        headers = {**NO_STORE, "content-type": media_type}
+        headers = {**caching.LISTED, "content-type": media_type}
         return Streamed(chunks, 200, headers)
 
     async def create(self, call: Call) -> Response:

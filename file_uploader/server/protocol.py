@@ -36,7 +36,7 @@ from gunicorn.asgi.protocol import HIGH_WATER_LIMIT, ASGIProtocol
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from file_uploader import metrics
-from file_uploader.http import context, problems, sendfile
+from file_uploader.http import caching, context, problems, sendfile
 from file_uploader.http.fields import target
 
 from .receive_buffer import Reads
@@ -378,8 +378,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         headers = (
             ("Content-Type", problems.MEDIA_TYPE),
             ("Content-Length", str(len(body))),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
+            *caching.STATE.items(),
             (context.HEADER, here.id),
             *extra_headers,
         )

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote
 
+from file_uploader.http.caching import NOSNIFF
+
 _SHOWN = "sandbox; default-src 'none'; style-src 'unsafe-inline'"
 # A player fetches the file once more, by its URL and as its own origin.
 _PLAYED = "sandbox allow-same-origin; default-src 'none'; media-src "
@@ -40,7 +42,7 @@ def described(content_type: str, url: Callable[[str], str], path: bytes) -> dict
         if _SOURCE.fullmatch(source):
             policy = _PLAYED + source
     return {
-        "x-content-type-options": "nosniff",
+        **NOSNIFF,
         "content-security-policy": policy,
         # The policy does not keep a browser from connecting to where it then sends nothing.
         "connection-allowlist": "(response-origin)",

@@ -5,7 +5,7 @@ Who that is, and which container and name it is for, was decided before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from starlette.responses import Response
 
@@ -17,9 +17,9 @@ from file_uploader.errors import (
     PreconditionFailed,
     StorageUnavailable,
 )
+from file_uploader.http import caching
 from file_uploader.http.fields import conditions, digests, metadata, ranges, sandbox, target
 from file_uploader.http.fields.headers import content_length, single
-from file_uploader.http.problems import PRIVATE
 from file_uploader.http.resumable.versions import said_length, version_of
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import Answer, Streamed, incoming
@@ -38,13 +38,13 @@ from file_uploader.transfer.body import ClientBody
 _OPEN_TRIES = 10
 """How often a file may be replaced between a look at it and its opening."""
 
-Caching = Callable[[Metadata], Mapping[str, str]]
+Caching = Callable[[Metadata], caching.Headers]
 """The headers that tell caches what they may do with a file that has this metadata."""
 
 
-def private(_metadata: Metadata) -> Mapping[str, str]:
+def private(_metadata: Metadata) -> caching.Headers:
     """What is behind a token is nobody else's."""
-    return PRIVATE
+    return caching.PRIVATE
 
 
 def planned(call: Call, name: FileName) -> UploadPlan:
@@ -63,11 +63,11 @@ class Contents:
     """Reads and one-shot writes, on any store."""
 
     def __init__(
-        self, storage: Storage, limits: TransferLimits, *, caching: Caching = private
+        self, storage: Storage, limits: TransferLimits, *, kept: Caching = private
     ) -> None:
         self._storage = storage
         self._limits = limits
-        self._caching = caching
+        self._kept = kept
 
     async def put(
         self,
@@ -104,7 +104,7 @@ class Contents:
             raise InconsistentLength(
                 f"Upload-Length is {said}; {body.received} bytes arrived."
             ) from None
-        headers = {**PRIVATE, "etag": f'"{info.etag}"'}
+        headers = {**caching.PRIVATE, "etag": f'"{info.etag}"'}
         if complete:
             headers.update(version.says(complete=True))
         if wanted:
@@ -179,7 +179,7 @@ class Contents:
     def _describe(self, call: Call, info: FileInfo, *, download: bool) -> dict[str, str]:
         """The headers of every answer that speaks of one version of a file."""
         headers = {
-            **self._caching(info.metadata),
+            **self._kept(info.metadata),
             **sandbox.described(info.metadata.content_type, call.base.reference, call.path),
             **metadata.render(info.metadata),
             "accept-ranges": "bytes",

@@ -7,15 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from file_uploader.http.problems import NOSNIFF
-
 JSON, LINES, TEXT = "application/json", "application/x-ndjson", "text/plain"
-NO_STORE = {
-    "cache-control": "private, no-store",
-    "vary": "X-Auth-Token, Accept",
-    **NOSNIFF,
-}
-"""On every list: it is one client's own, and true for a moment only."""
 
 T = TypeVar("T")
 

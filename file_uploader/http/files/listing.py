@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 
 from file_uploader.errors import InvalidParameter
+from file_uploader.http import caching
 from file_uploader.http.fields import target
 from file_uploader.http.fields.headers import combined
 from file_uploader.http.fields.negotiation import choose
@@ -16,7 +17,7 @@ from file_uploader.http.streams import Streamed
 from file_uploader.model.values import ListedPrefix, ListEntry, ListQuery
 from file_uploader.storage.base import Storage
 
-from .formats import FORMATS, JSON, LINES, NO_STORE, TEXT, rfc3339
+from .formats import FORMATS, JSON, LINES, TEXT, rfc3339
 
 MAX_PAGE = 10_000
 """Entries of an answer with a ``limit``: they wait in memory until it is known what comes next."""
@@ -39,7 +40,7 @@ class Listing:
         """What the container holds, where the store can tell."""
         target.parameters(call.query, ())
         usage = await self._storage.usage(call.container)
-        headers = dict(NO_STORE)
+        headers = dict(caching.LISTED)
         if usage is not None:
             headers["x-container-object-count"] = str(usage.files)
             headers["x-container-bytes-used"] = str(usage.size)
@@ -57,7 +58,7 @@ class Listing:
             marker=given.get("marker", ""),
             limit=_limit(given),
         )
-        headers = {**NO_STORE, "content-type": _content_type(media_type)}
+        headers = {**caching.LISTED, "content-type": _content_type(media_type)}
         if query.limit is None:
             pages = self._storage.list(call.container, query)
         else:

@@ -6,9 +6,8 @@ from functools import partial
 
 from starlette.responses import Response
 
-from file_uploader.http import problems
+from file_uploader.http import caching, problems
 from file_uploader.http.fields import conditions, target
-from file_uploader.http.problems import PRIVATE
 from file_uploader.http.resumable.resource import Resumable
 from file_uploader.http.resumable.versions import version_of
 from file_uploader.http.routing import Call, Endpoint
@@ -69,4 +68,4 @@ class Files:
         target.parameters(call.query, ())
         precondition = conditions.write_precondition(call.headers)
         await self._storage.delete(call.container, name, precondition=precondition)
-        return Response(status_code=204, headers=PRIVATE)
+        return Response(status_code=204, headers=caching.PRIVATE)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.responses import Response
 
+from file_uploader.http import caching
 from file_uploader.http.fields import conditions, metadata
 from file_uploader.http.files.content import download_wanted
-from file_uploader.http.problems import PRIVATE
 from file_uploader.http.routing import Call
 from file_uploader.links import Link
 from file_uploader.model.values import FileInfo
@@ -55,8 +55,7 @@ class DirectDownloads:
         if url is None:
             return None
         headers = {
-            **PRIVATE,
-            "cache-control": "no-store",
+            **caching.NOT_KEPT,
             "location": url,
             "referrer-policy": "no-referrer",
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
@@ -12,10 +11,10 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from file_uploader.errors import InvalidHeader, InvalidName, InvalidParameter
-from file_uploader.http.fields import digests, target
+from file_uploader.http import caching
+from file_uploader.http.fields import target
 from file_uploader.http.fields.base_url import DEPENDS_ON
 from file_uploader.http.files.content import Contents, planned
-from file_uploader.http.problems import NOSNIFF, PRIVATE
 from file_uploader.http.resumable.versions import version_of
 from file_uploader.http.routing import Call, Endpoint, LinkEndpoint
 from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
@@ -40,15 +39,9 @@ MAX_LIFETIME = 7 * 24 * 3600
 _MEMBERS = ("name", "method", "expires_in", "max_size", "overwrite")
 
 
-def kept_caching(metadata: Metadata) -> Mapping[str, str]:
-    """What the file's own Cache-Control allows: the URL alone decides who gets it.
-
-    What a browser may do with it names that URL, and so depends on what tells it.
-    """
-    return {
-        "cache-control": metadata.cache_control or "private, no-cache",
-        "vary": ", ".join([digests.WANTED, *DEPENDS_ON]),
-    }
+def kept_caching(metadata: Metadata) -> caching.Headers:
+    """What a browser may do with a file names its URL, and so depends on what tells that."""
+    return caching.by_link(metadata.cache_control, DEPENDS_ON)
 
 
 class LinkResources:
@@ -65,7 +58,7 @@ class LinkResources:
         self._storage = storage
         self._limits = limits
         self._direct = direct
-        self._contents = Contents(storage, limits, caching=kept_caching)
+        self._contents = Contents(storage, limits, kept=kept_caching)
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -89,7 +82,7 @@ class LinkResources:
                 "expires": link.expires.isoformat().replace("+00:00", "Z"),
             },
             status_code=201,
-            headers={**PRIVATE, **NOSNIFF, "cache-control": "no-store"},
+            headers={**caching.NOT_KEPT, **caching.NOSNIFF},
         )
 
     async def get(self, call: Call, link: Link) -> Response:

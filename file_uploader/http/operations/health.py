@@ -9,18 +9,16 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
 from file_uploader.errors import StorageError
-from file_uploader.http.problems import NOSNIFF
+from file_uploader.http import caching
 from file_uploader.storage.base import Storage
 
 FRESH = 2.0
 """Seconds for which what was found is told to others who ask."""
 
-_HEADERS = {"cache-control": "no-store", **NOSNIFF}
-
 
 async def health(_headers: Headers) -> Response:
     """The process answers, so it is up."""
-    return JSONResponse({"status": "up"}, headers=_HEADERS)
+    return JSONResponse({"status": "up"}, headers=caching.STATE)
 
 
 class Readiness:
@@ -40,7 +38,7 @@ class Readiness:
                 self._until = monotonic() + FRESH
         if self._failure is not None:
             raise self._failure.with_traceback(None)
-        return JSONResponse({"status": "ready"}, headers=_HEADERS)
+        return JSONResponse({"status": "ready"}, headers=caching.STATE)
 
     async def _ask(self) -> StorageError | None:
         try:

@@ -12,12 +12,9 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from file_uploader import metrics
-from file_uploader.http import problems
-from file_uploader.http.problems import NOSNIFF
+from file_uploader.http import caching, problems
 from file_uploader.http.routing import OpenEndpoint
 from file_uploader.storage.base import Storage
-
-_VARY = {"vary": "Authorization"}
 
 
 def endpoint(storage: Storage, token: str | None) -> OpenEndpoint:
@@ -28,13 +25,11 @@ def endpoint(storage: Storage, token: str | None) -> OpenEndpoint:
             return problems.response(
                 problems.NO_METRICS_TOKEN,
                 "Send `Authorization: Bearer ` with METRICS_TOKEN.",
-                {"WWW-Authenticate": "Bearer", "cache-control": "no-store", **_VARY},
+                {"WWW-Authenticate": "Bearer", **caching.AUTHORIZED},
             )
         text = await asyncio.to_thread(metrics.exposition, await storage.vitals())
-        about = {"cache-control": "no-store", "content-type": metrics.CONTENT_TYPE, **NOSNIFF}
-        if token is not None:
-            about.update(_VARY)
-        return Response(text, headers=about)
+        kept = caching.STATE if token is None else caching.AUTHORIZED
+        return Response(text, headers={"content-type": metrics.CONTENT_TYPE, **kept})
 
     return answer
 

@@ -14,15 +14,10 @@ from hashlib import sha256
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from file_uploader.http import caching
 from file_uploader.http.fields.conditions import tag_not_modified
 from file_uploader.http.fields.headers import combined
 from file_uploader.http.fields.negotiation import admits
-
-_ALWAYS = {
-    "cache-control": "no-cache",
-    "vary": "Accept-Encoding",
-    "x-content-type-options": "nosniff",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +70,7 @@ class Fixed:
         # Without a time in it, all processes make the same bytes, and so the same tag.
         compressed = gzip.compress(content, compresslevel=9, mtime=0)
         return _Made(
-            {**_ALWAYS, **headers},
+            {**caching.PUBLIC, **headers},
             _Encoded(content, sha256(content).hexdigest(), {}),
             _Encoded(compressed, sha256(compressed).hexdigest(), {"content-encoding": "gzip"}),
         )

@@ -11,14 +11,12 @@ import yaml
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from file_uploader.http import context
+from file_uploader.http import caching, context
 
 from .asset import Fixed
 
 WRITTEN = Path(__file__).parent / "openapi.yaml"
 """The one place where it is written down."""
-
-_VARY = {"vary": "Accept-Encoding, X-Forwarded-Prefix"}
 
 
 async def endpoint(headers: Headers) -> Response:
@@ -40,6 +38,6 @@ def _read() -> Mapping[str, object]:
 def _below(prefix: str) -> Fixed:
     def make() -> tuple[bytes, Mapping[str, str]]:
         contract = {**_read(), "servers": [{"url": prefix or "/"}]}
-        return json.dumps(contract, separators=(",", ":")).encode(), _VARY
+        return json.dumps(contract, separators=(",", ":")).encode(), caching.PREFIXED
 
     return Fixed("application/json", make)

@@ -11,6 +11,8 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 
+from file_uploader.http import caching
+
 from .asset import Fixed
 
 BUILT = Path(__file__).parent / "static"
@@ -52,8 +54,7 @@ def unchanging(make: Callable[[], bytes]) -> Fixed:
 
 
 async def _missing(_headers: Headers) -> Response:
-    headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
-    return PlainTextResponse(_HOW_TO_GET_IT, 404, headers)
+    return PlainTextResponse(_HOW_TO_GET_IT, 404, caching.MISSING)
 
 
 def policy(content: bytes) -> str:

@@ -29,11 +29,10 @@ from file_uploader.errors import (
     PreconditionFailed,
     ResumableUnsupported,
 )
-from file_uploader.http import problems
+from file_uploader.http import caching, problems
 from file_uploader.http.fields import digests, structured, target
 from file_uploader.http.fields.headers import content_length
 from file_uploader.http.fields.negotiation import require_type
-from file_uploader.http.problems import PRIVATE
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
 from file_uploader.model.values import TransferLimits, Upload, UploadPlan, UploadState
@@ -140,8 +139,7 @@ class Resumable:
         version.refuse_appending(call.headers)
         upload = await self._uploads.look(call.container, target.upload_id(call.path))
         headers = {
-            **PRIVATE,
-            "cache-control": "no-store",
+            **caching.NOT_KEPT,
             "upload-offset": str(upload.offset),
             **version.says(complete=upload.state is UploadState.COMPLETE),
             **self._left(version, upload),
@@ -166,7 +164,7 @@ class Resumable:
     async def _delete(self, call: Call, version: Version) -> Response:
         version.refuse_appending(call.headers)
         await self._uploads.cancel(call.container, target.upload_id(call.path))
-        return Response(status_code=204, headers={**PRIVATE, **version.named})
+        return Response(status_code=204, headers={**caching.PRIVATE, **version.named})
 
     async def _append(
         self,
@@ -225,7 +223,7 @@ class Resumable:
         """The answer to bytes that were all stored: of the upload, or the target's own (4.4)."""
         complete = upload.state is UploadState.COMPLETE
         headers = {
-            **PRIVATE,
+            **caching.PRIVATE,
             **place,
             **version.says(complete=complete),
             "upload-offset": str(upload.offset),

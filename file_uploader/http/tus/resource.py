@@ -25,11 +25,10 @@ from file_uploader.errors import (
     StorageError,
     Superseded,
 )
-from file_uploader.http import problems
+from file_uploader.http import caching, problems
 from file_uploader.http.fields import conditions, digests, metadata, target
 from file_uploader.http.fields.headers import bytes_number, content_length, has_body
 from file_uploader.http.fields.negotiation import require_type
-from file_uploader.http.problems import PRIVATE
 from file_uploader.http.refusals import ChecksumMismatch
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
@@ -115,7 +114,7 @@ class Tus:
         """Tell the offset, and what the creation said."""
         target.parameters(call.query, ())
         upload = await self._uploads.look(call.container, target.upload_id(call.path))
-        headers = {**PRIVATE, "upload-offset": str(upload.offset), **_expires(upload)}
+        headers = {**caching.PRIVATE, "upload-offset": str(upload.offset), **_expires(upload)}
         if upload.length is None:
             headers["upload-defer-length"] = "1"
         else:
@@ -151,7 +150,7 @@ class Tus:
         """Forget the upload, never its file ("Termination")."""
         target.parameters(call.query, ())
         await self._uploads.cancel(call.container, target.upload_id(call.path))
-        return Response(status_code=204, headers=PRIVATE)
+        return Response(status_code=204, headers=caching.PRIVATE)
 
     async def _concatenate(
         self, call: Call, plan: UploadPlan, expected: Mapping[str, bytes]
@@ -264,7 +263,7 @@ def _place(call: Call, upload: Upload) -> dict[str, str]:
 
 def _appended(call: Call, upload: Upload) -> dict[str, str]:
     """The headers of what went well, and once the file is there those of its PUT."""
-    headers = {**PRIVATE, "upload-offset": str(upload.offset), **_expires(upload)}
+    headers = {**caching.PRIVATE, "upload-offset": str(upload.offset), **_expires(upload)}
     if upload.result is not None:
         headers["etag"] = f'"{upload.result.etag}"'
         headers.update(digests.described(call.headers, upload.result))
