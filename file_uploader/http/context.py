@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from . import auth
+from file_uploader import tokens
 
 HEADER = "X-Request-ID"
 
@@ -21,7 +21,7 @@ NOWHERE = "-"
 
 # What is found in use: UUIDs, ULIDs, hexadecimal and base64 numbers, also with a name before them.
 _ID = re.compile(rb"[A-Za-z0-9+/=@_.:-]{1,128}")
-_HEADER, _TOKEN = HEADER.lower().encode(), auth.HEADER.lower().encode()
+_HEADER, _TOKEN = HEADER.lower().encode(), tokens.HEADER.lower().encode()
 
 
 def _new_id() -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from file_uploader.http.auth import parse_token
 from file_uploader.model.values import Container
+from file_uploader.tokens import parse_token
 
 
 def container(token: str) -> int:

@@ -6,11 +6,11 @@ from contextlib import aclosing
 
 from file_uploader.cli.support import formatting
 from file_uploader.cli.support.walk import Walk, usage_of
-from file_uploader.http.auth import parse_token
 from file_uploader.model.values import Container, Usage
 from file_uploader.settings import load_settings
 from file_uploader.storage.upkeep import Flaw
 from file_uploader.stores import open_existing
+from file_uploader.tokens import parse_token
 
 WRONG = 1
 """The exit status where a container could not be counted."""

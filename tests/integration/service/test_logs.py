@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from file_uploader.http.auth import parse_token
 from file_uploader.model.values import Container
+from file_uploader.tokens import parse_token
 from tests.support import logs, raw
 from tests.support.raw import Connection
 from tests.support.service import LocalBackend, S3Backend, Service, service

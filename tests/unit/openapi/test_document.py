@@ -16,10 +16,10 @@ from pydantic import SecretStr
 import file_uploader
 from file_uploader.http import problems
 from file_uploader.http.app import fixed, routes
-from file_uploader.http.auth import HEADER
 from file_uploader.http.cors import EXPOSED
 from file_uploader.http.pages.contract import WRITTEN
 from file_uploader.http.routing import NoRoute
+from file_uploader.tokens import HEADER
 from file_uploader.uploads.rules import Uploads
 from tests.support.double import StorageDouble
 from tests.support.service import ROOT
