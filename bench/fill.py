@@ -11,7 +11,7 @@ from uuid import UUID
 
 import apsw
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.local.index.reads import Index
 from file_uploader.storage.local.index.rows import connect, key
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 from hypothesis import settings
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.base import Storage
 from file_uploader.uploads.rules import Uploads
 from tests.contract.kinds import KINDS, place_of

@@ -24,7 +24,7 @@ from file_uploader.http.operations.traces import Traced
 from file_uploader.http.resumable.resource import Resumable
 from file_uploader.http.tus.resource import Tus, described
 from file_uploader.links import Links
-from file_uploader.model.values import TransferLimits
+from file_uploader.model.files import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.storage.observed import WatchedStorage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 
 from file_uploader.errors import Unauthenticated
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.tokens import HEADER, parse_token
 
 

@@ -19,7 +19,7 @@ from file_uploader.http.fields.base_url import BaseURL
 from file_uploader.http.fields.headers import Fields
 from file_uploader.http.fields.target import LINKS, METHODS, SERVER, link_of, upload_path
 from file_uploader.links import Link, LinkMethod, Links
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 
 from . import context, problems
 from .auth import authenticate

@@ -17,7 +17,7 @@ from file_uploader.http.fields.negotiation import choose
 from file_uploader.http.files.formats import FORMATS, JSON, LINES, rfc3339
 from file_uploader.http.tus.headers import VERSION
 from file_uploader.http.tus.resource import Tus
-from file_uploader.model.values import Upload
+from file_uploader.model.uploads import Upload
 from file_uploader.uploads.rules import Uploads
 
 from .fields import target

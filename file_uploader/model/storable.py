@@ -10,7 +10,8 @@ import re
 
 from file_uploader.errors import InvalidHeader, InvalidName
 
-from .values import FileName, Metadata
+from .files import Metadata
+from .names import FileName
 
 _CUSTOM = "X-Object-Meta-"
 

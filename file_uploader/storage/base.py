@@ -27,20 +27,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    Appended,
-    ByteRange,
-    Container,
-    FileInfo,
-    FileName,
-    ListEntry,
-    ListQuery,
-    Metadata,
-    Precondition,
-    Upload,
-    Usage,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, Precondition
+from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
+from file_uploader.model.listing import ListEntry, ListQuery
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Appended, Upload
 from file_uploader.transfer.body import ClientBody
 
 from .upkeep import Flaw, Proof, Swept
@@ -71,7 +62,7 @@ class UploadStorage(Protocol):
     """Records of uploads, each replaced by compare-and-swap only, and the bytes that they name.
 
     The rules of who may append when are not here but in `file_uploader.uploads.rules`; see
-    `file_uploader.model.values.Upload` for what a record says.
+    `file_uploader.model.uploads.Upload` for what a record says.
     """
 
     async def create(self, container: Container, upload: Upload) -> Upload:

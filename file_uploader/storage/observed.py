@@ -7,20 +7,11 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclo
 from datetime import datetime, timedelta
 from types import TracebackType
 
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    Appended,
-    ByteRange,
-    Container,
-    FileInfo,
-    FileName,
-    ListEntry,
-    ListQuery,
-    Metadata,
-    Precondition,
-    Upload,
-    Usage,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, Precondition
+from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
+from file_uploader.model.listing import ListEntry, ListQuery
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Appended, Upload
 from file_uploader.transfer.body import ClientBody
 
 from .base import Content, Storage, UploadStorage

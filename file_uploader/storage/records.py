@@ -10,16 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from file_uploader.errors import InvalidInput, StorageFailed
-from file_uploader.model.values import (
-    EntityTags,
-    FileInfo,
-    FileName,
-    Metadata,
-    Precondition,
-    Upload,
-    UploadPlan,
-    UploadState,
-)
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.files import FileInfo, Metadata
+from file_uploader.model.names import FileName
+from file_uploader.model.uploads import Upload, UploadPlan, UploadState
 
 
 class UnreadableRecord(StorageFailed):

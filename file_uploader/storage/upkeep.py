@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 from urllib.parse import quote
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 
 
 class Leftover(StrEnum):

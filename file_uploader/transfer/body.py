@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from file_uploader.errors import BodyLengthMismatch, BodyTimeout, DigestMismatch, FileTooLarge
-from file_uploader.model.values import NO_LIMITS, TransferLimits
+from file_uploader.model.files import NO_LIMITS, TransferLimits
 
 from .hashing import Hashing
 

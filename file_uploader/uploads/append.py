@@ -19,7 +19,8 @@ from file_uploader.errors import (
     OffsetMismatch,
     PieceMismatch,
 )
-from file_uploader.model.values import Appended, Container, Upload, UploadState
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import Appended, Upload, UploadState
 from file_uploader.transfer.body import ClientBody
 
 Acknowledge = Callable[[Upload], Awaitable[None]]

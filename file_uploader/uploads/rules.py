@@ -47,10 +47,9 @@ from file_uploader.errors import (
     StorageUnavailable,
     Superseded,
 )
-from file_uploader.model.values import (
-    NO_LIMITS,
-    Container,
-    TransferLimits,
+from file_uploader.model.files import NO_LIMITS, TransferLimits
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import (
     Upload,
     UploadPlan,
     UploadState,

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import apsw
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.base import Storage
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.s3 import S3Config, S3Storage

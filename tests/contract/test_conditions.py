@@ -10,7 +10,8 @@ from itertools import product
 import pytest
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed
-from file_uploader.model.values import Container, EntityTags, FileName, Precondition
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from file_uploader.transfer.body import ClientBody
 from tests.contract.stores import Place, clean

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
 from tests.support.files import put

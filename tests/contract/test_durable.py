@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from file_uploader.errors import NoSuchFile
-from file_uploader.model.values import Container, FileName, Metadata
+from file_uploader.model.files import Metadata
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
 from tests.contract.stores import Place, clean

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from file_uploader.errors import BodyTimeout, NoSuchFile, PreconditionFailed
-from file_uploader.model.values import Container, EntityTags, FileName, Precondition
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.stores import Place, clean
 from tests.support.bodies import (

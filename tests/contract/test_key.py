@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import StorageFailed
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3 import S3Storage
 from file_uploader.storage.s3 import key as s3_key

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from file_uploader.errors import InvalidName
-from file_uploader.model.values import Container, FileName, ListedFile, ListQuery
+from file_uploader.model.listing import ListedFile, ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import KINDS, place_of
 from tests.contract.stores import Place

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import Overloaded
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.base import Storage
 from tests.contract.stores import Place, clean
 from tests.support.bodies import KIB, MIB, Source, body_of, content, stalling

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from file_uploader.errors import NoSuchFile
-from file_uploader.model.values import Container, FileName, ListQuery
+from file_uploader.model.listing import ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
 from tests.contract.stores import Place, clean

@@ -7,15 +7,10 @@ from itertools import product
 import pytest
 
 from file_uploader.errors import InvalidName, NoSuchFile, PreconditionFailed
-from file_uploader.model.values import (
-    ByteRange,
-    Container,
-    EntityTags,
-    FileName,
-    ListQuery,
-    Metadata,
-    Precondition,
-)
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.files import ByteRange, Metadata
+from file_uploader.model.listing import ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import EVERY_KIND
 from tests.contract.stores import Place, clean

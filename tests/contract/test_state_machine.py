@@ -17,16 +17,10 @@ from hypothesis.stateful import (
 )
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageError
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    ByteRange,
-    Container,
-    EntityTags,
-    FileName,
-    ListQuery,
-    Metadata,
-    Precondition,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, EntityTags, Precondition
+from file_uploader.model.files import ByteRange, Metadata
+from file_uploader.model.listing import ListQuery
+from file_uploader.model.names import Container, FileName
 from tests.contract.stores import LocalPlace, Place, S3Place
 from tests.support.bodies import BREAKAGES, KIB, MIB, Breakage, body_of, content, stalling
 from tests.support.files import new_container, put, read

@@ -11,7 +11,9 @@ from botocore.exceptions import ClientError
 
 from file_uploader.errors import InvalidHeader, InvalidName, NoSuchFile
 from file_uploader.model import storable
-from file_uploader.model.values import Container, FileName, Metadata, UploadPlan
+from file_uploader.model.files import Metadata
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import Place, S3Place, clean

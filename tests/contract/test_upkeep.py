@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from file_uploader.model.values import Container, FileName, UploadPlan
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Leftover, Swept
 from file_uploader.uploads.rules import Uploads

@@ -11,15 +11,9 @@ from datetime import timedelta
 import pytest
 
 from file_uploader.errors import DigestMismatch, NoSuchUpload, PreconditionFailed, Superseded
-from file_uploader.model.values import (
-    Container,
-    EntityTags,
-    FileName,
-    Precondition,
-    Upload,
-    UploadPlan,
-    UploadState,
-)
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload, UploadPlan, UploadState
 from file_uploader.storage.base import Storage
 from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import Place

@@ -11,15 +11,9 @@ import apsw
 import pytest
 
 from file_uploader.errors import NoSuchUpload, StorageFailed, Superseded
-from file_uploader.model.values import (
-    Container,
-    EntityTags,
-    FileName,
-    Precondition,
-    Upload,
-    UploadPlan,
-    UploadState,
-)
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload, UploadPlan, UploadState
 from file_uploader.storage.base import Storage
 from file_uploader.storage.upkeep import Flaw
 from file_uploader.uploads.rules import Uploads

@@ -20,7 +20,8 @@ from file_uploader.errors import (
     StorageFull,
     Superseded,
 )
-from file_uploader.model.values import Container, Upload, UploadState
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3.uploads import append
 from file_uploader.transfer.body import ClientBody

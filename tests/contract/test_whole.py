@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageError
-from file_uploader.model.values import ByteRange, Container, FileInfo, FileName, Metadata
+from file_uploader.model.files import ByteRange, FileInfo, Metadata
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from tests.contract.stores import Place, sizes_around
 from tests.support.bodies import KIB, MIB, body_of, content, ragged

@@ -6,14 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from file_uploader.errors import ClientDisconnected
-from file_uploader.model.values import (
-    Container,
-    FileName,
-    Metadata,
-    Upload,
-    UploadPlan,
-    new_upload_id,
-)
+from file_uploader.model.files import Metadata
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload, UploadPlan, new_upload_id
 from file_uploader.uploads.rules import Piece, Uploads
 from tests.support.bodies import KIB, Source, pieces
 

@@ -18,7 +18,7 @@ from file_uploader.errors import (
     DigestMismatch,
     FileTooLarge,
 )
-from file_uploader.model.values import NO_LIMITS, TransferLimits
+from file_uploader.model.files import NO_LIMITS, TransferLimits
 from file_uploader.transfer.body import ClientBody
 
 KIB = 1024

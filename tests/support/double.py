@@ -11,20 +11,10 @@ from urllib.parse import quote, urlencode
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed
 from file_uploader.model import storable
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    ByteRange,
-    Container,
-    FileInfo,
-    FileName,
-    ListedFile,
-    ListedPrefix,
-    ListEntry,
-    ListQuery,
-    Metadata,
-    Precondition,
-    Usage,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, Precondition
+from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
+from file_uploader.model.listing import ListedFile, ListedPrefix, ListEntry, ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 from file_uploader.transfer.body import ClientBody

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload, Superseded
 from file_uploader.model import storable
-from file_uploader.model.values import Appended, Container, Upload, UploadState
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import Appended, Upload, UploadState
 from file_uploader.transfer.body import ClientBody
 
 if TYPE_CHECKING:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    ByteRange,
-    Container,
-    FileInfo,
-    FileName,
-    Metadata,
-    Precondition,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, Precondition
+from file_uploader.model.files import ByteRange, FileInfo, Metadata
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from file_uploader.transfer.body import ClientBody
 from tests.support.bodies import body_of

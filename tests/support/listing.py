@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from file_uploader.model.values import Container, ListedPrefix, ListEntry, ListQuery
+from file_uploader.model.listing import ListedPrefix, ListEntry, ListQuery
+from file_uploader.model.names import Container
 from file_uploader.storage.base import Storage
 
 

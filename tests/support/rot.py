@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.contract.stores import LocalPlace, Place, S3Place
 from tests.support.s3_servers import admin_of
 

@@ -22,7 +22,7 @@ from file_uploader.errors import (
     FileTooLarge,
     InvalidInput,
 )
-from file_uploader.model.values import TransferLimits
+from file_uploader.model.files import TransferLimits
 from file_uploader.transfer import body as body_module
 from file_uploader.transfer.body import ClientBody
 from file_uploader.transfer.hashing import HASH_BATCH, Hashing

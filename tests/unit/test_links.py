@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from file_uploader.errors import InvalidLink, StorageTimeout
 from file_uploader.links import MAX_SIZE, Link, LinkKeys, LinkMethod, Links
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 from tests.support.double import StorageDouble, raise_
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -12,20 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from file_uploader.errors import InvalidName, PreconditionFailed
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    ByteRange,
-    Container,
-    EntityTags,
-    FileInfo,
-    FileName,
-    ListQuery,
-    Metadata,
-    Precondition,
-    after_prefix,
-    is_file_name,
-    surely_file_names,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, EntityTags, Precondition
+from file_uploader.model.files import ByteRange, FileInfo, Metadata
+from file_uploader.model.listing import ListQuery, after_prefix
+from file_uploader.model.names import Container, FileName, is_file_name, surely_file_names
 from tests.support.names import COMPOSED, DECOMPOSED, TRAPS, utf16_order
 
 # -- names ----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from file_uploader.errors import InvalidName
-from file_uploader.model.values import FileName, is_file_name
+from file_uploader.model.names import FileName, is_file_name
 from file_uploader.storage.records import UnreadableRecord, dumps, loads
 from file_uploader.storage.s3.uploads.layout import Held, HeldPart, Tail
 from tests.contract.uploading import record

@@ -27,16 +27,10 @@ from file_uploader.errors import (
     StorageFailed,
     Superseded,
 )
-from file_uploader.model.values import (
-    EntityTags,
-    FileName,
-    Metadata,
-    Precondition,
-    TransferLimits,
-    Upload,
-    UploadPlan,
-    UploadState,
-)
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.files import Metadata, TransferLimits
+from file_uploader.model.names import FileName
+from file_uploader.model.uploads import Upload, UploadPlan, UploadState
 from file_uploader.uploads.append import REST, Turn
 from file_uploader.uploads.rules import HANDOVER, WATCH, Piece, Uploads
 from tests.support.double import StorageDouble, raise_

@@ -27,7 +27,8 @@ from file_uploader.errors import (
     OffsetMismatch,
     Superseded,
 )
-from file_uploader.model.values import Container, FileName, Upload, UploadPlan, UploadState
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload, UploadPlan, UploadState
 from file_uploader.uploads import append, rules
 from file_uploader.uploads.rules import Piece, Uploads
 from tests.support.double import StorageDouble

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.tokens import parse_token
 
 

@@ -14,7 +14,8 @@ from file_uploader.cli.support import formatting
 from file_uploader.cli.support.progress import Progress
 from file_uploader.cli.support.transfer import Outcome, Transfer
 from file_uploader.cli.support.walk import Found, Place, Walk, at_once, both, total_size
-from file_uploader.model.values import Container, Upload, is_unfinished
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import Upload, is_unfinished
 from file_uploader.settings import load_settings
 from file_uploader.storage.base import Storage
 from file_uploader.storage.passes import ItemFailed, Pass

@@ -6,7 +6,8 @@ from contextlib import aclosing
 
 from file_uploader.cli.support import formatting
 from file_uploader.cli.support.walk import Walk, usage_of
-from file_uploader.model.values import Container, Usage
+from file_uploader.model.files import Usage
+from file_uploader.model.names import Container
 from file_uploader.settings import load_settings
 from file_uploader.storage.upkeep import Flaw
 from file_uploader.stores import open_existing

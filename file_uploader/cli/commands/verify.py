@@ -14,7 +14,7 @@ from file_uploader.cli.support.state import Checked, StateFile
 from file_uploader.cli.support.walk import Found, Place, Walk, at_once, total_size
 from file_uploader.errors import NoSuchFile, StorageFailed
 from file_uploader.model import storable
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 from file_uploader.settings import load_settings
 from file_uploader.storage.base import Storage
 from file_uploader.storage.passes import ItemFailed, Pass, explained

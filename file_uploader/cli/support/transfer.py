@@ -15,7 +15,8 @@ from file_uploader.errors import (
     StorageError,
     StorageUnavailable,
 )
-from file_uploader.model.values import Container, FileInfo, FileName, TransferLimits
+from file_uploader.model.files import FileInfo, TransferLimits
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content, Storage
 from file_uploader.transfer.body import ClientBody
 

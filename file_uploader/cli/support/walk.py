@@ -9,7 +9,9 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from file_uploader.errors import FileUploaderError
-from file_uploader.model.values import Container, FileName, ListedFile, ListQuery, Usage
+from file_uploader.model.files import Usage
+from file_uploader.model.listing import ListedFile, ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from file_uploader.storage.passes import PAUSE, TRIES, ItemFailed, Pass, may_pass
 from file_uploader.storage.upkeep import Flaw, shown

@@ -11,7 +11,8 @@ from functools import lru_cache
 from starlette.datastructures import Headers
 
 from file_uploader.errors import InvalidHeader
-from file_uploader.model.values import UNCONDITIONAL, EntityTags, FileInfo, Precondition
+from file_uploader.model.conditions import UNCONDITIONAL, EntityTags, Precondition
+from file_uploader.model.files import FileInfo
 
 from .headers import combined, single
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 
 from file_uploader.errors import DigestUnsupported, InvalidHeader
-from file_uploader.model.values import FileInfo
+from file_uploader.model.files import FileInfo
 
 from . import structured
 from .headers import combined, single

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers
 
-from file_uploader.model.values import FileName, Metadata
+from file_uploader.model.files import Metadata
+from file_uploader.model.names import FileName
 
 from .headers import single
 

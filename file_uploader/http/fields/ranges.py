@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from file_uploader.http.refusals import RangeNotSatisfiable
-from file_uploader.model.values import ByteRange
+from file_uploader.model.files import ByteRange
 
 # Python refuses to read numbers of more than 4,300 digits.
 _ONE = re.compile(r"bytes\s*=\s*(\d{0,4000})-(\d{0,4000})\s*", re.ASCII | re.IGNORECASE)

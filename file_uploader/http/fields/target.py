@@ -14,7 +14,8 @@ from file_uploader.errors import (
     InvalidParameter,
     NoSuchUpload,
 )
-from file_uploader.model.values import FileName, is_upload_id
+from file_uploader.model.names import FileName
+from file_uploader.model.uploads import is_upload_id
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
 """All that some resource here knows."""

@@ -23,15 +23,9 @@ from file_uploader.http.fields.headers import content_length, single
 from file_uploader.http.resumable.versions import said_length, version_of
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import Answer, Streamed, incoming
-from file_uploader.model.values import (
-    ByteRange,
-    Container,
-    FileInfo,
-    FileName,
-    Metadata,
-    TransferLimits,
-    UploadPlan,
-)
+from file_uploader.model.files import ByteRange, FileInfo, Metadata, TransferLimits
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.transfer.body import ClientBody
 

@@ -14,7 +14,7 @@ from file_uploader.http.fields.headers import combined
 from file_uploader.http.fields.negotiation import choose
 from file_uploader.http.routing import Call, Endpoint
 from file_uploader.http.streams import Streamed
-from file_uploader.model.values import ListedPrefix, ListEntry, ListQuery
+from file_uploader.model.listing import ListedPrefix, ListEntry, ListQuery
 from file_uploader.storage.base import Storage
 
 from .formats import FORMATS, JSON, LINES, TEXT, rfc3339

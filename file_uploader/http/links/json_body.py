@@ -14,7 +14,7 @@ from file_uploader.http.fields.negotiation import require_type
 from file_uploader.http.refusals import DocumentTooLarge
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
-from file_uploader.model.values import TransferLimits
+from file_uploader.model.files import TransferLimits
 from file_uploader.transfer.body import ClientBody
 
 JSON = "application/json"

@@ -16,7 +16,7 @@ from file_uploader.http.fields import conditions, metadata
 from file_uploader.http.files.content import download_wanted
 from file_uploader.http.routing import Call
 from file_uploader.links import Link
-from file_uploader.model.values import FileInfo
+from file_uploader.model.files import FileInfo
 from file_uploader.storage.base import Storage
 
 LIFETIME = timedelta(minutes=1)

@@ -19,14 +19,9 @@ from file_uploader.http.resumable.versions import version_of
 from file_uploader.http.routing import Call, Endpoint, LinkEndpoint
 from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
 from file_uploader.model import storable
-from file_uploader.model.values import (
-    Container,
-    EntityTags,
-    FileName,
-    Metadata,
-    Precondition,
-    TransferLimits,
-)
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.files import Metadata, TransferLimits
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 
 from . import json_body

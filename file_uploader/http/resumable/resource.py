@@ -35,7 +35,8 @@ from file_uploader.http.fields.headers import content_length
 from file_uploader.http.fields.negotiation import require_type
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
-from file_uploader.model.values import TransferLimits, Upload, UploadPlan, UploadState
+from file_uploader.model.files import TransferLimits
+from file_uploader.model.uploads import Upload, UploadPlan, UploadState
 from file_uploader.uploads.rules import Acknowledge, Piece, Uploads
 
 from .versions import NEWEST, Version, said_length, version_of

@@ -32,15 +32,9 @@ from file_uploader.http.fields.negotiation import require_type
 from file_uploader.http.refusals import ChecksumMismatch
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
-from file_uploader.model.values import (
-    FileName,
-    Metadata,
-    TransferLimits,
-    Upload,
-    UploadPlan,
-    UploadState,
-    upload_created,
-)
+from file_uploader.model.files import Metadata, TransferLimits
+from file_uploader.model.names import FileName
+from file_uploader.model.uploads import Upload, UploadPlan, UploadState, upload_created
 from file_uploader.uploads.rules import Piece, Uploads
 
 from . import headers as tus_headers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from file_uploader.model.values import Appended, Upload
+from file_uploader.model.uploads import Appended, Upload
 from file_uploader.storage.local.blobs.blobs import GrowingBlob
 from file_uploader.storage.local.blobs.intake import Intake
 from file_uploader.storage.local.index.rows import blob_of

@@ -17,18 +17,10 @@ from typing import Self, TypeVar
 
 from file_uploader.errors import PreconditionFailed, StorageFailed, StorageUnavailable
 from file_uploader.model import storable
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    ByteRange,
-    Container,
-    FileInfo,
-    FileName,
-    ListEntry,
-    ListQuery,
-    Metadata,
-    Precondition,
-    Usage,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, Precondition
+from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
+from file_uploader.model.listing import ListEntry, ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content, FilePosition
 from file_uploader.storage.local.blobs.blobs import NewBlob, OpenBlob
 from file_uploader.storage.local.blobs.intake import Intake, blob_chunks, data_chunks

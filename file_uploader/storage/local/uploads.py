@@ -17,7 +17,8 @@ from functools import partial
 
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
 from file_uploader.model import storable
-from file_uploader.model.values import Appended, Container, Upload, UploadState, is_upload_id
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import Appended, Upload, UploadState, is_upload_id
 from file_uploader.storage.local.blobs.blobs import Blobs, NewBlob, OpenBlob
 from file_uploader.storage.local.blobs.intake import INLINE, READ_SIZE, Intake
 from file_uploader.storage.local.index.rows import Draft, blob_of

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
-from file_uploader.model.values import is_container_name
+from file_uploader.model.names import is_container_name
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import BucketTaken, NoSuchBucket
 

@@ -21,7 +21,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from file_uploader.model.values import Container, FileInfo, FileName, Metadata
+from file_uploader.model.files import FileInfo, Metadata
+from file_uploader.model.names import Container, FileName
 
 from .config import S3Config
 

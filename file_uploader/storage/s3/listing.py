@@ -13,15 +13,9 @@ from datetime import UTC
 from typing import Any
 
 from file_uploader.errors import StorageFailed
-from file_uploader.model.values import (
-    MAX_NAME_BYTES,
-    ListedFile,
-    ListedPrefix,
-    ListEntry,
-    ListQuery,
-    Usage,
-    is_file_name,
-)
+from file_uploader.model.files import Usage
+from file_uploader.model.listing import ListedFile, ListedPrefix, ListEntry, ListQuery
+from file_uploader.model.names import MAX_NAME_BYTES, is_file_name
 from file_uploader.storage.s3.client.client import Client
 
 from .keys import PAST, Place, etag_of

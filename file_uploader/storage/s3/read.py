@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed
-from file_uploader.model.values import ByteRange, FileName
+from file_uploader.model.files import ByteRange
+from file_uploader.model.names import FileName
 from file_uploader.storage.base import Content
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import ANY_ERROR, NoSuchBucket, translated

@@ -16,18 +16,10 @@ from typing import Any, Self
 
 from file_uploader.errors import ConfigurationError, StorageUnavailable
 from file_uploader.model import storable
-from file_uploader.model.values import (
-    UNCONDITIONAL,
-    ByteRange,
-    Container,
-    FileInfo,
-    FileName,
-    ListEntry,
-    ListQuery,
-    Metadata,
-    Precondition,
-    Usage,
-)
+from file_uploader.model.conditions import UNCONDITIONAL, Precondition
+from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
+from file_uploader.model.listing import ListEntry, ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content
 from file_uploader.storage.passes import Pass
 from file_uploader.storage.s3.buffers.budget import Room

@@ -13,7 +13,9 @@ import apsw
 import pytest
 
 from file_uploader.errors import StorageUnavailable
-from file_uploader.model.values import Container, FileName, Metadata, UploadPlan
+from file_uploader.model.files import Metadata
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage import passes
 from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import LocalPlace, S3Place

@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import pytest
 
-from file_uploader.model.values import FileName
+from file_uploader.model.names import FileName
 from file_uploader.storage.base import Storage
 from tests.contract.kinds import place_of
 from tests.contract.stores import LocalPlace, Place, S3Place, clean

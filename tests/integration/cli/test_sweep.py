@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.model.values import FileName, UploadPlan
+from file_uploader.model.names import FileName
+from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage.local.locks import FileLock
 from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import LocalPlace, Place

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.contract.stores import Place
 from tests.integration.cli.filling import FILES, filled
 from tests.support.command import RunsHere, command

@@ -22,7 +22,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from tests.support.bodies import KIB, content
 from tests.support.files import put

@@ -10,7 +10,8 @@ import apsw
 import pytest
 
 from file_uploader.errors import ConfigurationError
-from file_uploader.model.values import Container, FileName, Metadata
+from file_uploader.model.files import Metadata
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.index import rows
 from file_uploader.uploads.rules import Uploads

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed
-from file_uploader.model.values import Container, EntityTags, FileName, Precondition
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from tests.support.bodies import KIB, content
 from tests.support.files import put, read

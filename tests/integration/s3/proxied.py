@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.s3 import S3Storage
 from file_uploader.storage.s3.write.conditions import Conditions
 from file_uploader.uploads.rules import Uploads

@@ -16,7 +16,9 @@ from file_uploader.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from file_uploader.model.values import Container, FileName, ListQuery, Usage
+from file_uploader.model.files import Usage
+from file_uploader.model.listing import ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.s3 import S3Config, S3Storage
 from tests.contract.stores import S3Place
 from tests.support.ceph import Ceph

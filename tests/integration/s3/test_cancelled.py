@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.contract.stores import S3Place
 from tests.support import s3_proxy
 from tests.support.bodies import MIB, content

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from file_uploader.errors import PreconditionFailed
-from file_uploader.model.values import Container, EntityTags, FileName, Precondition
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.config import S3Config

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from file_uploader.errors import PreconditionFailed, StorageError, StorageUnavailable
-from file_uploader.model.values import Container, EntityTags, FileName, Precondition
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3 import S3Config, S3Storage
 from file_uploader.storage.s3.client import client

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import ConfigurationError, Overloaded
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.s3.buffers.budget import SLOT, Room, Share
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.store import OVERHEAD

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.s3.buffers.sizes import MIN_PART
 from file_uploader.uploads import rules
 from tests.contract.uploading import begun, send

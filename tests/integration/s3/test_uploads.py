@@ -19,7 +19,8 @@ from file_uploader.errors import (
     StorageUnavailable,
     Superseded,
 )
-from file_uploader.model.values import Container, FileName, UploadPlan, UploadState, upload_created
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import UploadPlan, UploadState, upload_created
 from file_uploader.storage.s3.client import client
 from file_uploader.storage.s3.upkeep import sweep as sweeping
 from file_uploader.storage.s3.write.conditions import Support

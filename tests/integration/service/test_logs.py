@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.tokens import parse_token
 from tests.support import logs, raw
 from tests.support.raw import Connection

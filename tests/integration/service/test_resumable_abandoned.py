@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.contract.stores import LocalPlace, S3Place
 from tests.integration.service.clients.wire import DIALECTS, append, create, offset_of
 from tests.support import raw

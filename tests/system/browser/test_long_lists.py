@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bench.fill import add
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.support.service import Backend, LocalBackend, S3Backend, Service, service
 from tests.system.browser.conftest import OpenPage
 from tests.system.browser.page import TOKEN, UploaderPage

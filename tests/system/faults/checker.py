@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import apsw
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.contract.stores import LocalPlace, S3Place
 from tests.support import raw
 from tests.support.raw import Connection

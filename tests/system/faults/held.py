@@ -13,7 +13,7 @@ from uuid import UUID
 
 import apsw
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.contract.stores import LocalPlace
 from tests.integration.service.clients.wire import TUS, append, listed, look
 from tests.support import raw

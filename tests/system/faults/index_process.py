@@ -15,15 +15,11 @@ import time
 from pathlib import Path
 
 from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed
-from file_uploader.model.values import (
-    Container,
-    EntityTags,
-    FileName,
-    ListQuery,
-    Metadata,
-    Precondition,
-    UploadPlan,
-)
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.files import Metadata
+from file_uploader.model.listing import ListQuery
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage.local import LocalStorage
 from file_uploader.uploads.rules import Uploads
 from tests.contract.uploading import EXPIRY, begun, send

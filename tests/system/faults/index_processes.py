@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.uploads.rules import Uploads
 from tests.contract.uploading import EXPIRY
 from tests.support.files import put, read

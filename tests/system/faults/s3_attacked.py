@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from file_uploader.errors import StorageError
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.base import Storage
 from tests.contract.stores import S3Place
 from tests.support.loops import LoopThread

@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from file_uploader.http.operations.health import FRESH
-from file_uploader.model.values import FileName, UploadPlan
+from file_uploader.model.names import FileName
+from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.uploads.rules import Uploads
 from tests.contract.uploading import piece

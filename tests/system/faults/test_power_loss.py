@@ -20,7 +20,9 @@ from tempfile import TemporaryDirectory
 import apsw
 import pytest
 
-from file_uploader.model.values import UNCONDITIONAL, Container, FileName, Metadata
+from file_uploader.model.conditions import UNCONDITIONAL
+from file_uploader.model.files import Metadata
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local.directory import DataDirectory
 from file_uploader.storage.local.index.checkpoints import CHECKPOINT_PAGES
 from file_uploader.storage.local.index.rows import Draft

@@ -36,7 +36,8 @@ from file_uploader.http.links import redirect
 from file_uploader.http.resumable import versions
 from file_uploader.http.tus import headers
 from file_uploader.links import LinkKeys
-from file_uploader.model.values import FileInfo, FileName, Metadata
+from file_uploader.model.files import FileInfo, Metadata
+from file_uploader.model.names import FileName
 from tests.support.rounds import LONG
 
 SIZES = (125, 1000, 8000 if LONG else 4000)

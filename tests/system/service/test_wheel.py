@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import file_uploader
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from tests.support import served_page
 from tests.support.checkout import (
     ROOT,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from file_uploader.http.app import create_app
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from tests.support.asgi import Client, running

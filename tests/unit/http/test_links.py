@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from file_uploader.errors import StorageUnavailable
 from file_uploader.links import MAX_SIZE, Link, LinkKeys, LinkMethod
-from file_uploader.model.values import FileName
+from file_uploader.model.names import FileName
 from tests.support.asgi import Answer, Client
 from tests.support.double import StorageDouble, raise_
 from tests.support.names import COMPOSED, DECOMPOSED

@@ -12,7 +12,7 @@ import pytest
 
 from file_uploader.http.fields.base_url import DEPENDS_ON
 from file_uploader.links import Link, LinkKeys, LinkMethod
-from file_uploader.model.values import FileName
+from file_uploader.model.names import FileName
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
 from tests.support.rounds import rounds

@@ -11,7 +11,7 @@ import pytest
 
 from file_uploader.errors import StorageTimeout
 from file_uploader.http.files import listing
-from file_uploader.model.values import ListQuery
+from file_uploader.model.listing import ListQuery
 from tests.support.asgi import Answer, Client
 from tests.support.double import StorageDouble, raise_
 from tests.support.listing import expected_entries

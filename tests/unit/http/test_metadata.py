@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from file_uploader.model.values import Metadata
+from file_uploader.model.files import Metadata
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble
 from tests.unit.http.conftest import container

@@ -16,7 +16,9 @@ from file_uploader.http.app import create_app
 from file_uploader.http.fields import conditions, digests, metadata, negotiation, ranges
 from file_uploader.http.fields.target import split
 from file_uploader.http.refusals import NothingAcceptable, RangeNotSatisfiable
-from file_uploader.model.values import ByteRange, Container, FileInfo, FileName, ListQuery, Metadata
+from file_uploader.model.files import ByteRange, FileInfo, Metadata
+from file_uploader.model.listing import ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from tests.support.asgi import Client, running

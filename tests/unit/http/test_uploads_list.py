@@ -10,7 +10,8 @@ import pytest
 
 from file_uploader.errors import StorageUnavailable
 from file_uploader.http import uploads as http_uploads
-from file_uploader.model.values import Container, Upload
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import Upload
 from file_uploader.storage.upkeep import Flaw
 from tests.support.asgi import Client
 from tests.support.double import StorageDouble, raise_

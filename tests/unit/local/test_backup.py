@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import NoSuchFile
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage, restore
 from file_uploader.storage.local.locks import FileLock
 from tests.support.bodies import KIB, content

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageError, StorageFailed
-from file_uploader.model.values import Container, EntityTags, FileName, ListQuery, Precondition
+from file_uploader.model.conditions import EntityTags, Precondition
+from file_uploader.model.listing import ListQuery
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.index import checkpoints
 from file_uploader.storage.local.index.rows import PAGE, WAL_LIMIT

@@ -22,7 +22,7 @@ from file_uploader.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.blobs.free_space import RESERVE
 from file_uploader.transfer.body import ClientBody

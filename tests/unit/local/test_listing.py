@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.model.values import FileName, ListedFile, ListQuery, Usage
+from file_uploader.model.files import Usage
+from file_uploader.model.listing import ListedFile, ListQuery
+from file_uploader.model.names import FileName
 from file_uploader.storage.local.index import reads
 from file_uploader.storage.local.index.listing import SKIP, page, start_of
 from tests.support.files import new_container, put

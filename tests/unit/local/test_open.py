@@ -11,7 +11,7 @@ import apsw
 import pytest
 
 from file_uploader.errors import ConfigurationError
-from file_uploader.model.values import Container
+from file_uploader.model.names import Container
 from file_uploader.storage.local import LocalStorage
 from tests.support.bodies import KIB, content
 from tests.support.files import new_container, put

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from file_uploader.errors import StorageFailed
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage
 from file_uploader.storage.local.locks import FileLock, Session, is_dead
 from tests.support.bodies import KIB, content, stalling

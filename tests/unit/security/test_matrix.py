@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from file_uploader.http.app import create_app
 from file_uploader.http.routing import LinkRoute, NoRoute, PrivateRoute, PublicRoute
 from file_uploader.links import Link, LinkKeys
-from file_uploader.model.values import FileName
+from file_uploader.model.names import FileName
 from file_uploader.storage.base import Storage
 from tests.support.asgi import Answer, Client, running
 from tests.support.double import StorageDouble

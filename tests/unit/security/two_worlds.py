@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from file_uploader.http.app import create_app
 from file_uploader.links import Link, LinkKeys, LinkMethod
-from file_uploader.model.values import Container, FileName, Upload
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
 from file_uploader.stores import open_storage

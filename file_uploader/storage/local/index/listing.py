@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-from file_uploader.model.values import ListedFile, ListedPrefix, ListEntry, ListQuery, after_prefix
+from file_uploader.model.listing import ListedFile, ListedPrefix, ListEntry, ListQuery, after_prefix
 
 SKIP = 16
 """Rows of a rolled-up prefix to step over before seeking past it: a seek costs about as much."""

@@ -14,7 +14,7 @@ from time import perf_counter
 
 import apsw
 
-from file_uploader.model.values import Container, FileName
+from file_uploader.model.names import Container, FileName
 
 from .rows import Stored, connect, find
 

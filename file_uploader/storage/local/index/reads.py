@@ -16,19 +16,16 @@ from typing import Any, NamedTuple, Self
 import apsw
 
 from file_uploader.errors import ConfigurationError, NoSuchUpload, Superseded
-from file_uploader.model.values import (
+from file_uploader.model.files import Usage
+from file_uploader.model.listing import ListedFile, ListEntry, ListQuery, after_prefix
+from file_uploader.model.names import (
     Container,
     FileName,
-    ListedFile,
-    ListEntry,
-    ListQuery,
-    Upload,
-    Usage,
-    after_prefix,
     is_container_name,
     is_file_name,
     surely_file_names,
 )
+from file_uploader.model.uploads import Upload
 
 from . import listing
 from .rows import (

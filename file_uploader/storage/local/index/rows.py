@@ -14,7 +14,9 @@ from typing import Any
 import apsw
 
 from file_uploader.errors import ConfigurationError, NoSuchFile
-from file_uploader.model.values import Container, FileInfo, FileName, Metadata, Upload, UploadState
+from file_uploader.model.files import FileInfo, Metadata
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage import records
 
 OLDEST_SQLITE = (3, 51, 3)

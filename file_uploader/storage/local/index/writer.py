@@ -8,14 +8,10 @@ from dataclasses import replace
 import apsw
 
 from file_uploader.errors import NoSuchFile, NoSuchUpload, Superseded
-from file_uploader.model.values import (
-    Container,
-    FileInfo,
-    FileName,
-    Precondition,
-    Upload,
-    UploadState,
-)
+from file_uploader.model.conditions import Precondition
+from file_uploader.model.files import FileInfo
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage import records
 from file_uploader.storage.local.blobs.free_space import full, room
 

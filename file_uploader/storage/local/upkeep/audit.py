@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import apsw
 
 from file_uploader.errors import StorageFailed
-from file_uploader.model.values import Container, is_container_name, is_file_name, is_upload_id
+from file_uploader.model.names import Container, is_container_name, is_file_name
+from file_uploader.model.uploads import is_upload_id
 from file_uploader.storage.local.index.rows import NAMED, find_upload, is_time, text_of, typed
 from file_uploader.storage.upkeep import Flaw
 

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
 from file_uploader.errors import FileUploaderError, StorageFailed
-from file_uploader.model.values import Container, is_container_name, is_file_name, is_upload_id
+from file_uploader.model.names import Container, is_container_name, is_file_name
+from file_uploader.model.uploads import is_upload_id
 from file_uploader.storage.passes import Pass
 from file_uploader.storage.s3.buckets import Buckets
 from file_uploader.storage.s3.client.client import Client

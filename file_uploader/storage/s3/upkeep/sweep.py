@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from file_uploader.errors import FileUploaderError, NoSuchFile, NoSuchUpload, Superseded
-from file_uploader.model.values import UploadState, upload_created
+from file_uploader.model.uploads import UploadState, upload_created
 from file_uploader.storage.passes import ItemFailed, Pass
 from file_uploader.storage.records import UnreadableRecord
 from file_uploader.storage.s3.client.client import Client

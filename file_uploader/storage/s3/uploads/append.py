@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from file_uploader.model.values import Appended, Upload
+from file_uploader.model.uploads import Appended, Upload
 from file_uploader.storage.s3.buffers.budget import SLOT, Share
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.buffers.sizes import MAX_PARTS, upload_part_size

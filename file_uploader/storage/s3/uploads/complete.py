@@ -19,7 +19,9 @@ from file_uploader.errors import (
     StorageError,
     Superseded,
 )
-from file_uploader.model.values import NO_LIMITS, Container, FileName, Upload, UploadState
+from file_uploader.model.files import NO_LIMITS
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage.s3.buffers.budget import Room
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import InvalidPart

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from file_uploader.model.values import Upload
+from file_uploader.model.uploads import Upload
 from file_uploader.storage.records import readable
 from file_uploader.storage.s3.keys import CONTENT
 

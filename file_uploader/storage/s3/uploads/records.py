@@ -20,7 +20,8 @@ from file_uploader.errors import (
     StorageFailed,
     Superseded,
 )
-from file_uploader.model.values import Container, Upload, is_upload_id
+from file_uploader.model.names import Container
+from file_uploader.model.uploads import Upload, is_upload_id
 from file_uploader.storage import records
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Conflict, Unsettled

@@ -16,7 +16,8 @@ from functools import partial
 
 from file_uploader.errors import BodyError, FileUploaderError, NoSuchUpload, StorageError
 from file_uploader.model import storable
-from file_uploader.model.values import Appended, Container, FileName, Upload
+from file_uploader.model.names import Container, FileName
+from file_uploader.model.uploads import Appended, Upload
 from file_uploader.storage.s3.buffers.budget import SLOT, Room
 from file_uploader.storage.s3.buffers.sizes import MAX_PARTS, check_size, upload_part_size
 from file_uploader.storage.s3.client.client import Client

@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from file_uploader.errors import StorageError
-from file_uploader.model.values import FileInfo, Precondition
+from file_uploader.model.conditions import Precondition
+from file_uploader.model.files import FileInfo
 from file_uploader.storage.s3.buffers.cutter import Gatherer
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.transfer.tasks import OwnedTasks

@@ -22,7 +22,9 @@ from file_uploader.errors import (
     StorageTimeout,
     StorageUnavailable,
 )
-from file_uploader.model.values import FileInfo, FileName, Precondition
+from file_uploader.model.conditions import Precondition
+from file_uploader.model.files import FileInfo
+from file_uploader.model.names import FileName
 from file_uploader.storage.s3.buckets import Buckets
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Conflict

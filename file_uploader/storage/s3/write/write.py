@@ -6,7 +6,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from file_uploader.model.values import FileInfo, Metadata, Precondition
+from file_uploader.model.conditions import Precondition
+from file_uploader.model.files import FileInfo, Metadata
 from file_uploader.storage.s3.keys import date_of, etag_of, upload_headers
 from file_uploader.transfer.body import ClientBody
 
