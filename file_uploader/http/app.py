@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -27,7 +26,6 @@ from file_uploader.links import Links
 from file_uploader.model.files import TransferLimits
 from file_uploader.settings import Settings
 from file_uploader.storage.base import Storage
-from file_uploader.storage.observed import WatchedStorage
 from file_uploader.storage.upkeep import Swept
 from file_uploader.stores import open_storage
 from file_uploader.uploads.rules import Uploads
@@ -88,7 +86,7 @@ def create_app(
         kind = "local" if settings.bucket is None else "s3"
         metrics.BUILD.labels(__version__, kind).set(1)
         async with tracing.started():
-            storage = WatchedStorage(await open_storage(settings), partial(_watch, kind))
+            storage = await open_storage(settings)
             limits = transfer_limits(settings)
             uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
             resources.table = routes(storage, uploads, settings, unchanging)
@@ -180,17 +178,6 @@ def routes(
         *([PublicRoute("/metrics", counted)] if token else []),
         NoRoute(),
     ]
-
-
-def _watch(store: str, operation: str) -> AbstractContextManager[object]:
-    counting = metrics.StoreOperation(store, operation)
-    return _traced(counting, operation) if tracing.active() else counting
-
-
-@contextmanager
-def _traced(counting: AbstractContextManager[object], operation: str) -> Iterator[None]:
-    with counting, tracing.span(f"store.{operation}"):
-        yield
 
 
 async def _sweep_for_ever(storage: Storage) -> None:

@@ -21,20 +21,21 @@ pulls pass through it unchanged.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from file_uploader.model.conditions import UNCONDITIONAL, Precondition
-from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
+from file_uploader.model.files import ByteRange, FileInfo, Metadata
 from file_uploader.model.listing import ListEntry, ListQuery
 from file_uploader.model.names import Container, FileName
-from file_uploader.model.uploads import Appended, Upload
 from file_uploader.transfer.body import ClientBody
 
-from .upkeep import Flaw, Proof, Swept
+from .secrets import Secrets
+from .upkeep import Upkeep
+from .uploads import UploadStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,92 +59,8 @@ class Content:
     file: FilePosition | None = None
 
 
-class UploadStorage(Protocol):
-    """Records of uploads, each replaced by compare-and-swap only, and the bytes that they name.
-
-    The rules of who may append when are not here but in `file_uploader.uploads.rules`; see
-    `file_uploader.model.uploads.Upload` for what a record says.
-    """
-
-    async def create(self, container: Container, upload: Upload) -> Upload:
-        """Write down a new upload and make ready for its bytes; return it with its version.
-
-        Raises `ResumableUnsupported`, `InvalidName` and `InvalidHeader` for what may not be stored
-        (`file_uploader.model.storable`), and what `check_fits` raises of its length.
-        """
-        ...
-
-    async def load(self, container: Container, upload_id: str) -> Upload:
-        """The record as it is now, whatever its state. Raises `NoSuchUpload`."""
-        ...
-
-    async def swap(self, container: Container, upload: Upload) -> Upload:
-        """Replace the record, durably, if it still has ``upload.version``; return the new one.
-
-        A reply that was lost on the way is no failure. Raises `Superseded` where the record is
-        another one by now, and `NoSuchUpload` where there is none.
-        """
-        ...
-
-    def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
-        """The container's records in the order of their ids, which is that of their creation.
-
-        One that cannot be read is a flaw, and ends nothing.
-        """
-        ...
-
-    async def check_fits(self, upload: Upload, more: int) -> None:
-        """Raise what would end an append that brings ``more`` bytes, as far as that is known now.
-
-        That is `StorageFull`, and `FileTooLarge` where they, or ``upload.length``, are over what
-        the store can hold. `create` and `Storage.put` look for the same before they pull anything.
-        """
-        ...
-
-    def append(
-        self, container: Container, upload: Upload, body: ClientBody, *, final: bool
-    ) -> AsyncGenerator[Appended, None]:
-        """Store a body from ``upload.offset`` on; the caller has claimed ``upload.generation``.
-
-        Yields whenever more of it is durable, after 64 MiB or some seconds at the latest, and with
-        ``last`` once, when nothing is written any more; the caller swaps that into the record
-        before it goes on. A body that breaks (`BodyError`) is kept as far as it came: the error
-        comes after the ``last``. Of a body that is all or nothing and breaks, and with any other
-        error of the body, nothing more is kept. The content ends with this body if ``final``, or
-        where it reaches ``upload.length``.
-
-        Nothing is being written any more when the iteration has ended, in whichever way; nor is
-        anything that was written ever mixed with what a later generation writes. Raises
-        `StorageError`, `Overloaded` and `FileTooLarge` (over what the store can hold).
-        """
-        ...
-
-    async def complete(self, container: Container, upload: Upload) -> Upload:
-        """Make the file of an upload that is `UploadState.COMPLETING`; return the record after it.
-
-        Any number of processes may do it at once, and again: the file is written once. What the
-        plan demands is checked as part of it: promises 1, 2 and 5 hold as for `Storage.put`. A
-        partial upload is made ready to be a source of others. The record afterwards is
-        `UploadState.COMPLETE`, with its ``result`` and the ``expires`` that ``upload`` has here.
-
-        Raises `PreconditionFailed`, `DigestMismatch`, `NoSuchUpload` (for a source),
-        `FileTooLarge`, `InvalidName` and `InvalidHeader` where it never can be done, and
-        `StorageError` or `Overloaded` where it can be tried again.
-        """
-        ...
-
-    async def remove(self, container: Container, upload: Upload) -> None:
-        """Remove the record of an upload that is `UploadState.CANCELLED`, and all that it holds."""
-        ...
-
-
-class Storage(Protocol):
-    """A place for files. Instances belong to one event loop and are closed with `aclose`."""
-
-    @property
-    def uploads(self) -> UploadStorage:
-        """The uploads in several requests, in the same place."""
-        ...
+class Files(Protocol):
+    """What a store is: files by name, stored and read whole."""
 
     async def put(
         self,
@@ -187,16 +104,6 @@ class Storage(Protocol):
         """
         ...
 
-    async def direct_url(
-        self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
-    ) -> str | None:
-        """A URL at which the store itself sends the file to anybody, for ``lifetime`` from now.
-
-        With ``disposition`` as its Content-Disposition. None for a store that serves nobody but
-        this process. Whether there is such a file is not looked at.
-        """
-        ...
-
     async def delete(
         self,
         container: Container,
@@ -218,68 +125,13 @@ class Storage(Protocol):
         """
         ...
 
-    async def usage(self, container: Container) -> Usage | None:
-        """What the container holds; None where counting would cost too much."""
-        ...
 
-    def containers(self) -> AsyncIterator[Container]:
-        """Those that hold files or uploads, in the order of their names; perhaps empty ones too.
+class Storage(Files, Upkeep, Secrets, Protocol):
+    """A place for files. Instances belong to one event loop and are closed with `aclose`."""
 
-        Where some cannot be found, the others come first, and the `StorageError` last.
-        """
-        ...
-
-    async def claim(self, container: Container) -> None:
-        """See to it that the container's place is ours, before its name gets to others.
-
-        Where it is the only secret in the name of something that anybody could make, such as a
-        bucket, that is made now. Raises `StorageError`.
-        """
-        ...
-
-    async def kept_key(self, new: bytes | None = None) -> bytes:
-        """32 random bytes that the store makes once and keeps, to sign links with.
-
-        The same for every instance on the same place, also for those that ask for it first at the
-        same time; durable before it is given out (promise 2). It is no file of any container.
-        ``new`` is what it is to be where there is none yet: that of another store.
-        """
-        ...
-
-    async def ready(self) -> None:
-        """Return if files can be read and written, raise `StorageError` if not.
-
-        A store that is full is ready: there is much that can be done there, and has to be.
-        """
-        ...
-
-    async def vitals(self) -> Mapping[str, float]:
-        """What an operator watches, in bytes: ``disk_free_bytes``, and ``wal_bytes`` of an index.
-
-        The disk is that of the files, or of the spool. Raises `StorageError`.
-        """
-        ...
-
-    def proof(self, info: FileInfo) -> Proof:
-        """What tells whether bytes that are read are those that were stored as this version."""
-        ...
-
-    def examine(self) -> AsyncIterator[Flaw]:
-        """Look at how everything is kept, without reading contents, and yield what is wrong.
-
-        Safe beside live traffic and other processes.
-        """
-        ...
-
-    async def sweep(self, *, dry: bool = False) -> Swept | None:
-        """Remove what failures left behind, and uploads that have expired or were cancelled.
-
-        Safe beside live traffic and other processes. An upload has expired when its ``expires``
-        has passed, whatever its state; whoever works on it then is superseded. Returns what was
-        removed, or with ``dry`` what would be, and what could not be looked at or removed, which
-        ends nothing (see `file_uploader.storage.passes`); None where another process sweeps just
-        now.
-        """
+    @property
+    def uploads(self) -> UploadStorage:
+        """The uploads in several requests, in the same place."""
         ...
 
     async def aclose(self) -> None:

@@ -56,7 +56,8 @@ from file_uploader.model.uploads import (
     is_unfinished,
     new_upload_id,
 )
-from file_uploader.storage.base import Storage, UploadStorage
+from file_uploader.storage.base import Storage
+from file_uploader.storage.uploads import UploadStorage
 from file_uploader.transfer.body import ClientBody
 from file_uploader.transfer.tasks import OwnedTasks
 

@@ -9,11 +9,13 @@ afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self, TypeVar
+
+from typing_extensions import override
 
 from file_uploader.errors import PreconditionFailed, StorageFailed, StorageUnavailable
 from file_uploader.model import storable
@@ -21,7 +23,7 @@ from file_uploader.model.conditions import UNCONDITIONAL, Precondition
 from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
 from file_uploader.model.listing import ListEntry, ListQuery
 from file_uploader.model.names import Container, FileName
-from file_uploader.storage.base import Content, FilePosition
+from file_uploader.storage.base import Content, FilePosition, Storage
 from file_uploader.storage.local.blobs.blobs import NewBlob, OpenBlob
 from file_uploader.storage.local.blobs.intake import Intake, blob_chunks, data_chunks
 from file_uploader.storage.local.index.rows import (
@@ -37,6 +39,7 @@ from file_uploader.storage.local.upkeep.backup import back_up
 from file_uploader.storage.local.upkeep.copies import Copied, Watcher
 from file_uploader.storage.local.upkeep.examine import Examination
 from file_uploader.storage.local.upkeep.sweep import Sweep
+from file_uploader.storage.observed import observed, observed_items, observed_opening
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
 from file_uploader.transfer.body import ClientBody
 
@@ -59,11 +62,13 @@ _MOST_LOOKUPS = 100
 """Times that a reader looks again for a file that is replaced just then, before it gives up."""
 
 
-class LocalStorage:
+class LocalStorage(Storage):
     """A `Storage` in one directory of a local file system, for any number of processes.
 
     Built with `connect`; `file_uploader.storage.base` says what it promises.
     """
+
+    kind = "local"
 
     def __init__(self, directory: DataDirectory) -> None:
         self._directory = directory
@@ -87,10 +92,12 @@ class LocalStorage:
         return cls(await asyncio.to_thread(DataDirectory.open, data_dir))
 
     @property
+    @override
     def uploads(self) -> LocalUploads:
-        """See `Storage.uploads`."""
         return self._uploads
 
+    @override
+    @observed("put")
     async def put(
         self,
         container: Container,
@@ -101,7 +108,6 @@ class LocalStorage:
         precondition: Precondition = UNCONDITIONAL,
         modified: datetime | None = None,
     ) -> FileInfo:
-        """See `Storage.put`."""
         storable.check(name, metadata)
         received = await self._intake.receive(body)
         blob = received if isinstance(received, NewBlob) else None
@@ -121,13 +127,16 @@ class LocalStorage:
 
         return await self._changes.make(put, blob)
 
+    @override
+    @observed("head")
     async def head(self, container: Container, name: FileName) -> FileInfo:
-        """See `Storage.head`."""
         looked, stored = self._directory.glance.find(container, name, FIND)
         if not looked:
             stored = await self._reading.run(self._index.find, container, name)
         return there(stored).info
 
+    @override
+    @observed_opening("open")
     @asynccontextmanager
     async def open(
         self,
@@ -137,7 +146,6 @@ class LocalStorage:
         etag: str | None = None,
         byte_range: ByteRange | None = None,
     ) -> AsyncIterator[Content]:
-        """See `Storage.open`."""
         blob = OpenBlob(self._blobs)
         looked, found = self._directory.glance.find(container, name, FIND_WITH_DATA)
         known = there(found) if looked else None
@@ -162,11 +170,14 @@ class LocalStorage:
             if not inline:  # Then there may be a descriptor, or a thread that is about to get one.
                 self._reading.detach(blob.close)
 
+    @override
     async def direct_url(
         self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
     ) -> None:
-        """See `Storage.direct_url`: there is none."""
+        """There is none."""
 
+    @override
+    @observed("delete")
     async def delete(
         self,
         container: Container,
@@ -174,15 +185,15 @@ class LocalStorage:
         *,
         precondition: Precondition = UNCONDITIONAL,
     ) -> None:
-        """See `Storage.delete`."""
         await self._changes.make(
             lambda writer: (None, writer.delete(container, name, precondition))
         )
 
+    @override
+    @observed_items("list")
     async def list(
         self, container: Container, query: ListQuery
-    ) -> AsyncIterator[Sequence[ListEntry]]:
-        """See `Storage.list`."""
+    ) -> AsyncGenerator[Sequence[ListEntry], None]:
         start = listing.start_of(query)
         wanted = query.limit
         while start is not None and wanted != 0:
@@ -195,43 +206,48 @@ class LocalStorage:
             if entries:
                 yield entries
 
+    @override
+    @observed("usage")
     async def usage(self, container: Container) -> Usage:
-        """See `Storage.usage`."""
         return await self._reading.run(self._index.usage, container)
 
+    @override
     async def containers(self) -> AsyncIterator[Container]:
-        """See `Storage.containers`."""
         after = ""
         while found := await self._reading.run(self._index.containers, after, PAGE_SIZE):
             for container in found:
                 yield container
             after = found[-1].name
 
+    @override
+    @observed("claim")
     async def claim(self, container: Container) -> None:
-        """See `Storage.claim`: everything is ours."""
+        """Everything is ours."""
 
+    @override
     async def kept_key(self, new: bytes | None = None) -> bytes:
-        """See `Storage.kept_key`."""
         return await self._writing.run(kept_key, self._directory.path, new)
 
+    @override
+    @observed("ready")
     async def ready(self) -> None:
-        """See `Storage.ready`."""
         await self._reading.run(self._directory.check)
 
+    @override
     async def vitals(self) -> Mapping[str, float]:
-        """See `Storage.vitals`."""
         return await self._reading.run(self._directory.vitals)
 
+    @override
     def proof(self, info: FileInfo) -> Proof:
-        """See `Storage.proof`."""
         return Sha256Proof(info.sha256 or b"")
 
+    @override
     def examine(self) -> AsyncIterator[Flaw]:
-        """See `Storage.examine`."""
         return Examination(self._directory, self._reading).run()
 
+    @override
+    @observed("sweep")
     async def sweep(self, *, dry: bool = False) -> Swept | None:
-        """See `Storage.sweep`."""
         return await self._sweep.run(dry=dry)
 
     async def back_up(self, target: Path, watcher: Watcher) -> Copied:
@@ -240,8 +256,8 @@ class LocalStorage:
         await self.sweep()  # what nobody could remove meanwhile
         return copied
 
+    @override
     async def aclose(self) -> None:
-        """See `Storage.aclose`."""
         await self._changes.drain()
         await self._writing.aclose()
         await self._changes.aclose()

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+
+from typing_extensions import override
 
 from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
 from file_uploader.model import storable
@@ -22,8 +24,10 @@ from file_uploader.model.uploads import Appended, Upload, UploadState, is_upload
 from file_uploader.storage.local.blobs.blobs import Blobs, NewBlob, OpenBlob
 from file_uploader.storage.local.blobs.intake import INLINE, READ_SIZE, Intake
 from file_uploader.storage.local.index.rows import Draft, blob_of
+from file_uploader.storage.observed import observed, observed_items
 from file_uploader.storage.records import UnreadableRecord
 from file_uploader.storage.upkeep import Flaw
+from file_uploader.storage.uploads import UploadStorage
 from file_uploader.transfer.body import ClientBody, with_pauses
 from file_uploader.transfer.hashing import Hash
 
@@ -42,8 +46,10 @@ _HASHES = 4096
 """Uploads whose running hash is remembered; what is forgotten is read again at the end."""
 
 
-class LocalUploads:
+class LocalUploads(UploadStorage):
     """The `UploadStorage` of a data directory."""
+
+    kind = "local"
 
     def __init__(
         self,
@@ -62,8 +68,9 @@ class LocalUploads:
         self._writing = writing
         self._hashes: OrderedDict[str, tuple[int, Hash]] = OrderedDict()
 
+    @override
+    @observed("create_upload")
     async def create(self, container: Container, upload: Upload) -> Upload:
-        """See `UploadStorage.create`."""
         storable.check(upload.plan.name, upload.plan.metadata)
         if upload.state is not UploadState.OPEN:  # Its bytes are other uploads'.
             return await self._changes.make(
@@ -79,36 +86,43 @@ class LocalUploads:
             raise
         return await self._add(container, created, blob)
 
+    @override
+    @observed("load_upload")
     async def load(self, container: Container, upload_id: str) -> Upload:
-        """See `UploadStorage.load`."""
-        return await self._reading.run(self._index.upload, container, upload_id)
+        return await self._load(container, upload_id)
 
+    @override
+    @observed("swap_upload")
     async def swap(self, container: Container, upload: Upload) -> Upload:
-        """See `UploadStorage.swap`."""
         return await self._changes.make(lambda writer: (writer.swap_upload(container, upload), ()))
 
-    async def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
-        """See `UploadStorage.list`."""
+    @override
+    @observed_items("list_uploads")
+    async def list(self, container: Container) -> AsyncGenerator[Upload | Flaw, None]:
         after = ""
         while ids := await self._reading.run(self._index.upload_ids, container, after, 100):
             for upload_id in filter(is_upload_id, ids):
                 try:
-                    yield await self.load(container, upload_id)
+                    yield await self._load(container, upload_id)
                 except NoSuchUpload:  # removed since it was listed
                     continue
                 except UnreadableRecord as error:
                     yield Flaw(str(error), container, upload_id=upload_id)
             after = ids[-1]
 
+    @override
+    @observed("check_fits")
     async def check_fits(self, upload: Upload, more: int) -> None:
-        """See `UploadStorage.check_fits`; a length that was said before was looked at then."""
+        """A length that was said before was looked at then."""
         del upload
         await self._writing.run(self._blobs.check_room, more)
 
+    @override
+    @observed_items("append")
     async def append(
         self, container: Container, upload: Upload, body: ClientBody, *, final: bool
     ) -> AsyncGenerator[Appended, None]:
-        """See `UploadStorage.append`; a blob needs not to be told what its last piece is."""
+        """A blob needs not to be told what its last piece is."""
         del final
         guard = partial(self._index.check_generation, container, upload)
         running = self._take_hash(upload)
@@ -129,21 +143,26 @@ class LocalUploads:
         finally:
             appending.end()
 
+    @override
+    @observed("complete_upload")
     async def complete(self, container: Container, upload: Upload) -> Upload:
-        """See `UploadStorage.complete`."""
         try:
             if upload.plan.sources:
                 return await self._complete_joined(container, upload)
             return await self._complete(container, upload)
         except NoSuchUpload:
-            current = await self.load(container, upload.id)
+            current = await self._load(container, upload.id)
             if current.state is UploadState.COMPLETE:  # Somebody was faster.
                 return current
             raise
 
+    @override
+    @observed("remove_upload")
     async def remove(self, container: Container, upload: Upload) -> None:
-        """See `UploadStorage.remove`."""
         await self._changes.make(lambda writer: (None, writer.remove_upload(container, upload.id)))
+
+    async def _load(self, container: Container, upload_id: str) -> Upload:
+        return await self._reading.run(self._index.upload, container, upload_id)
 
     async def _complete(self, container: Container, upload: Upload) -> Upload:
         blob_id = blob_of(upload) or ""
@@ -225,7 +244,7 @@ class LocalUploads:
         }
         await self._writing.run(joined.create, upload.offset)
         for source_id in upload.plan.sources:
-            source = await self.load(container, source_id)
+            source = await self._load(container, source_id)
             blob = OpenBlob(self._blobs)
             try:
                 await self._reading.run(_open, blob, blob_of(source) or "", source.offset)

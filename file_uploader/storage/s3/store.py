@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Self
+
+from typing_extensions import override
 
 from file_uploader.errors import ConfigurationError, StorageUnavailable
 from file_uploader.model import storable
@@ -20,7 +22,8 @@ from file_uploader.model.conditions import UNCONDITIONAL, Precondition
 from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
 from file_uploader.model.listing import ListEntry, ListQuery
 from file_uploader.model.names import Container, FileName
-from file_uploader.storage.base import Content
+from file_uploader.storage.base import Content, Storage
+from file_uploader.storage.observed import observed, observed_items, observed_opening
 from file_uploader.storage.passes import Pass
 from file_uploader.storage.s3.buffers.budget import Room
 from file_uploader.storage.s3.buffers.cutter import Gatherer
@@ -57,8 +60,10 @@ CLOSING = 30.0
 """Seconds that commits and clean-ups have to end when the store is closed."""
 
 
-class S3Storage:
+class S3Storage(Storage):
     """A `file_uploader.storage.base.Storage` in S3; `connect` makes it."""
+
+    kind = "s3"
 
     def __init__(self, config: S3Config, client: Client, room: Room) -> None:
         self._config = config
@@ -120,10 +125,12 @@ class S3Storage:
         return store
 
     @property
+    @override
     def uploads(self) -> S3Uploads:
-        """See `Storage.uploads`."""
         return self._uploads
 
+    @override
+    @observed("put")
     async def put(
         self,
         container: Container,
@@ -134,7 +141,7 @@ class S3Storage:
         precondition: Precondition = UNCONDITIONAL,
         modified: datetime | None = None,
     ) -> FileInfo:
-        """See `Storage.put`; S3 takes no other time than its own."""
+        """S3 takes no other time than its own."""
         del modified
         storable.check(name, metadata)
         sizes = PartSizes(body.length)
@@ -148,11 +155,14 @@ class S3Storage:
                 return await self._tasks.finish(self._put_whole(write, first))
             return await self._put_parts(write, first, gatherer)
 
+    @override
+    @observed("head")
     async def head(self, container: Container, name: FileName) -> FileInfo:
-        """See `Storage.head`."""
         info, _ = await self._target(container, name).head()
         return info
 
+    @override
+    @observed_opening("open")
     def open(
         self,
         container: Container,
@@ -161,15 +171,15 @@ class S3Storage:
         etag: str | None = None,
         byte_range: ByteRange | None = None,
     ) -> AbstractAsyncContextManager[Content]:
-        """See `Storage.open`."""
         place = self._layout.place(container)
         own_bucket = self._layout.own_buckets
         return read.opened(self._client, place, name, etag, byte_range, own_bucket=own_bucket)
 
+    @override
     async def direct_url(
         self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
     ) -> str | None:
-        """See `Storage.direct_url`: a presigned GetObject."""
+        """A presigned GetObject."""
         return await self._client.presigned(
             "get_object",
             lifetime,
@@ -177,43 +187,47 @@ class S3Storage:
             ResponseContentDisposition=disposition,
         )
 
+    @override
+    @observed("delete")
     async def delete(
         self, container: Container, name: FileName, *, precondition: Precondition = UNCONDITIONAL
     ) -> None:
-        """See `Storage.delete`."""
         await self._tasks.finish(self._target(container, name).delete(precondition))
 
+    @override
+    @observed_items("list")
     async def list(
         self, container: Container, query: ListQuery
-    ) -> AsyncIterator[Sequence[ListEntry]]:
-        """See `Storage.list`."""
-        place = self._layout.place(container)
-        with self._buckets.missing_is_empty():
-            async for page in listing.entries(self._client, place, query):
-                yield page
+    ) -> AsyncGenerator[Sequence[ListEntry], None]:
+        async for page in self._pages(container, query):
+            yield page
 
+    @override
+    @observed("usage")
     async def usage(self, container: Container) -> Usage | None:
-        """See `Storage.usage`; None above 10,000 files."""
-        return await listing.usage(self.list(container, ListQuery()))
+        """None above 10,000 files."""
+        return await listing.usage(self._pages(container, ListQuery()))
 
+    @override
     async def containers(self) -> AsyncIterator[Container]:
-        """See `Storage.containers`."""
         found, broken = await self._buckets.containers()
         for name in sorted(found):
             yield Container(name)
         if broken is not None:
             raise broken
 
+    @override
+    @observed("claim")
     async def claim(self, container: Container) -> None:
-        """See `Storage.claim`."""
         await self._buckets.claim(self._layout.place(container))
 
+    @override
     async def kept_key(self, new: bytes | None = None) -> bytes:
-        """See `Storage.kept_key`."""
         return await kept_key(self._client, self._probe, self._layout.link_key, new)
 
+    @override
+    @observed("ready")
     async def ready(self) -> None:
-        """See `Storage.ready`."""
         # What no bucket with versions keeps: beginning an upload, and giving it up.
         address = {"Bucket": self._config.bucket, "Key": f"{PROBES}ready"}
         begun = await self._client.call_once("create_multipart_upload", **address)
@@ -221,23 +235,25 @@ class S3Storage:
             "abort_multipart_upload", **address, UploadId=begun["UploadId"]
         )
 
+    @override
     async def vitals(self) -> Mapping[str, float]:
-        """See `Storage.vitals`."""
         free = await asyncio.to_thread(shutil.disk_usage, self._config.spool_dir)
         return {"disk_free_bytes": free.free}
 
+    @override
     def proof(self, info: FileInfo) -> Proof:
-        """See `Storage.proof`."""
         if info.sha256 is not None:
             return Sha256Proof(info.sha256)
         return tag_proof(info.etag, info.size)
 
+    @override
     def examine(self) -> AsyncIterator[Flaw]:
-        """See `Storage.examine`."""
         return Examination(self._inventory, self._uploads, self._pass).run()
 
+    @override
+    @observed("sweep")
     async def sweep(self, *, dry: bool = False) -> Swept:
-        """See `Storage.sweep`; any number of processes may do it at once."""
+        """Any number of processes may do it at once."""
         sweep = Sweep(
             self._client,
             self._inventory,
@@ -250,14 +266,23 @@ class S3Storage:
         )
         return await sweep.run()
 
+    @override
     async def aclose(self) -> None:
-        """See `Storage.aclose`; waits half a minute at most, and does nothing the second time."""
+        """Waits half a minute at most, and does nothing the second time."""
         if self._closed:
             return
         self._closed = True
         await self._tasks.drain(CLOSING)
         await self._client.aclose()
         self._room.close()
+
+    async def _pages(
+        self, container: Container, query: ListQuery
+    ) -> AsyncIterator[Sequence[ListEntry]]:
+        place = self._layout.place(container)
+        with self._buckets.missing_is_empty():
+            async for page in listing.entries(self._client, place, query):
+                yield page
 
     def _target(self, container: Container, name: FileName) -> Target:
         place = self._layout.place(container)

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -84,7 +84,7 @@ class Records:
         address = self._layout.ledger(container, upload_id).record
         await self._client.call("delete_object", **address)
 
-    async def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
+    async def list(self, container: Container) -> AsyncGenerator[Upload | Flaw, None]:
         """The container's records in the order of their ids."""
         prefix = self._layout.ledgers(container)
         async for answer in pages(self._client, self._layout.bucket, prefix):

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+
+from typing_extensions import override
 
 from file_uploader.errors import BodyError, FileUploaderError, NoSuchUpload, StorageError
 from file_uploader.model import storable
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Appended, Upload
+from file_uploader.storage.observed import observed, observed_items
 from file_uploader.storage.s3.buffers.budget import SLOT, Room
 from file_uploader.storage.s3.buffers.sizes import MAX_PARTS, check_size, upload_part_size
 from file_uploader.storage.s3.client.client import Client
@@ -26,6 +29,7 @@ from file_uploader.storage.s3.keys import RECORD, Layout, Ledger, upload_headers
 from file_uploader.storage.s3.write.multipart import Address, abort
 from file_uploader.storage.s3.write.target import Target
 from file_uploader.storage.upkeep import Flaw
+from file_uploader.storage.uploads import UploadStorage
 from file_uploader.transfer.body import ClientBody, with_pauses
 from file_uploader.transfer.tasks import OwnedTasks
 
@@ -43,8 +47,10 @@ _AT_ONCE = 16
 """Objects that are removed at once."""
 
 
-class S3Uploads:
-    """The `UploadStorage` of a bucket."""
+class S3Uploads(UploadStorage):
+    """Those of a bucket."""
+
+    kind = "s3"
 
     def __init__(
         self,
@@ -64,35 +70,41 @@ class S3Uploads:
         self._target = target
         self._completing = Completing(client, room, layout, records, target)
 
+    @override
+    @observed("create_upload")
     async def create(self, container: Container, upload: Upload) -> Upload:
-        """See `UploadStorage.create`."""
         storable.check(upload.plan.name, upload.plan.metadata)
         check_size(upload.length, upload.length or 0)
         held = Held(length=upload.length).to_json()
         return await self._records.create(container, replace(upload, held=held))
 
+    @override
+    @observed("load_upload")
     async def load(self, container: Container, upload_id: str) -> Upload:
-        """See `UploadStorage.load`."""
         return await self._records.load(container, upload_id)
 
+    @override
+    @observed("swap_upload")
     async def swap(self, container: Container, upload: Upload) -> Upload:
-        """See `UploadStorage.swap`."""
         return await self._records.swap(container, upload)
 
-    def list(self, container: Container) -> AsyncIterator[Upload | Flaw]:
-        """See `UploadStorage.list`."""
+    @override
+    @observed_items("list_uploads")
+    def list(self, container: Container) -> AsyncGenerator[Upload | Flaw, None]:
         return self._records.list(container)
 
+    @override
+    @observed("check_fits")
     async def check_fits(self, upload: Upload, more: int) -> None:
-        """See `UploadStorage.check_fits`."""
         known = Held.of(upload).length
         check_size(known, upload.length or 0)
         check_size(known, upload.offset + more)
 
+    @override
+    @observed_items("append")
     async def append(
         self, container: Container, upload: Upload, body: ClientBody, *, final: bool
     ) -> AsyncGenerator[Appended, None]:
-        """See `UploadStorage.append`."""
         ledger = self._layout.ledger(container, upload.id)
         with self._room.admit(_room_for(upload, body)) as share:
             appending = Appending(
@@ -135,14 +147,16 @@ class S3Uploads:
                 if appending.begun is not None:
                     self._tasks.start(self._discard(container, upload, appending))
 
+    @override
+    @observed("complete_upload")
     async def complete(self, container: Container, upload: Upload) -> Upload:
-        """See `UploadStorage.complete`."""
         complete = await self._completing.complete(container, upload)
         self._tasks.start(self._clear(container, complete))
         return complete
 
+    @override
+    @observed("remove_upload")
     async def remove(self, container: Container, upload: Upload) -> None:
-        """See `UploadStorage.remove`."""
         held = Held.of(upload)
         if held.multipart is not None:
             place = self._multipart_at(container, upload)
