@@ -48,7 +48,7 @@ class CrossOrigin:
         self._origins = frozenset(origins)
 
     def concerns(self, _scope: Scope) -> bool:
-        """See `Layer.concerns`: also without an origin the answer depends on that (3.2.5)."""
+        """All: also without an origin the answer depends on that (3.2.5)."""
         return bool(self._origins)
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,7 +28,7 @@ class BodilessHead:
     """Leave out the body of every answer to HEAD, whoever rendered it (RFC 9110, 9.3.2)."""
 
     def concerns(self, scope: Scope) -> bool:
-        """See `Layer.concerns`."""
+        """Every HEAD."""
         return scope["method"] == "HEAD"  # type: ignore[no-any-return]
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +52,7 @@ class DrainUnread:
     """
 
     def concerns(self, scope: Scope) -> bool:
-        """See `Layer.concerns`."""
+        """What has a body."""
         return has_body(scope["headers"])
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +101,7 @@ class AnswerFailure:
     """
 
     def concerns(self, _scope: Scope) -> bool:
-        """See `Layer.concerns`."""
+        """All."""
         return True
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +136,7 @@ class UploadProtocol:
     """
 
     def concerns(self, scope: Scope) -> bool:
-        """See `Layer.concerns`."""
+        """What is sent to the uploads."""
         return target.of_upload(scope["raw_path"])
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,7 +176,7 @@ class UploadMethod:
         self._described = described
 
     def concerns(self, scope: Scope) -> bool:
-        """See `Layer.concerns`."""
+        """What is sent to the uploads."""
         return target.of_upload(scope["raw_path"])
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -199,7 +199,7 @@ class RequireBaseURL:
     """Refuse what does not tell where it was sent (RFC 9112, 3.2), which the server lets by."""
 
     def concerns(self, scope: Scope) -> bool:
-        """See `Layer.concerns`."""
+        """What does not tell where it was sent."""
         return isinstance(scope[base_url.KEY], base_url.Misaddressed)
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

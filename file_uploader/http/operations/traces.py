@@ -13,7 +13,7 @@ class Traced:
     """Traces requests while there is somebody to trace for; no target, since that can be secret."""
 
     def concerns(self, _scope: Scope) -> bool:
-        """See `Layer.concerns`."""
+        """All, where traces are wanted."""
         return tracing.active()
 
     async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
