@@ -108,6 +108,7 @@ screenshots: $(VENV)/.test page ## make the pictures of the docs anew; needs Chr
 lint: $(VENV)/.test $(PAGE_TOOLS) ## check style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 	$(IN_WEB) npm run check
 
