@@ -67,7 +67,7 @@ class Machine:
     def install_environment(self) -> None:
         """What `make install` would, with stand-ins that write down how they were called."""
         (self.checkout / ".venv/bin").mkdir(parents=True)
-        for name in ("gunicorn", "pip", "pytest", "ruff", "mypy"):
+        for name in ("gunicorn", "pip", "pytest", "ruff", "lint-imports", "mypy"):
             program = self.checkout / ".venv/bin" / name
             program.write_text(f'#!/bin/sh\necho "{name} $*" >>calls\n')
             program.chmod(0o755)
