@@ -109,7 +109,11 @@ PATTERNS = _patterns()
 
 
 def test_the_patterns_are_found() -> None:
-    assert {"http.structured:_MEMBER", "http.target:_BAD_ESCAPE", "links:_TEXT"} <= PATTERNS.keys()
+    assert {
+        "http.fields.structured:_MEMBER",
+        "http.fields.target:_BAD_ESCAPE",
+        "links:_TEXT",
+    } <= PATTERNS.keys()
 
 
 @pytest.mark.parametrize("name", PATTERNS)
