@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+
+from file_uploader.errors import FileTooLarge
 
 from .names import FileName
 
@@ -82,6 +84,16 @@ class TransferLimits:
     idle_timeout: timedelta = timedelta(seconds=60)
     min_rate: int = 1024
     rate_window: timedelta = timedelta(seconds=60)
+
+    def check_size(self, size: int | None) -> None:
+        """Raise `FileTooLarge` for a size, where it is known, over the limit."""
+        if size is not None and self.max_size is not None and size > self.max_size:
+            raise FileTooLarge(f"A file may have at most {self.max_size} bytes here.")
+
+    def within(self, size: int | None) -> TransferLimits:
+        """These limits for what may have no more than ``size`` bytes besides (None: any)."""
+        sizes = [each for each in (self.max_size, size) if each is not None]
+        return replace(self, max_size=min(sizes, default=None))
 
 
 NO_LIMITS = TransferLimits()

@@ -1,15 +1,26 @@
-"""What a store does for uploads in several requests (promise 6 of `file_uploader.storage.base`)."""
+"""What a store does for uploads in several requests (promise 6 of `file_uploader.storage.base`).
+
+A store writes the bytes of an append into a `Sink` of its own; `appended` is how, on every store.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
+from file_uploader.errors import BodyError
 from file_uploader.model.names import Container
 from file_uploader.model.uploads import Appended, Upload
-from file_uploader.transfer.body import ClientBody
+from file_uploader.transfer.body import ClientBody, with_pauses
 
 from .upkeep import Flaw
+
+PAUSE = 1.0
+"""Seconds of a client's silence after which what has arrived is made durable."""
+
+CHECKPOINT_SIZE = 64 * 1024 * 1024
+CHECKPOINT_SECONDS = 5.0
+"""Bytes and seconds after which what has arrived is acknowledged."""
 
 
 class UploadStorage(Protocol):
@@ -89,3 +100,44 @@ class UploadStorage(Protocol):
     async def remove(self, container: Container, upload: Upload) -> None:
         """Remove the record of an upload that is `UploadState.CANCELLED`, and all that it holds."""
         ...
+
+
+class Sink(Protocol):
+    """Where the bytes of one append go."""
+
+    async def add(self, chunk: bytes) -> None:
+        """Take more bytes. Raises `StorageError`, and `FileTooLarge` past what a store holds."""
+        ...
+
+    async def checkpoint(self, *, silent: bool) -> Appended | None:
+        """What is durable by now, if it is time to say so; ``silent``: the client is."""
+        ...
+
+    async def finish(self, *, final: bool) -> Appended:
+        """Make durable all that was added; the content ends with it if ``final``."""
+        ...
+
+    def acknowledged(self) -> None:
+        """Note that the record says what was returned last."""
+        ...
+
+
+async def appended(sink: Sink, body: ClientBody, *, final: bool) -> AsyncGenerator[Appended, None]:
+    """Store a body: what `UploadStorage.append` yields, and when it raises what."""
+    try:
+        async with with_pauses(body, PAUSE) as chunks:
+            async for chunk in chunks:
+                await sink.add(chunk)
+                if body.all_or_nothing:
+                    continue
+                durable = await sink.checkpoint(silent=not chunk)
+                if durable is not None:
+                    yield durable
+                    sink.acknowledged()
+    except BodyError:
+        if not body.all_or_nothing:
+            yield await sink.finish(final=False)
+            sink.acknowledged()
+        raise
+    yield await sink.finish(final=final)
+    sink.acknowledged()

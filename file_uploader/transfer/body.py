@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Self
 
-from file_uploader.errors import BodyLengthMismatch, BodyTimeout, DigestMismatch, FileTooLarge
+from file_uploader.errors import BodyLengthMismatch, BodyTimeout
 from file_uploader.model.files import NO_LIMITS, TransferLimits
 
-from .hashing import Hashing
+from .hashing import Hashing, check_digests
 
 
 class ClientBody:
@@ -56,7 +56,7 @@ class ClientBody:
         self._patience = _Patience(source, limits)
         self._digests: Mapping[str, bytes] | None = None
         if length is not None:
-            self._check_size(length)
+            limits.check_size(length)
 
     @property
     def digests(self) -> Mapping[str, bytes]:
@@ -94,7 +94,7 @@ class ClientBody:
             await self._finish()
             raise StopAsyncIteration
         self.received += len(chunk)
-        self._check_size(self.received)
+        self._limits.check_size(self.received)
         if self.length is not None and self.received > self.length:
             raise BodyLengthMismatch(f"More than the announced {self.length} bytes arrived.")
         await self._hashing.update(chunk)
@@ -106,18 +106,8 @@ class ClientBody:
                 f"{self.length} bytes were announced and {self.received} arrived."
             )
         found = await self._hashing.finish()
-        for algorithm, digest in self._expected.items():
-            if found[algorithm] != digest:
-                raise DigestMismatch(
-                    f"The {algorithm} digest of the {self.received} bytes that arrived is not the"
-                    " announced one; nothing was stored. Send the file again."
-                )
+        check_digests(found, self._expected, self.received)
         self._digests = found
-
-    def _check_size(self, size: int) -> None:
-        limit = self._limits.max_size
-        if limit is not None and size > limit:
-            raise FileTooLarge(f"A file may have at most {limit} bytes here.")
 
 
 class _Patience:

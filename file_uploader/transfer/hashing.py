@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
+from file_uploader.errors import DigestMismatch
+
 from .pipeline import Stage
 
 HASH_BATCH = 64 * 1024
@@ -24,6 +26,16 @@ class Hash(Protocol):
 
     def digest(self) -> bytes:
         """The digest of all bytes so far."""
+
+
+def check_digests(found: Mapping[str, bytes], expected: Mapping[str, bytes], size: int) -> None:
+    """Raise `DigestMismatch` where ``size`` bytes have another digest than the announced one."""
+    for algorithm, digest in expected.items():
+        if found[algorithm] != digest:
+            raise DigestMismatch(
+                f"The {algorithm} digest of the {size} bytes that arrived is not the announced"
+                " one; nothing was stored. Send the file again."
+            )
 
 
 class Hashing:

@@ -28,7 +28,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from file_uploader.errors import (
@@ -93,6 +93,20 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """An append that ended with an error.
+
+    ``upload`` is as it was acknowledged last, ``end`` the offset behind all that came, and
+    ``known`` the upload's length before this request.
+    """
+
+    container: Container
+    upload: Upload
+    end: int
+    known: int | None
+
+
 class Uploads:
     """The uploads of all containers in one store, as one process sees them.
 
@@ -127,7 +141,7 @@ class Uploads:
         Raises `PreconditionFailed` where the file is not as demanded even now, `FileTooLarge`,
         `ResumableUnsupported` and `StorageError`.
         """
-        self._check_size(length)
+        self._limits.check_size(length)
         await self._check_precondition(container, plan)
         upload = self._new(plan, length)
         return await self._tasks.finish(self._storage.create(container, upload))
@@ -144,7 +158,7 @@ class Uploads:
             if part.plan.name is not None or part.state is not UploadState.COMPLETE:
                 raise NotConcatenable("Only partial uploads that are finished can be put together.")
             length += part.offset
-        self._check_size(length)
+        self._limits.check_size(length)
         await self._check_precondition(container, plan)
         upload = replace(self._new(plan, length), offset=length, state=UploadState.COMPLETING)
         return await self._tasks.finish(self._concatenate(container, upload))
@@ -217,11 +231,6 @@ class Uploads:
             length=length,
         )
 
-    def _check_size(self, length: int | None) -> None:
-        limit = self._limits.max_size
-        if length is not None and limit is not None and length > limit:
-            raise FileTooLarge(f"A file may have at most {limit} bytes here.")
-
     async def _check_precondition(self, container: Container, plan: UploadPlan) -> None:
         if plan.name is None or not plan.precondition:
             return
@@ -268,8 +277,8 @@ class Uploads:
                 return upload
             known = upload.length
             upload = request.checked(upload)
-            self._check_size(upload.length)
-            self._check_size(request.end)
+            self._limits.check_size(upload.length)
+            self._limits.check_size(request.end)
             await self._storage.check_fits(upload, request.announced(upload, known))
             upload = await self._claim(container, upload, request)
             upload = await self._receive(container, upload, request, turn, known)
@@ -318,34 +327,13 @@ class Uploads:
                         container, appended(upload, stored, complete=complete)
                     )
                     await request.acknowledge(upload)
-        except FileTooLarge:
-            if upload.length is not None and body.received > upload.length - request.offset:
-                await self._forget(container, upload)
-                raise InconsistentLength(
-                    f"More came than the {upload.length} bytes of this upload; it was cancelled."
-                ) from None
-            await self._release(container, upload)
-            raise
-        except NoSuchUpload:
-            _log.warning("the store has lost upload %s", upload.id)
-            with contextlib.suppress(FileUploaderError):
-                await self._forget(container, upload)
-            raise
-        except StorageError:
-            # What was on its way may still arrive, so that whoever is next has to know: no release.
-            raise
-        except DigestMismatch:
-            await self._release(container, replace(upload, length=known))
-            raise PieceMismatch(
-                "The digest of this piece is not the announced one; nothing of the piece was kept."
-                " Send it again."
-            ) from None
-        except FileUploaderError:
-            await self._release(container, upload)
-            if upload.state is UploadState.COMPLETING:  # All is there, even if the end is not.
-                with contextlib.suppress(FileUploaderError):
-                    await self._complete(container, upload)
-            raise
+        except FileUploaderError as error:
+            failed = _Failed(container, upload, request.offset + body.received, known)
+            outcome = next(does for kind, does in self._outcomes if isinstance(error, kind))
+            told = await outcome(self, failed)
+            if told is None:
+                raise
+            raise told from None
         finally:
             watching.cancel()
             await asyncio.wait([watching])
@@ -356,13 +344,58 @@ class Uploads:
             )
         return upload
 
+    async def _gone_beyond(self, failed: _Failed) -> FileUploaderError | None:
+        """More came than was said: the upload is worthless. Or than fits: it is kept as it is."""
+        length = failed.upload.length
+        if length is None or failed.end <= length:
+            await self._release(failed.container, failed.upload)
+            return None
+        await self._forget(failed.container, failed.upload)
+        return InconsistentLength(
+            f"More came than the {length} bytes of this upload; it was cancelled."
+        )
+
+    async def _lost(self, failed: _Failed) -> None:
+        """The store has no upload any more: nor have we."""
+        _log.warning("the store has lost upload %s", failed.upload.id)
+        with contextlib.suppress(FileUploaderError):
+            await self._forget(failed.container, failed.upload)
+
+    async def _in_doubt(self, _failed: _Failed) -> None:
+        """What was on its way may still arrive. Whoever is next has to know: no release."""
+
+    async def _mismatched(self, failed: _Failed) -> FileUploaderError:
+        """It is not the announced piece: nothing of it counts, nor the length that it said."""
+        await self._release(failed.container, replace(failed.upload, length=failed.known))
+        return PieceMismatch(
+            "The digest of this piece is not the announced one; nothing of the piece was kept."
+            " Send it again."
+        )
+
+    async def _broken(self, failed: _Failed) -> None:
+        """The client or its connection failed; what came before counts, and may be all there is."""
+        await self._release(failed.container, failed.upload)
+        if failed.upload.state is UploadState.COMPLETING:
+            with contextlib.suppress(FileUploaderError):
+                await self._complete(failed.container, failed.upload)
+
+    _outcomes = (
+        (FileTooLarge, _gone_beyond),
+        (NoSuchUpload, _lost),
+        (StorageError, _in_doubt),
+        (DigestMismatch, _mismatched),
+        (FileUploaderError, _broken),
+    )
+    """What an append that ends with an error leaves, by the first kind that the error is of. What
+    it returns is told in place of the error."""
+
     def _body(self, upload: Upload, request: Append, turn: Turn) -> ClientBody:
-        limits = [size for size in (self._limits.max_size, upload.length) if size is not None]
-        room = min(limits) - upload.offset if limits else None
+        limits = self._limits.within(upload.length)
+        room = None if limits.max_size is None else limits.max_size - upload.offset
         return ClientBody(
             turn,
             length=request.piece.length,
-            limits=replace(self._limits, max_size=room),
+            limits=replace(limits, max_size=room),
             expected=request.piece.expected,
             algorithms=(),
         )

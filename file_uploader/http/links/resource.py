@@ -103,7 +103,7 @@ class LinkResources:
         if not link.overwrite:
             plan = replace(plan, precondition=_only_new(plan.precondition))
         return await self._contents.put(
-            call, link.container, link.name, plan, _within(self._limits, link.max_size)
+            call, link.container, link.name, plan, self._limits.within(link.max_size)
         )
 
 
@@ -161,8 +161,3 @@ def _only_new(precondition: Precondition) -> Precondition:
     """
     never = None if precondition.if_match is None else EntityTags()
     return Precondition(if_match=never, if_none_match=EntityTags(any=True))
-
-
-def _within(limits: TransferLimits, max_size: int | None) -> TransferLimits:
-    sizes = [size for size in (limits.max_size, max_size) if size is not None]
-    return replace(limits, max_size=min(sizes, default=None))

@@ -60,7 +60,7 @@ class Resumable:
 
     def __init__(self, uploads: Uploads, limits: TransferLimits, *, interim: bool) -> None:
         self._uploads = uploads
-        self._max_size = limits.max_size
+        self._transfer = limits
         self._interim = interim
 
     @property
@@ -209,8 +209,7 @@ class Resumable:
         """The length that a creation says (4.1.3); checked against its own body."""
         size = piece.length
         length = said_length(headers, size, complete=complete)
-        if size is not None and self._max_size is not None and size > self._max_size:
-            raise FileTooLarge(f"A file may have at most {self._max_size} bytes here.")
+        self._transfer.check_size(size)
         return size if complete else length
 
     def _accepted(
@@ -272,7 +271,8 @@ class Resumable:
         """``Upload-Limit`` (4.1.4), where the version has it."""
         if version.lifetime is None:
             return {}
-        limits = {} if self._max_size is None else {"max-size": self._max_size}
+        most = self._transfer.max_size
+        limits = {} if most is None else {"max-size": most}
         limits[version.lifetime] = max(0, ceil(lifetime.total_seconds()))
         return {"upload-limit": ", ".join(f"{key}={value}" for key, value in limits.items())}
 

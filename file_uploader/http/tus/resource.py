@@ -71,7 +71,7 @@ class Tus:
 
     def __init__(self, uploads: Uploads, limits: TransferLimits) -> None:
         self._uploads = uploads
-        self._max_size = limits.max_size
+        self._limits = limits
 
     async def create(self, call: Call) -> Response:
         """Begin an upload, with its first bytes where there are some; or put others together.
@@ -171,8 +171,7 @@ class Tus:
             return None
         if size is not None and length is not None and size > length:
             raise InconsistentLength(f"Upload-Length is {length}, and this body has {size} bytes.")
-        if size is not None and self._max_size is not None and size > self._max_size:
-            raise FileTooLarge(f"A file may have at most {self._max_size} bytes here.")
+        self._limits.check_size(size)
         return Piece(incoming(call.receive), size, expected)
 
     async def _patch(self, call: Call, upload_id: str) -> Upload:

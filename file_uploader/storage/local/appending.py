@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from typing_extensions import override
+
 from file_uploader.model.uploads import Appended, Upload
 from file_uploader.storage.local.blobs.blobs import GrowingBlob
 from file_uploader.storage.local.blobs.intake import Intake
 from file_uploader.storage.local.index.rows import blob_of
+from file_uploader.storage.uploads import CHECKPOINT_SECONDS, CHECKPOINT_SIZE, Sink
 from file_uploader.transfer.hashing import Hash, Hashing
 
-CHECKPOINT_SIZE = 64 * 1024 * 1024
-CHECKPOINT_SECONDS = 5.0
-"""Bytes and seconds after which what has arrived is made durable and acknowledged."""
 
-
-class Appending:
-    """An append; `begin`, then `add` and `flush` any number of times, `end` in any case.
+class Appending(Sink):
+    """An append; `begin` comes first, `end` last and in any case.
 
     ``running`` is the hash of all that the blob has, where it is known.
     """
@@ -44,20 +43,32 @@ class Appending:
         """Open the blob and cut it to the upload's offset. Raises `Superseded`."""
         await self._threads.run(self._blob.open)
 
+    @override
     async def add(self, chunk: bytes) -> None:
-        """Take more bytes; they are written while more come."""
+        """They are written while more come."""
         self._offset += len(chunk)
         await self._hashing.update(chunk)
         await self._writing.add(chunk)
 
-    def due(self, *, silent: bool) -> bool:
-        """Whether it is time to make durable what has arrived."""
+    @override
+    async def checkpoint(self, *, silent: bool) -> Appended | None:
+        """Raises `Superseded` and `StorageError`."""
         size = self._offset - self._acknowledged
         late = time.monotonic() - self._since > CHECKPOINT_SECONDS
-        return size >= CHECKPOINT_SIZE or (size > 0 and (silent or late))
+        due = size >= CHECKPOINT_SIZE or (size > 0 and (silent or late))
+        return await self._flush(last=False) if due else None
 
-    async def flush(self, *, last: bool) -> Appended:
-        """Make durable what has arrived. Raises `Superseded` and `StorageError`."""
+    @override
+    async def finish(self, *, final: bool) -> Appended:
+        """A blob needs not to be told where its content ends. Raises as `checkpoint` does."""
+        del final
+        return await self._flush(last=True)
+
+    @override
+    def acknowledged(self) -> None:
+        """A blob needs not to be told that either."""
+
+    async def _flush(self, *, last: bool) -> Appended:
         await self._writing.finish()
         await self._hashing.finish()
         if self._offset > self._acknowledged:

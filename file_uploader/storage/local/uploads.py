@@ -12,12 +12,13 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
 from typing_extensions import override
 
-from file_uploader.errors import BodyError, DigestMismatch, NoSuchUpload
+from file_uploader.errors import NoSuchUpload
 from file_uploader.model import storable
 from file_uploader.model.names import Container
 from file_uploader.model.uploads import Appended, Upload, UploadState, is_upload_id
@@ -27,17 +28,14 @@ from file_uploader.storage.local.index.rows import Draft, blob_of
 from file_uploader.storage.observed import observed, observed_items
 from file_uploader.storage.records import UnreadableRecord
 from file_uploader.storage.upkeep import Flaw
-from file_uploader.storage.uploads import UploadStorage
-from file_uploader.transfer.body import ClientBody, with_pauses
-from file_uploader.transfer.hashing import Hash
+from file_uploader.storage.uploads import UploadStorage, appended
+from file_uploader.transfer.body import ClientBody
+from file_uploader.transfer.hashing import Hash, check_digests
 
 from .appending import Appending
 from .changes import Changes
 from .directory import DataDirectory
 from .threads import Threads
-
-PAUSE = 1.0
-"""Seconds of a client's silence after which what has arrived is made durable."""
 
 _STEP = 16 * 1024 * 1024
 """Bytes that a thread reads and hashes in one go, so that others get their turn."""
@@ -122,24 +120,16 @@ class LocalUploads(UploadStorage):
     async def append(
         self, container: Container, upload: Upload, body: ClientBody, *, final: bool
     ) -> AsyncGenerator[Appended, None]:
-        """A blob needs not to be told what its last piece is."""
-        del final
         guard = partial(self._index.check_generation, container, upload)
         running = self._take_hash(upload)
         appending = Appending(self._intake, upload, guard, running)
         try:
             await appending.begin()
-            try:
-                async with with_pauses(body, PAUSE) as chunks:
-                    async for chunk in chunks:
-                        await appending.add(chunk)
-                        if appending.due(silent=not chunk) and not body.all_or_nothing:
-                            yield await appending.flush(last=False)
-            except BodyError:
-                if not body.all_or_nothing:
-                    yield await self._last(appending, running)
-                raise
-            yield await self._last(appending, running)
+            async with aclosing(appended(appending, body, final=final)) as storing:
+                async for durable in storing:
+                    if durable.last and running is not None:
+                        self._keep_hash(appending.blob_id, durable.offset, running)
+                    yield durable
         finally:
             appending.end()
 
@@ -167,7 +157,7 @@ class LocalUploads(UploadStorage):
     async def _complete(self, container: Container, upload: Upload) -> Upload:
         blob_id = blob_of(upload) or ""
         digests, data = await self._read(blob_id, upload)
-        _check(upload, digests)
+        check_digests(digests, upload.plan.digests, upload.offset)
         draft = None
         if upload.plan.name is not None:
             blob = blob_id if data is None else None
@@ -183,13 +173,10 @@ class LocalUploads(UploadStorage):
             lambda writer: (writer.add_upload(container, upload), ()), blob
         )
 
-    async def _last(self, appending: Appending, running: Hash | None) -> Appended:
-        appended = await appending.flush(last=True)
-        if running is not None:
-            self._hashes[appending.blob_id] = appended.offset, running
-            if len(self._hashes) > _HASHES:
-                self._hashes.popitem(last=False)
-        return appended
+    def _keep_hash(self, blob_id: str, offset: int, running: Hash) -> None:
+        self._hashes[blob_id] = offset, running
+        if len(self._hashes) > _HASHES:
+            self._hashes.popitem(last=False)
 
     def _take_hash(self, upload: Upload) -> Hash | None:
         """The running hash of what is there, if it ran through in this process."""
@@ -225,7 +212,7 @@ class LocalUploads(UploadStorage):
         joined = self._blobs.new()
         try:
             digests = await self._join(container, upload, joined)
-            _check(upload, digests)
+            check_digests(digests, upload.plan.digests, upload.offset)
         except BaseException:
             self._writing.detach(joined.discard)
             raise
@@ -255,15 +242,6 @@ class LocalUploads(UploadStorage):
                 self._reading.detach(blob.close)
         await self._writing.run(joined.sync)
         return {name: each.digest() for name, each in hashes.items()}
-
-
-def _check(upload: Upload, digests: dict[str, bytes]) -> None:
-    for algorithm, digest in upload.plan.digests.items():
-        if digests[algorithm] != digest:
-            raise DigestMismatch(
-                f"The {algorithm} digest of the {upload.offset} bytes that arrived is not the"
-                " announced one; nothing was stored. Send the file again."
-            )
 
 
 def _open(blob: OpenBlob, blob_id: str, size: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
@@ -11,13 +10,11 @@ from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
 from file_uploader.model.names import is_container_name
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import BucketTaken, NoSuchBucket
+from file_uploader.storage.s3.client.retry import APPEARING, retry
 
 from .keys import FILES, PAST, UPLOADS, Layout, Place
 
 T = TypeVar("T")
-
-_PAUSES = (0.0, 0.2, 0.5, 1.0)
-"""Seconds between tries: a new bucket is not known everywhere at once."""
 
 
 class Buckets:
@@ -39,13 +36,10 @@ class Buckets:
             if not self._layout.own_buckets:
                 raise
         await self._make(place.bucket)
-        for pause in _PAUSES:
-            await asyncio.sleep(pause)
-            try:
-                return await request()
-            except NoSuchBucket:
-                continue
-        raise StorageFailed("The object store made a bucket and does not find it.")
+        try:
+            return await retry(request, on=NoSuchBucket, pauses=APPEARING)
+        except NoSuchBucket:
+            raise StorageFailed("The object store made a bucket and does not find it.") from None
 
     async def claim(self, place: Place) -> None:
         """Make the container's own bucket where it is missing.

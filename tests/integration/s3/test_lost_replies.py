@@ -13,7 +13,7 @@ from file_uploader.model.conditions import EntityTags, Precondition
 from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3 import S3Config, S3Storage
-from file_uploader.storage.s3.client import client
+from file_uploader.storage.s3.client.retry import FAILING
 from tests.support import s3_proxy
 from tests.support.bodies import KIB, MIB, body_of, content
 from tests.support.files import put, read
@@ -36,7 +36,7 @@ class Setup:
 async def setup(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Setup]:
-    monkeypatch.setattr(client, "MAX_ATTEMPTS", 4)
+    monkeypatch.setattr("file_uploader.storage.s3.client.client.FAILING", replace(FAILING, tries=4))
     server: S3Server = request.getfixturevalue(request.param)
     bucket = server.fresh_bucket()
     async with faulty_proxy(server) as proxy:

@@ -21,7 +21,7 @@ from file_uploader.errors import (
 )
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import UploadPlan, UploadState, upload_created
-from file_uploader.storage.s3.client import client
+from file_uploader.storage.s3.client.retry import FAILING
 from file_uploader.storage.s3.upkeep import sweep as sweeping
 from file_uploader.storage.s3.write.conditions import Support
 from file_uploader.uploads.rules import Piece
@@ -47,7 +47,7 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 @pytest.fixture
 async def both(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxied]:
-    monkeypatch.setattr(client, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("file_uploader.storage.s3.client.client.FAILING", replace(FAILING, tries=2))
     async with proxied(server) as made:
         yield made
 

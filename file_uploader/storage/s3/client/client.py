@@ -7,9 +7,8 @@ seems to fail may have succeeded the first time.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -35,6 +34,7 @@ from file_uploader.storage.s3.config import S3Config
 from . import opening, xml
 from .breaker import Pulse
 from .errors import ANY_ERROR, error_status, retryable, says_nothing, translated
+from .retry import FAILING
 
 T = TypeVar("T")
 
@@ -55,10 +55,6 @@ attempt takes that gets none, so that the first ones of these say so."""
 
 LOOK = 5.0
 """Seconds for a look at whether the store answers."""
-
-MAX_ATTEMPTS = 8
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 8.0
 
 _SENDING = 32
 """Bodies that are being written to S3 at once. More is not faster, and each has up to 256 KiB in
@@ -153,13 +149,13 @@ class Client:
         answers that mean these, `NoSuchFile`, `PreconditionFailed` and `FileTooLarge`.
         """
         return await self._retrying(
-            operation, MAX_ATTEMPTS, lambda: self._request(operation, parameters)
+            operation, FAILING, lambda: self._request(operation, parameters)
         )
 
     async def call_once(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """`call` without another try or much waiting: what asks wants to know how it is now."""
         return await self._retrying(
-            operation, 1, lambda: self._request(operation, parameters, LOOK)
+            operation, (), lambda: self._request(operation, parameters, LOOK)
         )
 
     async def send(self, operation: str, part: Part, **parameters: Any) -> dict[str, Any]:
@@ -168,12 +164,12 @@ class Client:
         if not part.size:
             return await self.call(operation, **parameters, Body=b"")
         return await self._retrying(
-            operation, MAX_ATTEMPTS, lambda: self._send(operation, parameters, part)
+            operation, FAILING, lambda: self._send(operation, parameters, part)
         )
 
     async def fetch(self, **address: str) -> tuple[dict[str, Any], bytes]:
         """GetObject of something small; a body that breaks is a reason to try again, too."""
-        return await self._retrying("get_object", MAX_ATTEMPTS, lambda: self._fetch(address))
+        return await self._retrying("get_object", FAILING, lambda: self._fetch(address))
 
     async def presigned(self, operation: str, lifetime: timedelta, **parameters: Any) -> str:
         """A URL that makes this request for whoever has it. Raises `StorageError`."""
@@ -186,11 +182,11 @@ class Client:
         return url
 
     async def _retrying(
-        self, operation: str, attempts: int, attempt_once: Callable[[], Awaitable[T]]
+        self, operation: str, pauses: Iterable[float], attempt_once: Callable[[], Awaitable[T]]
     ) -> T:
         deadline: float | None = None
         doubtful = False
-        for attempt in range(1, attempts + 1):
+        for pause in (*pauses, None):
             try:
                 with _counted(operation):
                     return await attempt_once()
@@ -198,12 +194,11 @@ class Client:
                 now = time.monotonic()
                 deadline = deadline or now + PATIENCE
                 doubtful = doubtful or says_nothing(error)
-                pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311
-                if attempt == attempts or now + pause > deadline or not retryable(error):
+                if pause is None or now + pause > deadline or not retryable(error):
                     raise translated(operation, error, doubtful=doubtful) from None
             metrics.STORE_RETRIES.labels(operation).inc()
             await asyncio.sleep(pause)
-        raise AssertionError("at least one attempt is made")
+        raise AssertionError("the last attempt returns or raises")
 
     async def _request(
         self, operation: str, parameters: dict[str, Any], limit: float | None = None

@@ -41,7 +41,7 @@ class NoSuchBucket(StorageFailed):
     """There is no such bucket: for a bucket per container, there is nothing in it yet."""
 
 
-class NoSuchUpload(StorageFailed):
+class NoSuchMultipart(StorageFailed):
     """The multipart upload has been completed or aborted."""
 
 
@@ -82,7 +82,7 @@ _NAME = "The object store takes no file of this name; a shorter or simpler one m
 _BY_CODE: dict[str, tuple[type[FileUploaderError], str]] = {
     **dict.fromkeys(["NoSuchKey", "NotFound", "404"], (NoSuchFile, _ABSENT)),
     "NoSuchBucket": (NoSuchBucket, _FAILED),
-    "NoSuchUpload": (NoSuchUpload, _FAILED),
+    "NoSuchUpload": (NoSuchMultipart, _FAILED),
     "InvalidPart": (InvalidPart, _FAILED),
     **dict.fromkeys(["PreconditionFailed", "412"], (PreconditionFailed, _CHANGED)),
     # The range was taken from a version that is not there any more.
@@ -136,11 +136,11 @@ _BY_STATUS: dict[int, tuple[type[FileUploaderError], str]] = {
 }
 
 _COMMITS = ("put_object", "complete_multipart_upload")
-_REFUSALS = (NoSuchFile, PreconditionFailed, NoSuchUpload)
+_REFUSALS = (NoSuchFile, PreconditionFailed, NoSuchMultipart)
 """What a commit may be answered that is made a second time, if the first one was done; Ceph 16
 answers InternalError, too."""
 
-_EVERYDAY = (NoSuchFile, PreconditionFailed, NoSuchBucket, NoSuchUpload, Unsupported)
+_EVERYDAY = (NoSuchFile, PreconditionFailed, NoSuchBucket, NoSuchMultipart, Unsupported)
 """Answers that belong to normal work and are not worth a line in the log."""
 
 RETRYABLE_CODES = frozenset({"BadDigest", "IncompleteBody", "InternalError", "RequestTimeout"})

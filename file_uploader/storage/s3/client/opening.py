@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -24,11 +25,10 @@ from botocore.exceptions import (
 from file_uploader.errors import ConfigurationError, StorageUnavailable
 
 from .errors import ANY_ERROR, TIMEOUTS, error_code, error_status, retryable
+from .retry import GARBLED, retry
 
 PATIENCE = 5.0
 """Seconds in which a store has to answer; else the service starts without having seen it."""
-
-_PAUSE = 0.3
 
 MOST_SKEW = timedelta(minutes=5)
 """What clocks may differ by. AWS takes a quarter of an hour, others less."""
@@ -62,10 +62,6 @@ _BY_CODE = {
 _BY_STATUS = {301: _REGION, 307: _REGION, 401: _DENIED, 403: _DENIED}
 
 
-TRIES = 3
-"""How often what is no answer of S3's is asked for again: something on the way may have failed."""
-
-
 class _NotS3(Exception):
     """What came is no answer of S3's; as text: what it means for a setting."""
 
@@ -76,14 +72,10 @@ async def check(first_list: Callable[[], Awaitable[dict[str, Any]]]) -> None:
     Raises `ConfigurationError` for what is wrong with the settings or this machine's clock, and
     `StorageUnavailable` where that cannot be found out now.
     """
-    for tries_left in reversed(range(TRIES)):
-        try:
-            return await _check(first_list)
-        except _NotS3 as what:
-            if not tries_left:
-                raise ConfigurationError(str(what)) from None
-        await asyncio.sleep(_PAUSE)
-    raise AssertionError("it is tried at least once")
+    try:
+        await retry(partial(_check, first_list), on=_NotS3, pauses=GARBLED)
+    except _NotS3 as what:
+        raise ConfigurationError(str(what)) from None
 
 
 async def _check(first_list: Callable[[], Awaitable[dict[str, Any]]]) -> None:

@@ -20,7 +20,7 @@ from file_uploader.model.uploads import UploadState, upload_created
 from file_uploader.storage.passes import ItemFailed, Pass
 from file_uploader.storage.records import UnreadableRecord
 from file_uploader.storage.s3.client.client import Client
-from file_uploader.storage.s3.client.errors import NoSuchUpload as NoSuchMultipart
+from file_uploader.storage.s3.client.errors import NoSuchMultipart
 from file_uploader.storage.s3.keys import PROBES, date_of
 from file_uploader.storage.s3.uploads.layout import Held
 from file_uploader.storage.s3.uploads.records import pages

@@ -12,6 +12,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from typing_extensions import override
+
 from file_uploader.model.uploads import Appended, Upload
 from file_uploader.storage.s3.buffers.budget import SLOT, Share
 from file_uploader.storage.s3.buffers.part import Part
@@ -21,13 +23,9 @@ from file_uploader.storage.s3.keys import Ledger
 from file_uploader.storage.s3.read import streamed
 from file_uploader.storage.s3.write.multipart import Address, send_part
 from file_uploader.storage.s3.write.sender import PartSender, Send
+from file_uploader.storage.uploads import CHECKPOINT_SECONDS, CHECKPOINT_SIZE, Sink
 
 from .layout import WINDOW, Held, HeldPart, Tail, contested_by
-
-CHECKPOINT_SIZE = 64 * 1024 * 1024
-CHECKPOINT_SECONDS = 5.0
-"""Bytes and seconds after which the parts that are there are acknowledged; also the least time
-between two tails that are written because the client is silent."""
 
 STALE = 10.0
 """Seconds that bytes may wait for their part to become full before they are kept as a tail."""
@@ -39,12 +37,13 @@ Begin = Callable[[], Awaitable[str]]
 """Creates the multipart upload and returns its id."""
 
 
-class Appending:
-    """An append; `add` and `checkpoint` any number of times, then `finish`; `stop` in any case.
+class Appending(Sink):
+    """An append; `stop` comes last and in any case.
 
-    What `checkpoint` and `finish` return counts once the record says it, which `acknowledged`
-    tells. ``target`` is the object that the multipart upload makes. ``begun`` is one that this
-    append has created, as long as no record is known to name it; ``told`` is whether one may.
+    Parts that are there are acknowledged after `CHECKPOINT_SECONDS`; that is also the least time
+    between two tails that are written because the client is silent. ``target`` is the object that
+    the multipart upload makes. ``begun`` is one that this append has created, as long as no record
+    is known to name it; ``told`` is whether one may. ``forget`` takes tails that nothing needs now.
     """
 
     def __init__(
@@ -56,6 +55,7 @@ class Appending:
         *,
         target: Address,
         begin: Begin,
+        forget: Callable[[Sequence[Tail]], None],
     ) -> None:
         held = Held.of(upload)
         self._client = client
@@ -63,11 +63,13 @@ class Appending:
         self._share = share
         self._target = target
         self._begin = begin
+        self._forget = forget
+        self._length = upload.length
         self._held = replace(
             held, contested=contested_by(upload, held), generation=upload.generation
         )
         self._named = len(held.parts)
-        self._offset = upload.offset
+        self._offset = self._end = upload.offset
         self._gathered = Part(share)
         self._pending: dict[int, tuple[int, str | None]] = {}
         self._sender = PartSender()
@@ -81,8 +83,9 @@ class Appending:
         self._flushed = self._checked - CHECKPOINT_SECONDS
         self._merged: tuple[Tail, ...] = ()
 
+    @override
     async def add(self, chunk: bytes) -> None:
-        """Take a chunk. Raises `StorageError`, and `FileTooLarge` past what S3 can hold."""
+        self._end += len(chunk)
         rest = memoryview(chunk)
         while rest:
             self._sender.check()
@@ -92,8 +95,8 @@ class Appending:
             if not self._missing:
                 await self._send_part()
 
+    @override
     async def checkpoint(self, *, silent: bool) -> Appended | None:
-        """What can be acknowledged by now, if it is time to; ``silent``: the client is."""
         now = time.monotonic()
         since = now - max(self._flushed, self._checked)
         if (silent and now - self._flushed >= CHECKPOINT_SECONDS) or since >= STALE:
@@ -105,8 +108,9 @@ class Appending:
             return self._appended()
         return None
 
-    async def finish(self, *, whole: bool) -> Appended:
-        """Make all durable that has arrived; ``whole``: the content ends here."""
+    @override
+    async def finish(self, *, final: bool) -> Appended:
+        whole = self._end == self._length or (final and self._length is None)
         if not whole:
             return replace(await self._flush(), last=True)
         if self._gathered.size or self._held.tails:
@@ -114,13 +118,13 @@ class Appending:
         await self._sender.drain()
         return replace(self._appended(), last=True)
 
-    def acknowledged(self) -> tuple[Tail, ...]:
-        """Say that the record has what was returned last; returns tails that nothing needs now."""
+    @override
+    def acknowledged(self) -> None:
         self.begun = None
         self._named = len(self._held.parts)
         self._acknowledged = self._offset
         merged, self._merged = self._merged, ()
-        return merged
+        self._forget(merged)
 
     async def settle(self) -> None:
         """Wait until nothing is on its way. Raises `StorageError`: then something may be."""

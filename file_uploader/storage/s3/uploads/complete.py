@@ -24,8 +24,8 @@ from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage.s3.buffers.budget import Room
 from file_uploader.storage.s3.client.client import Client
-from file_uploader.storage.s3.client.errors import InvalidPart
-from file_uploader.storage.s3.client.errors import NoSuchUpload as NoSuchMultipart
+from file_uploader.storage.s3.client.errors import InvalidPart, NoSuchMultipart
+from file_uploader.storage.s3.client.retry import FOLLOWING, LATE, retry
 from file_uploader.storage.s3.keys import Layout, upload_headers
 from file_uploader.storage.s3.read import streamed
 from file_uploader.storage.s3.write.multipart import Address, abort, listed
@@ -35,12 +35,6 @@ from file_uploader.transfer.body import ClientBody
 from .copy import Copying, Source, plan, whole
 from .layout import Held, is_staged, own_objects
 from .records import Records
-
-_PAUSES = (0.2, 1.0, 5.0)
-"""Seconds after which parts that somebody wrote over are copied again."""
-
-_PATIENCE = (0.1, 0.4, 1.5)
-"""Seconds for somebody else to note that the upload is complete, whose parts are gone."""
 
 _UNHURRIED = replace(NO_LIMITS, idle_timeout=timedelta(days=1), min_rate=0)
 """What is read back comes from S3, which has limits of its own."""
@@ -72,7 +66,7 @@ class Completing:
             return await self._complete(container, upload)
         except (StorageError, NoSuchUpload, Superseded) as error:
             current = await self._records.load(container, upload.id)
-            for pause in _PATIENCE if isinstance(error, NoSuchMultipart) else ():
+            for pause in FOLLOWING if isinstance(error, NoSuchMultipart) else ():
                 if current.state is not UploadState.COMPLETING:
                     break
                 await asyncio.sleep(pause)
@@ -182,14 +176,11 @@ class Completing:
             if part.name
         }
         copying = Copying(self._client, self._room, address)
-        for pause in _PAUSES if copied else ():
-            try:
-                await complete({**etags, **await copying.copy(copied)})
-            except InvalidPart:
-                await asyncio.sleep(pause)
-            else:
-                return
-        await complete({**etags, **await copying.copy(copied)})
+
+        async def finish() -> None:
+            await complete({**etags, **await copying.copy(copied)})
+
+        await retry(finish, on=InvalidPart, pauses=LATE if copied else ())
 
     async def _copy(self, container: Container, upload: Upload, target: Target) -> Upload:
         """Copy the content into a multipart upload under the file's own name; complete it.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import random
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from file_uploader.errors import (
@@ -25,14 +25,10 @@ from file_uploader.model.uploads import Upload, is_upload_id
 from file_uploader.storage import records
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Conflict, Unsettled
+from file_uploader.storage.s3.client.retry import CONTENDED, retry
 from file_uploader.storage.s3.keys import RECORD, Layout, etag_of
 from file_uploader.storage.s3.write.conditions import Probe
 from file_uploader.storage.upkeep import Flaw
-
-_ROUNDS = 8
-"""How often a swap is tried again while another one is under way (409)."""
-
-_PAUSE = 0.05
 
 _AT_ONCE = 8
 """Records that a list reads at once."""
@@ -119,12 +115,8 @@ class Records:
         return records.loads(record, etag_of(answer), upload_id), mark.decode(errors="replace")
 
     async def _put(self, **parameters: Any) -> dict[str, Any]:
-        for round_number in range(_ROUNDS):
-            try:
-                return await self._client.call("put_object", **parameters)
-            except Conflict:
-                await asyncio.sleep(random.uniform(0, _PAUSE * 2**round_number))  # noqa: S311
-        return await self._client.call("put_object", **parameters)
+        put = partial(self._client.call, "put_object", **parameters)
+        return await retry(put, on=Conflict, pauses=CONTENDED)
 
     async def _condition(self, version: str) -> dict[str, Any]:
         """The parameters for "only if it is still this version"."""

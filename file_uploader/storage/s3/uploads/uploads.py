@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
 
 from typing_extensions import override
 
-from file_uploader.errors import BodyError, FileUploaderError, NoSuchUpload, StorageError
+from file_uploader.errors import FileUploaderError, NoSuchUpload, StorageError
 from file_uploader.model import storable
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Appended, Upload
@@ -24,22 +24,19 @@ from file_uploader.storage.observed import observed, observed_items
 from file_uploader.storage.s3.buffers.budget import SLOT, Room
 from file_uploader.storage.s3.buffers.sizes import MAX_PARTS, check_size, upload_part_size
 from file_uploader.storage.s3.client.client import Client
-from file_uploader.storage.s3.client.errors import NoSuchUpload as NoSuchMultipart
+from file_uploader.storage.s3.client.errors import NoSuchMultipart
 from file_uploader.storage.s3.keys import RECORD, Layout, Ledger, upload_headers
 from file_uploader.storage.s3.write.multipart import Address, abort
 from file_uploader.storage.s3.write.target import Target
 from file_uploader.storage.upkeep import Flaw
-from file_uploader.storage.uploads import UploadStorage
-from file_uploader.transfer.body import ClientBody, with_pauses
+from file_uploader.storage.uploads import UploadStorage, appended
+from file_uploader.transfer.body import ClientBody
 from file_uploader.transfer.tasks import OwnedTasks
 
 from .append import Appending
 from .complete import Completing
 from .layout import Held, Tail, is_staged, own_objects
 from .records import Records, pages
-
-PAUSE = 1.0
-"""Seconds of a client's silence after which what has arrived is made durable."""
 
 _log = logging.getLogger(__name__)
 
@@ -114,27 +111,12 @@ class S3Uploads(UploadStorage):
                 share,
                 target=self._multipart_at(container, upload),
                 begin=partial(self._begin, container, upload),
+                forget=partial(self._forget, ledger),
             )
             try:
-                try:
-                    async with with_pauses(body, PAUSE) as chunks:
-                        async for chunk in chunks:
-                            await appending.add(chunk)
-                            if body.all_or_nothing:
-                                continue
-                            appended = await appending.checkpoint(silent=not chunk)
-                            if appended is not None:
-                                yield appended
-                                self._forget(ledger, appending.acknowledged())
-                except BodyError:
-                    if not body.all_or_nothing:
-                        whole = _is_whole(upload, upload.offset + body.received, final=False)
-                        yield await appending.finish(whole=whole)
-                        self._forget(ledger, appending.acknowledged())
-                    raise
-                whole = _is_whole(upload, upload.offset + body.received, final=final)
-                yield await appending.finish(whole=whole)
-                self._forget(ledger, appending.acknowledged())
+                async with aclosing(appended(appending, body, final=final)) as storing:
+                    async for durable in storing:
+                        yield durable
             except NoSuchMultipart:
                 raise NoSuchUpload("The object store has lost it; begin a new upload.") from None
             except StorageError:
@@ -245,8 +227,3 @@ def _room_for(upload: Upload, body: ClientBody) -> int:
     if body.length is not None:
         size = min(size, held.tail_size + body.length)
     return size + SLOT
-
-
-def _is_whole(upload: Upload, end: int, *, final: bool) -> bool:
-    """Whether the content is complete with what ends at this offset."""
-    return end == upload.length or (final and upload.length is None)

@@ -13,11 +13,13 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed, StorageError
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Unsettled, Unsupported
+from file_uploader.storage.s3.client.retry import UNSETTLED, retry
 from file_uploader.storage.s3.keys import PROBES, etag_of
 from file_uploader.transfer.tasks import OwnedTasks
 
@@ -25,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 Try = Callable[[dict[str, Any]], Awaitable[object]]
 _WRONG = "0" * 32
-_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,8 @@ class _Attempts:
 
         An answer that does not tell which of two tries it is for says nothing about conditions.
         """
-        for _ in range(_ROUNDS):
-            with contextlib.suppress(Unsettled):
-                return await self._find(attempt, writes=writes)
-        return await self._find(attempt, writes=writes)
+        find = partial(self._find, attempt, writes=writes)
+        return await retry(find, on=Unsettled, pauses=UNSETTLED)
 
     async def _find(self, attempt: Try, *, writes: bool) -> Support:
         try:

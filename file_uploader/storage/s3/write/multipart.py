@@ -8,7 +8,7 @@ from typing import Any
 from file_uploader.errors import FileUploaderError, NoSuchFile
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.client.client import Client
-from file_uploader.storage.s3.client.errors import NoSuchUpload
+from file_uploader.storage.s3.client.errors import NoSuchMultipart
 
 _ABORT_ROUNDS = 3
 
@@ -41,11 +41,11 @@ async def parts_size(client: Client, address: Address) -> int:
 
 
 async def check_there(client: Client, address: Address) -> None:
-    """Raise `errors.NoSuchUpload` if S3 does not have it, or not any more."""
+    """Raise `errors.NoSuchMultipart` if S3 does not have it, or not any more."""
     try:
         await client.call("list_parts", **address, MaxParts=1)
     except NoSuchFile:  # Ceph 16 calls it so
-        raise NoSuchUpload("The object store does not have this upload.") from None
+        raise NoSuchMultipart("The object store does not have this upload.") from None
 
 
 async def abort(client: Client, address: Address) -> None:

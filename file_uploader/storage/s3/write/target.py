@@ -1,7 +1,7 @@
 """The moment a write becomes the file: conditions, lost replies, and verdicts.
 
 A reply can be lost after the store has done the work, and the request that is then repeated fails:
-NoSuchUpload, or 412 for a condition that our own first try made untrue. So every object carries
+NoSuchMultipart, or 412 for a condition that our own first try made untrue. So every object carries
 the id of the write that made it, and before any verdict of failure the object is looked at.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -28,6 +27,7 @@ from file_uploader.model.names import FileName
 from file_uploader.storage.s3.buckets import Buckets
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Conflict
+from file_uploader.storage.s3.client.retry import CONTENDED, retry
 from file_uploader.storage.s3.keys import Place, file_info, write_id
 
 from .conditions import Probe, Support
@@ -39,11 +39,6 @@ logger = logging.getLogger(__name__)
 
 Write = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 """Makes one write with the given condition parameters and returns S3's answer."""
-
-MAX_ROUNDS = 10
-"""How often a condition is looked at again when other writers are faster."""
-
-_PAUSE = 0.05
 
 
 class Target:
@@ -118,7 +113,7 @@ class Target:
     ) -> dict[str, Any] | FileInfo:
         """`put` with a multipart upload of which these are the parts.
 
-        Raises `errors.NoSuchUpload` where S3 does not have it, or not any more.
+        Raises `errors.NoSuchMultipart` where S3 does not have it, or not any more.
         """
 
         async def write(condition: dict[str, Any]) -> dict[str, Any]:
@@ -181,11 +176,11 @@ class Target:
             return await self.with_bucket(lambda: write(condition))
 
         if not precondition:
-            return await _with_pauses(lambda: attempt({}))
+            return await _uncontended(lambda: attempt({}))
         conditions = await self._probe.conditions()
         support: Support = getattr(conditions, operation)
         if precondition.create_only and (condition := support.create_only()) is not None:
-            return await _with_pauses(lambda: attempt(condition))
+            return await _uncontended(lambda: attempt(condition))
         return await self._checked(support, attempt, precondition, own_id)
 
     async def _checked(
@@ -195,7 +190,7 @@ class Target:
 
         Where that condition is not native, there is a moment in between.
         """
-        for round_number in range(MAX_ROUNDS):
+        for pause in CONTENDED:
             found, found_id = await self.current()
             if own_id is not None and found_id == own_id:
                 raise PreconditionFailed("Written already.")  # by us: `put` looks, and says so
@@ -210,19 +205,10 @@ class Target:
             except (PreconditionFailed, NoSuchFile):
                 if condition is None:
                     raise
-            await _pause(round_number)
+            await asyncio.sleep(pause)
         raise StorageUnavailable("Too many others write this file right now; try again.")
 
 
-async def _with_pauses(write: Callable[[], Awaitable[T]]) -> T:
+async def _uncontended(write: Callable[[], Awaitable[T]]) -> T:
     """Repeat a write that S3 refuses because another one is under way (409)."""
-    for round_number in range(MAX_ROUNDS):
-        try:
-            return await write()
-        except Conflict:
-            await _pause(round_number)
-    return await write()
-
-
-async def _pause(round_number: int) -> None:
-    await asyncio.sleep(random.uniform(0, _PAUSE * 2 ** min(round_number, 5)))  # noqa: S311
+    return await retry(write, on=Conflict, pauses=CONTENDED)
