@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Protocol
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from file_uploader.model.files import FileInfo, Usage
 from file_uploader.model.names import Container
 
@@ -103,19 +105,19 @@ class Proof(Protocol):
         ...
 
 
-class Sha256Proof:
+class Sha256Proof(Proof):
     """The proof by the SHA-256 that is kept with a file."""
 
     def __init__(self, sha256: bytes) -> None:
         self._expected = sha256
         self._found = hashlib.sha256()
 
+    @override
     def update(self, chunk: bytes) -> None:
-        """See `Proof.update`."""
         self._found.update(chunk)
 
+    @override
     def holds(self) -> bool:
-        """See `Proof.holds`."""
         return self._found.digest() == self._expected
 
 

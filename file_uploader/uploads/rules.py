@@ -15,10 +15,10 @@ workers and nodes.
   and whoever comes by finishes the work or confirms it.
 
 Within one process the older append is told at once. In another process it finds out by itself, at
-its next swap, or within `WATCH` seconds; as a rule its client is gone and it is ending already. In
-both cases it has a moment to put in safety what it has received, and no more than that. In the same
-process that is all that has come through its connection, so that whoever asks when a connection has
-ended is told of its last byte.
+its next swap, or within `receive.WATCH` seconds; as a rule its client is gone and it is ending
+already. In both cases it has a moment to put in safety what it has received, and no more than that.
+In the same process that is all that has come through its connection, so that whoever asks when a
+connection has ended is told of its last byte.
 """
 
 from __future__ import annotations
@@ -27,23 +27,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from file_uploader.errors import (
-    DigestMismatch,
-    FileTooLarge,
-    FileUploaderError,
-    InconsistentLength,
-    InvalidHeader,
-    InvalidName,
     NoSuchFile,
     NoSuchUpload,
     NotConcatenable,
-    PieceMismatch,
-    PreconditionFailed,
-    StorageError,
     StorageUnavailable,
     Superseded,
 )
@@ -58,10 +48,11 @@ from file_uploader.model.uploads import (
 )
 from file_uploader.storage.base import Storage
 from file_uploader.storage.uploads import UploadStorage
-from file_uploader.transfer.body import ClientBody
 from file_uploader.transfer.tasks import OwnedTasks
 
-from .append import Acknowledge, Append, Piece, Turn, Turns, appended, taken_over, to_nobody
+from .append import Acknowledge, Append, Piece, Turns, taken_over, to_nobody
+from .ends import Ends
+from .receive import Receiving
 
 __all__ = ["Acknowledge", "Piece", "Uploads"]
 
@@ -71,40 +62,14 @@ HANDOVER = 0.6
 _POLL = 0.1
 """Seconds between looks at the record of one that another process may be about to end."""
 
-WATCH = 1.0
-"""Seconds between looks at the record while a client is silent."""
-
-FINISHED = timedelta(days=1)
-"""For how long a finished upload is remembered, for the client that never saw the last answer."""
-
 MOST_SWAPS = 100
 """How often a record that others swap all the time is read again."""
-
-_VERDICTS = (
-    *(PreconditionFailed, DigestMismatch, NoSuchUpload, FileTooLarge),
-    *(InvalidName, InvalidHeader),
-)
-"""What ends an upload for good: it would fail again however often it was tried."""
 
 _log = logging.getLogger(__name__)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    """An append that ended with an error.
-
-    ``upload`` is as it was acknowledged last, ``end`` the offset behind all that came, and
-    ``known`` the upload's length before this request.
-    """
-
-    container: Container
-    upload: Upload
-    end: int
-    known: int | None
 
 
 class Uploads:
@@ -128,7 +93,7 @@ class Uploads:
         self._now = now
         self._tasks = OwnedTasks()
         self._turns = Turns()
-        self._completing: dict[tuple[Container, str], asyncio.Task[Upload]] = {}
+        self._ends = Ends(self._storage, self._tasks, expiry=expiry, now=now)
 
     @property
     def expiry(self) -> timedelta:
@@ -250,7 +215,7 @@ class Uploads:
         """The upload; one that is completing only after that is done."""
         upload = self._visible(await self._storage.load(container, upload_id))
         if upload.state is UploadState.COMPLETING:
-            return await self._complete(container, upload)
+            return await self._ends.complete(container, upload)
         return upload
 
     async def _load_unclaimed(
@@ -265,7 +230,7 @@ class Uploads:
             await asyncio.sleep(_POLL)
 
     async def _concatenate(self, container: Container, upload: Upload) -> Upload:
-        return await self._complete(container, await self._storage.create(container, upload))
+        return await self._ends.complete(container, await self._storage.create(container, upload))
 
     async def _append(self, container: Container, upload_id: str, request: Append) -> Upload:
         patience = asyncio.get_running_loop().time() + HANDOVER
@@ -281,9 +246,18 @@ class Uploads:
             self._limits.check_size(request.end)
             await self._storage.check_fits(upload, request.announced(upload, known))
             upload = await self._claim(container, upload, request)
-            upload = await self._receive(container, upload, request, turn, known)
+            upload = await Receiving(
+                self._storage,
+                self._ends,
+                container,
+                upload,
+                request,
+                turn=turn,
+                limits=self._limits,
+                known=known,
+            ).run()
         if upload.state is UploadState.COMPLETING:
-            return await self._complete(container, upload)
+            return await self._ends.complete(container, upload)
         return upload
 
     async def _claim(self, container: Container, upload: Upload, request: Append) -> Upload:
@@ -302,129 +276,6 @@ class Uploads:
                 break
             upload = request.checked(current)
         raise Superseded("Another request has taken this upload over just now; ask for its offset.")
-
-    async def _receive(
-        self,
-        container: Container,
-        upload: Upload,
-        request: Append,
-        turn: Turn,
-        known: int | None,
-    ) -> Upload:
-        """Store a claimed piece; return the upload after it, no longer claimed.
-
-        ``known`` is the length as it was before: of a piece that is not the announced one, not even
-        the length counts that came with it.
-        """
-        body = self._body(upload, request, turn)
-        storing = self._storage.append(container, upload, body, final=request.final is True)
-        watching = asyncio.create_task(self._watch(container, upload, body, turn))
-        try:
-            async with aclosing(storing):
-                async for stored in storing:
-                    complete = stored.last and request.completes(upload, stored, body)
-                    upload = await self._storage.swap(
-                        container, appended(upload, stored, complete=complete)
-                    )
-                    await request.acknowledge(upload)
-        except FileUploaderError as error:
-            failed = _Failed(container, upload, request.offset + body.received, known)
-            outcome = next(does for kind, does in self._outcomes if isinstance(error, kind))
-            told = await outcome(self, failed)
-            if told is None:
-                raise
-            raise told from None
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
-        if request.final and upload.state is UploadState.OPEN:
-            raise InconsistentLength(
-                f"The upload was said to have {upload.length} bytes and to end with byte"
-                f" {upload.offset}; nothing is lost: send the rest."
-            )
-        return upload
-
-    async def _gone_beyond(self, failed: _Failed) -> FileUploaderError | None:
-        """More came than was said: the upload is worthless. Or than fits: it is kept as it is."""
-        length = failed.upload.length
-        if length is None or failed.end <= length:
-            await self._release(failed.container, failed.upload)
-            return None
-        await self._forget(failed.container, failed.upload)
-        return InconsistentLength(
-            f"More came than the {length} bytes of this upload; it was cancelled."
-        )
-
-    async def _lost(self, failed: _Failed) -> None:
-        """The store has no upload any more: nor have we."""
-        _log.warning("the store has lost upload %s", failed.upload.id)
-        with contextlib.suppress(FileUploaderError):
-            await self._forget(failed.container, failed.upload)
-
-    async def _in_doubt(self, _failed: _Failed) -> None:
-        """What was on its way may still arrive. Whoever is next has to know: no release."""
-
-    async def _mismatched(self, failed: _Failed) -> FileUploaderError:
-        """It is not the announced piece: nothing of it counts, nor the length that it said."""
-        await self._release(failed.container, replace(failed.upload, length=failed.known))
-        return PieceMismatch(
-            "The digest of this piece is not the announced one; nothing of the piece was kept."
-            " Send it again."
-        )
-
-    async def _broken(self, failed: _Failed) -> None:
-        """The client or its connection failed; what came before counts, and may be all there is."""
-        await self._release(failed.container, failed.upload)
-        if failed.upload.state is UploadState.COMPLETING:
-            with contextlib.suppress(FileUploaderError):
-                await self._complete(failed.container, failed.upload)
-
-    _outcomes = (
-        (FileTooLarge, _gone_beyond),
-        (NoSuchUpload, _lost),
-        (StorageError, _in_doubt),
-        (DigestMismatch, _mismatched),
-        (FileUploaderError, _broken),
-    )
-    """What an append that ends with an error leaves, by the first kind that the error is of. What
-    it returns is told in place of the error."""
-
-    def _body(self, upload: Upload, request: Append, turn: Turn) -> ClientBody:
-        limits = self._limits.within(upload.length)
-        room = None if limits.max_size is None else limits.max_size - upload.offset
-        return ClientBody(
-            turn,
-            length=request.piece.length,
-            limits=replace(limits, max_size=room),
-            expected=request.piece.expected,
-            algorithms=(),
-        )
-
-    async def _watch(
-        self, container: Container, upload: Upload, body: ClientBody, turn: Turn
-    ) -> None:
-        """Interrupt an append whose client is silent once another generation has taken over."""
-        seen = -1
-        while True:
-            received = body.received
-            if received == seen:
-                with contextlib.suppress(StorageError):
-                    try:
-                        current = await self._storage.load(container, upload.id)
-                    except NoSuchUpload:
-                        current = None
-                    if current is None or current.generation != upload.generation:
-                        turn.interrupt()
-                        return
-            seen = received
-            await asyncio.sleep(WATCH)
-
-    async def _release(self, container: Container, upload: Upload) -> None:
-        """Say that nothing is being written any more, after an append that failed."""
-        if not upload.claimed:
-            return
-        with contextlib.suppress(Superseded, NoSuchUpload, StorageError):
-            await self._storage.swap(container, replace(upload, claimed=False))
 
     async def _look(self, container: Container, upload_id: str) -> Upload:
         patience = asyncio.get_running_loop().time() + HANDOVER
@@ -446,38 +297,5 @@ class Uploads:
             # Not loaded as for others, who would complete it: that is what nobody wants any more.
             upload = self._visible(await self._storage.load(container, upload_id))
             with contextlib.suppress(Superseded):
-                return await self._forget(container, upload)
+                return await self._ends.forget(container, upload)
         raise StorageUnavailable("This upload is taken over all the time; try again later.")
-
-    async def _forget(self, container: Container, upload: Upload) -> None:
-        """Make the upload invisible, then remove it. Raises `Superseded`."""
-        cancelled = replace(upload, state=UploadState.CANCELLED)
-        cancelled = await self._storage.swap(container, cancelled)
-        try:
-            await self._storage.remove(container, cancelled)
-        except StorageError as error:
-            _log.warning("a cancelled upload is left to the sweep: %s", error)
-
-    async def _complete(self, container: Container, upload: Upload) -> Upload:
-        """Finish a completing upload, once at a time in this process."""
-        key = container, upload.id
-        running = self._completing.get(key)
-        if running is None:
-            running = self._tasks.start(self._complete_now(container, upload))
-            self._completing[key] = running
-            running.add_done_callback(lambda _: self._completing.pop(key))
-        return await asyncio.shield(running)
-
-    async def _complete_now(self, container: Container, upload: Upload) -> Upload:
-        if upload.plan.name is not None:  # A partial upload stays for as long as any.
-            expires = self._now() + min(FINISHED, self._expiry)
-            upload = replace(upload, expires=expires)
-        try:
-            return await self._storage.complete(container, upload)
-        except _VERDICTS:
-            with contextlib.suppress(Superseded, NoSuchUpload):
-                current = await self._storage.load(container, upload.id)
-                if current.state is UploadState.COMPLETE:  # Somebody else had it done by then.
-                    return current
-                await self._forget(container, current)
-            raise

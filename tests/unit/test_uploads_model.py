@@ -29,7 +29,7 @@ from file_uploader.errors import (
 )
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Upload, UploadPlan, UploadState
-from file_uploader.uploads import append, rules
+from file_uploader.uploads import append, receive, rules
 from file_uploader.uploads.rules import Piece, Uploads
 from tests.support.double import StorageDouble
 from tests.support.rounds import rounds
@@ -293,7 +293,7 @@ def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No clock: how long something takes is Hypothesis's to say."""
     monkeypatch.setattr(rules, "HANDOVER", 0)
     monkeypatch.setattr(append, "MOMENT", 0)
-    monkeypatch.setattr(rules, "WATCH", 1e6)
+    monkeypatch.setattr(receive, "WATCH", 1e6)
 
 
 @given(st.data())

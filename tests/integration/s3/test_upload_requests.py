@@ -9,7 +9,7 @@ import pytest
 
 from file_uploader.model.names import Container
 from file_uploader.storage.s3.buffers.sizes import MIN_PART
-from file_uploader.uploads import rules
+from file_uploader.uploads import receive
 from tests.contract.uploading import begun, send
 from tests.integration.s3.proxied import Proxied, proxied
 from tests.support import s3_proxy
@@ -35,7 +35,7 @@ KINDS = [
 async def both(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Proxied]:
-    monkeypatch.setattr(rules, "WATCH", 3600)  # it looks at the record where S3 is slow
+    monkeypatch.setattr(receive, "WATCH", 3600)  # it looks at the record where S3 is slow
     async with proxied(request.getfixturevalue(request.param)) as made:
         yield made
 

@@ -79,24 +79,24 @@ ACKNOWLEDGED_FIRST = Bug(
     "an append is acknowledged before its record is swapped",
     [
         Change(
-            "uploads/rules.py",
-            """                    upload = await self._storage.swap(
-                        container, appended(upload, stored, complete=complete)
-                    )
+            "uploads/receive.py",
+            """                self._upload = await self._storage.swap(
+                    self._container, appended(self._upload, stored, complete=complete)
+                )
 """,
-            """                    swapping = self._storage.swap(
-                        container, appended(upload, stored, complete=complete)
-                    )
-                    if complete:
-                        upload = await swapping
-                    else:
+            """                swapping = self._storage.swap(
+                    self._container, appended(self._upload, stored, complete=complete)
+                )
+                if complete:
+                    self._upload = await swapping
+                else:
 
-                        async def swap_later(swapping: object = swapping) -> None:
-                            await asyncio.sleep(1)
-                            await swapping
+                    async def swap_later(swapping: object = swapping) -> None:
+                        await asyncio.sleep(1)
+                        await swapping
 
-                        self._tasks.start(swap_later())
-                        upload = appended(upload, stored, complete=complete)
+                    self._later = asyncio.ensure_future(swap_later())
+                    self._upload = appended(self._upload, stored, complete=complete)
 """,
         ),
     ],

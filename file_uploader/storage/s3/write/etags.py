@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterator
 from itertools import count, repeat
 
+from typing_extensions import override
+
 from file_uploader.storage.s3.buffers.sizes import equal_part_size, growing_part_size
 from file_uploader.storage.upkeep import Proof
 
@@ -24,23 +26,23 @@ def tag_proof(etag: str, size: int) -> Proof:
     return _InParts(etag, size)
 
 
-class _Whole:
+class _Whole(Proof):
     """That of an object in one piece."""
 
     def __init__(self, etag: str) -> None:
         self._etag = etag
         self._md5 = hashlib.md5(usedforsecurity=False)
 
+    @override
     def update(self, chunk: bytes) -> None:
-        """See `Proof.update`."""
         self._md5.update(chunk)
 
+    @override
     def holds(self) -> bool:
-        """See `Proof.holds`."""
         return self._md5.hexdigest() == self._etag
 
 
-class _InParts:
+class _InParts(Proof):
     """That of an object of parts: another tag tells nothing, they may have been cut elsewhere."""
 
     def __init__(self, etag: str, size: int) -> None:
@@ -50,13 +52,13 @@ class _InParts:
             _Cut(map(growing_part_size, count(1))),
         )
 
+    @override
     def update(self, chunk: bytes) -> None:
-        """See `Proof.update`."""
         for cut in self._cuts:
             cut.update(chunk)
 
+    @override
     def holds(self) -> bool | None:
-        """See `Proof.holds`."""
         return True if any(cut.etag() == self._etag for cut in self._cuts) else None
 
 
