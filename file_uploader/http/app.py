@@ -95,13 +95,10 @@ def create_app(
                 PublicRoute(problem_types.PATH, problem_types.SENT.endpoint),
                 NoRoute(),
             ]
-            sweeper = asyncio.create_task(_sweep_for_ever(storage))
             try:
-                yield
+                async with _swept(storage):
+                    yield
             finally:
-                sweeper.cancel()
-                with suppress(asyncio.CancelledError):
-                    await sweeper
                 await uploads.aclose()
                 await storage.aclose()
                 await log.aclose()
@@ -178,6 +175,17 @@ def routes(
         *([PublicRoute("/metrics", counted)] if token else []),
         NoRoute(),
     ]
+
+
+@asynccontextmanager
+async def _swept(storage: Storage) -> AsyncIterator[None]:
+    sweeper = asyncio.create_task(_sweep_for_ever(storage))
+    try:
+        yield
+    finally:
+        sweeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeper
 
 
 async def _sweep_for_ever(storage: Storage) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConfigNotFound,
     InvalidRegionError,
@@ -66,6 +67,16 @@ _INLINE_BODY = 64 * 1024
 _CONNECTIONS = 4096
 """No limit in practice: a download holds its connection for as long as its reader likes."""
 
+_UNUSABLE: Mapping[type[Exception], str] = {
+    ProfileNotFound: "AWS_PROFILE: there is no such profile.",
+    NoRegionError: "AWS_REGION: missing, or not a region's name.",
+    InvalidRegionError: "AWS_REGION: missing, or not a region's name.",
+    PartialCredentialsError: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither.",
+    ConfigNotFound: "AWS_CONFIG_FILE: not found.",
+    ValueError: "AWS_ENDPOINT_URL_S3: not a URL.",
+}
+"""What no client can be made from."""
+
 _SAID = {
     **dict.fromkeys(["get_object", "head_object", "put_object", "upload_part"], "ETag"),
     "create_multipart_upload": "UploadId",
@@ -101,18 +112,11 @@ class Client:
                     config=_botocore_config(config),
                 )
             )
-        except ProfileNotFound:
-            raise ConfigurationError("AWS_PROFILE: there is no such profile.") from None
-        except (NoRegionError, InvalidRegionError):
-            raise ConfigurationError("AWS_REGION: missing, or not a region's name.") from None
-        except PartialCredentialsError:
-            raise ConfigurationError(
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither."
-            ) from None
-        except ValueError:
-            raise ConfigurationError("AWS_ENDPOINT_URL_S3: not a URL.") from None
-        except ConfigNotFound:
-            raise ConfigurationError("AWS_CONFIG_FILE: not found.") from None
+        except (BotoCoreError, ValueError) as error:
+            for kind, problem in _UNUSABLE.items():
+                if isinstance(error, kind):
+                    raise ConfigurationError(problem) from None
+            raise
         # A provider that never answers "100 Continue" would hang every upload: aiohttp waits.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         # With the star it comes before botocore's own handler, which makes an error of bad XML.

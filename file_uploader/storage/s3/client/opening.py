@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -59,6 +59,14 @@ _BY_CODE = {
     ),
 }
 
+_BY_ERROR: Mapping[type[Exception], str] = {
+    EndpointProviderError: _NO_URL,
+    ParamValidationError: _BY_CODE["InvalidBucketName"],
+    NoCredentialsError: (
+        "AWS_ACCESS_KEY_ID: not set, and there are no other credentials for BUCKET."
+    ),
+}
+
 _BY_STATUS = {301: _REGION, 307: _REGION, 401: _DENIED, 403: _DENIED}
 
 
@@ -84,23 +92,23 @@ async def _check(first_list: Callable[[], Awaitable[dict[str, Any]]]) -> None:
             answer = await first_list()
     except ClientError as error:
         raise _refused(error) from None
-    except EndpointProviderError:
-        raise ConfigurationError(_NO_URL) from None
-    except ParamValidationError:
-        raise ConfigurationError(_BY_CODE["InvalidBucketName"]) from None
-    except NoCredentialsError:
-        raise ConfigurationError(
-            "AWS_ACCESS_KEY_ID: not set, and there are no other credentials for BUCKET."
-        ) from None
-    except SSLError as error:
-        raise ConfigurationError(_about_tls(error.kwargs.get("error"))) from None
     except ANY_ERROR as error:
-        cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
-        if isinstance(cause, (ValueError, OverflowError)):
-            raise ConfigurationError(_NO_URL) from None
-        raise StorageUnavailable(_about_the_way(error, cause)) from None
+        raise _not_asked(error) from None
     if "IsTruncated" not in answer:
         raise _NotS3(_ENDPOINT)
+
+
+def _not_asked(error: Exception) -> Exception:
+    """What it means that there was no answer."""
+    for kind, problem in _BY_ERROR.items():
+        if isinstance(error, kind):
+            return ConfigurationError(problem)
+    cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
+    if isinstance(error, SSLError):
+        return ConfigurationError(_about_tls(cause))
+    if isinstance(cause, (ValueError, OverflowError)):
+        return ConfigurationError(_NO_URL)
+    return StorageUnavailable(_about_the_way(error, cause))
 
 
 def _refused(error: ClientError) -> Exception:
