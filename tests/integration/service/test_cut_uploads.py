@@ -173,7 +173,8 @@ def test_a_killed_client_changes_nothing(running: Service, framing: str) -> None
 
 def test_a_restart_sweeps_what_a_crash_left(backend: Backend, log: Path) -> None:
     """All processes killed in the middle of uploads of every kind; the next start cleans up."""
-    with service(backend, log, workers=2, settings=IMPATIENT) as crashing:
+    # Neither upload may be ended for its silence while the other one comes to its store.
+    with service(backend, log, workers=2, settings={**IMPATIENT, "IDLE_TIMEOUT": "1m"}) as crashing:
         token = crashing.token
         store(crashing, "old", OLD)
         before = backend.leftovers()
