@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -64,14 +65,7 @@ async def test_a_list_that_may_pass_goes_on_where_it_broke_off(double: StorageDo
 async def test_containers_that_cannot_all_be_listed_are_told_of(
     double: StorageDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    all_of_them = double.containers
-
-    async def broken_off() -> object:
-        async for container in all_of_them():
-            yield container
-            raise StorageFailed("The rest is not shown.")
-
-    monkeypatch.setattr(double, "containers", broken_off)
+    monkeypatch.setattr(double, "containers", lambda: _broken_off(iter((A,))))
     found, flaws = await walked(double)
     assert found == ["a", "b"]
     assert [str(flaw) for flaw in flaws] == [
@@ -82,10 +76,12 @@ async def test_containers_that_cannot_all_be_listed_are_told_of(
 async def test_a_store_that_lists_no_container_at_all_ends_it(
     double: StorageDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def none() -> object:
-        raise StorageFailed("Nothing is shown.")
-        yield
-
-    monkeypatch.setattr(double, "containers", none)
+    monkeypatch.setattr(double, "containers", lambda: _broken_off(iter(())))
     with pytest.raises(StorageFailed):
         await walked(double)
+
+
+async def _broken_off(containers: Iterator[Container]) -> AsyncIterator[Container]:
+    for container in containers:
+        yield container
+    raise StorageFailed("The rest is not shown.")
