@@ -10,7 +10,13 @@ from datetime import timedelta
 
 import pytest
 
-from file_uploader.errors import DigestMismatch, NoSuchUpload, PreconditionFailed, Superseded
+from file_uploader.errors import (
+    DigestMismatch,
+    NoSuchFile,
+    NoSuchUpload,
+    PreconditionFailed,
+    Superseded,
+)
 from file_uploader.model.conditions import EntityTags, Precondition
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Upload, UploadPlan, UploadState
@@ -64,6 +70,19 @@ async def _completing(
             )
             upload = await store.uploads.swap(container, swapped)
     return upload
+
+
+async def test_one_that_is_cancelled_just_then_makes_no_file(
+    store: Storage, container: Container
+) -> None:
+    for digests in ({}, {"sha256": hashlib.sha256(content(100)).digest()}):
+        plan = UploadPlan(FileName("late"), digests=digests)
+        upload = await _completing(store, container, content(100), plan)
+        await store.uploads.swap(container, replace(upload, state=UploadState.CANCELLED))
+        with pytest.raises(NoSuchUpload):
+            await store.uploads.complete(container, upload)
+        with pytest.raises(NoSuchFile):
+            await store.head(container, FileName("late"))
 
 
 async def test_whoever_comes_by_completes_it(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from file_uploader.errors import NoSuchFile
+from file_uploader.errors import ConfigurationError, NoSuchFile
 from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local import LocalStorage, restore
 from file_uploader.storage.local.locks import FileLock
@@ -179,3 +179,16 @@ async def test_one_that_is_cancelled_leaves_the_older_one(
     await store.back_up(target, Silent())
     assert set(indexed(target)) == blobs_on(target)
     assert len(indexed(target)) == 20
+
+
+async def test_a_backup_that_is_served_is_none_any_more(
+    store: LocalStorage, container: Container, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    await put(store, container, "a", b"x")
+    await store.back_up(backup, Silent())
+    async with opened(backup):
+        with pytest.raises(ConfigurationError, match="is served as a store"):
+            await store.back_up(backup, Silent())
+        with pytest.raises(ConfigurationError, match="is served as a store"):
+            await restore(backup, tmp_path / "again", Silent())
