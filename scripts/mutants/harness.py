@@ -127,10 +127,13 @@ class TreeHarness:
         whole = self._whole[run]
         if tests is not None:
             chosen = set(tests)
-            whole = sum(
-                taken
+            seconds = {
+                test: taken
                 for test, taken in seconds.items()
                 if test in chosen or test.partition("[")[0] in chosen
-            )
+            }
+            whole = sum(seconds.values())
         longest = max(seconds.values(), default=0.0)
-        return Limits(FACTOR * whole + self._grace, FACTOR * longest + self._grace)
+        each = {test: FACTOR * taken + self._grace / 2 for test, taken in seconds.items()}
+        each[""] = FACTOR * longest + self._grace / 2
+        return Limits(FACTOR * whole + self._grace, FACTOR * longest + self._grace, each)

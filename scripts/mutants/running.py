@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import math
 import os
@@ -20,6 +21,7 @@ from .suites import Run
 
 _PLUGINS = Path(__file__).parent / "plugins"
 _LOOK = 0.5
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class StoppedError(Exception):
@@ -28,10 +30,14 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: for everything, and for which no test may begin or end."""
+    """Seconds: for everything, for which no test may begin or end, and for each test in a worker.
+
+    The last are by the test's name, and for others by the empty one.
+    """
 
     whole: float = math.inf
     quiet: float = math.inf
+    each: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,17 @@ class Outcome:
 
 
 class Runner:
-    """Runs pytest in trees; what it prints last is in a file for each tree in ``outputs``."""
+    """Runs pytest in trees; what it prints last is in a file for each tree in ``outputs``.
 
-    def __init__(self, outputs: Path) -> None:
+    With ``reaps``, whoever is left behind by a process that has ended becomes a child of this
+    process's main thread, which starts nothing itself, and is killed when a run ends.
+    """
+
+    def __init__(self, outputs: Path, *, reaps: bool = False) -> None:
         self._outputs = outputs
+        self._reaps = reaps
+        if reaps:
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = threading.Event()
 
@@ -88,6 +101,9 @@ class Runner:
                 "MUTANTS_JOURNAL": str(journal),
                 "TMPDIR": str(scratch),
             }
+            if limits.each is not None:
+                (scratch / "limits").write_text(json.dumps(limits.each))
+                own["MUTANTS_LIMITS"] = str(scratch / "limits")
             began = time.monotonic()
             with (
                 (self._outputs / f"{tree.name}.txt").open("wb") as output,
@@ -129,6 +145,8 @@ class Runner:
             self._running.discard(process)
             _kill(process)
             process.wait()
+            if self._reaps:
+                _kill_orphans()
 
 
 def _wait(process: subprocess.Popen[bytes], journal: Path, limits: Limits) -> int | None:
@@ -192,6 +210,16 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
                 os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _kill_orphans() -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while orphans := [int(pid) for pid in children.read_text().split()]:
+        for orphan in orphans:
+            for pid in list(_family(orphan)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            os.waitpid(orphan, 0)
 
 
 def _family(pid: int) -> Iterator[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ import pytest
 
 from scripts.mutants.drawing import Mutant
 from scripts.mutants.harness import TreeHarness
-from scripts.mutants.running import Runner, StoppedError
+from scripts.mutants.running import Limits, Runner, StoppedError
 from scripts.mutants.suites import Run, Suite
 from scripts.mutants.trees import Tree
 from scripts.mutants.trial import Trial
@@ -131,6 +133,20 @@ def test_killed_hanging_and_living(harness: TreeHarness, tmp_path: Path) -> None
     assert verdicts.lives(UNSEEN.id, "suite", [COVERING, RUN.name])
     until(lambda: not has_child(tmp_path), "what it has started is gone as well")
     assert (tmp_path / "tree/file_uploader/code.py").read_text() == CODE
+
+
+def test_a_worker_whose_test_hangs_ends_and_others_go_on(
+    checkout: Path, runner: Runner, tmp_path: Path
+) -> None:
+    tree = Tree(checkout, tmp_path / "tree")
+    run = Run(("-p", "xdist", "-n", "1"), RUN.paths)
+    with tree.mutated([ENDLESS]):
+        found = runner.run(
+            tree.path, run, limits=Limits(each={"": 2.0}), failures=10, environment=ENVIRONMENT
+        )
+    assert (found.passed, found.timeout) == (False, False)
+    assert found.failed == ("tests/test_code.py::test_hanging",)
+    os.kill(int((tree.path / "tests/child").read_text()), signal.SIGKILL)
 
 
 def test_what_is_stopped_decides_nothing(
