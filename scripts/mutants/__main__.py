@@ -56,7 +56,7 @@ def main() -> None:
     if chosen.step == "report":
         print(_reported(chosen.into, named), end="")
         return
-    runner = Runner(chosen.into, reaps=True)
+    runner = Runner(chosen.into)
     try:
         for number, suite in enumerate(named):
             if chosen.step == "map":

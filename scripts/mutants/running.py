@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 import os
@@ -21,7 +20,6 @@ from .suites import Run
 
 _PLUGINS = Path(__file__).parent / "plugins"
 _LOOK = 0.5
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 class StoppedError(Exception):
@@ -55,17 +53,10 @@ class Outcome:
 
 
 class Runner:
-    """Runs pytest in trees; what it prints last is in a file for each tree in ``outputs``.
+    """Runs pytest in trees; what it prints last is in a file for each tree in ``outputs``."""
 
-    With ``reaps``, whoever is left behind by a process that has ended becomes a child of this
-    process's main thread, which starts nothing itself, and is killed when a run ends.
-    """
-
-    def __init__(self, outputs: Path, *, reaps: bool = False) -> None:
+    def __init__(self, outputs: Path) -> None:
         self._outputs = outputs
-        self._reaps = reaps
-        if reaps:
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopped = threading.Event()
 
@@ -145,8 +136,7 @@ class Runner:
             self._running.discard(process)
             _kill(process)
             process.wait()
-            if self._reaps:
-                _kill_orphans()
+            _kill_whoever_is_in(tree)
 
 
 def _wait(process: subprocess.Popen[bytes], journal: Path, limits: Limits) -> int | None:
@@ -212,14 +202,12 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _kill_orphans() -> None:
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    while orphans := [int(pid) for pid in children.read_text().split()]:
-        for orphan in orphans:
-            for pid in list(_family(orphan)):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            os.waitpid(orphan, 0)
+def _kill_whoever_is_in(tree: Path) -> None:
+    """Kill what a worker that was ended has left: services, which work in the tree."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(tree):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _family(pid: int) -> Iterator[int]:

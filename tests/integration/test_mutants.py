@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -146,7 +144,7 @@ def test_a_worker_whose_test_hangs_ends_and_others_go_on(
         )
     assert (found.passed, found.timeout) == (False, False)
     assert found.failed == ("tests/test_code.py::test_hanging",)
-    os.kill(int((tree.path / "tests/child").read_text()), signal.SIGKILL)
+    until(lambda: not has_child(tmp_path), "what it has started is gone as well")
 
 
 def test_what_is_stopped_decides_nothing(
