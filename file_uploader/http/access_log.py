@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from starlette.types import Scope
 
-from .context import Exchange
+from .context import RequestContext
 from .fields import target
 
 GATHER = 0.1
@@ -32,7 +32,7 @@ class Served:
     """A request that has ended. ``received`` and ``sent`` are the bytes of the two bodies."""
 
     scope: Scope
-    exchange: Exchange
+    context: RequestContext
     status: int
     received: int
     sent: int
@@ -67,7 +67,7 @@ def console(served: Served) -> str:
         f"{timestamp(time.time())} {served.client}"
         f' "{scope["method"]} {asked} HTTP/{scope["http_version"]}" {served.status}'
         f" in={served.received} out={served.sent} {served.seconds * 1000:.0f}ms"
-        f" container={served.exchange.container or '-'} request={served.exchange.id}"
+        f" container={served.context.container or '-'} request={served.context.id}"
     )
 
 
@@ -78,17 +78,17 @@ def as_json(served: Served) -> str:
             "time": timestamp(time.time()),
             "level": "info",
             "logger": "access",
-            "request_id": served.exchange.id,
+            "request_id": served.context.id,
             "client": served.client,
             "method": served.scope["method"],
-            "route": served.exchange.route,
+            "route": served.context.route,
             "target": served.target,
             "protocol": f"HTTP/{served.scope['http_version']}",
             "status": served.status,
             "received": served.received,
             "sent": served.sent,
             "duration": round(served.seconds, 6),
-            "container": served.exchange.container,
+            "container": served.context.container,
         }
     )
 

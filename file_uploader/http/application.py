@@ -114,7 +114,7 @@ def _count(served: Served) -> None:
     method = served.scope["method"]
     metrics.request_ended(
         method if method in METHODS else "other",
-        served.exchange.route,
+        served.context.route,
         served.status,
         received=served.received,
         sent=served.sent,

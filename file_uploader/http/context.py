@@ -29,7 +29,7 @@ def _new_id() -> str:
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """A request and its answer.
 
     ``route`` is a template of paths, ``container`` a name, ``prefix`` what the client has before
@@ -42,35 +42,35 @@ class Exchange:
     prefix: str = ""
 
 
-_current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+_current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
 
 
-def begin(headers: Iterable[tuple[bytes, bytes]] = ()) -> Exchange:
+def begin(headers: Iterable[tuple[bytes, bytes]] = ()) -> RequestContext:
     """Begin one, under the id that the client or a proxy has given it, or a new one."""
-    exchange = _of(headers)
-    _current.set(exchange)
-    return exchange
+    context = _of(headers)
+    _current.set(context)
+    return context
 
 
-def current() -> Exchange | None:
+def current() -> RequestContext | None:
     """The one that is being served here; None outside of any."""
     return _current.get()
 
 
 @contextmanager
-def refused(headers: Iterable[tuple[bytes, bytes]] = ()) -> Iterator[Exchange]:
+def refused(headers: Iterable[tuple[bytes, bytes]] = ()) -> Iterator[RequestContext]:
     """One that the server itself answers: the current one, in this block."""
-    exchange = _of(headers)
-    before = _current.set(exchange)
+    context = _of(headers)
+    before = _current.set(context)
     try:
-        yield exchange
+        yield context
     finally:
         _current.reset(before)
 
 
-def _of(headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
+def _of(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
     given = _given_id(headers)
-    return Exchange() if given is None else Exchange(given)
+    return RequestContext() if given is None else RequestContext(given)
 
 
 def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

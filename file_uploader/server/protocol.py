@@ -40,7 +40,7 @@ from file_uploader.http import caching, context, problems, sendfile
 from file_uploader.http.fields import target
 
 from .receive_buffer import Reads
-from .time_limit import Clock
+from .time_limit import TimeLimit
 
 HEAD_TIMEOUT = 15.0
 """Seconds from the opening of a connection, or its last answer, to the end of a request head."""
@@ -102,8 +102,8 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._taken = asyncio.Event()
         self._max_buffer_size = READ_AHEAD
         self._close_timer: asyncio.TimerHandle | None = None
-        self._head_clock = Clock(worker.loop, HEAD_TIMEOUT, self._head_timed_out)
-        self._stall_clock = Clock(worker.loop, worker.idle_timeout, self._stalled)
+        self._head_clock = TimeLimit(worker.loop, HEAD_TIMEOUT, self._head_timed_out)
+        self._stall_clock = TimeLimit(worker.loop, worker.idle_timeout, self._stalled)
         self._syntax = 0
         self._first = b""
         self._answer_begun = False
@@ -369,7 +369,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
     def _answer(
         self,
-        here: context.Exchange,
+        here: context.RequestContext,
         problem: problems.Problem,
         detail: str,
         extra_headers: tuple[tuple[str, str], ...],

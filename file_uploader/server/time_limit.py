@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 
-class Clock:
+class TimeLimit:
     """Calls ``late`` once it has run for ``seconds``, unless it is stopped before."""
 
     def __init__(

@@ -38,7 +38,7 @@ class _Made:
     compressed: _Encoded
 
 
-class Fixed:
+class Asset:
     """A content of one media type, made by ``make``, with the headers of each of its answers.
 
     That is called by the first who asks, in a thread: no process is kept from its start by what

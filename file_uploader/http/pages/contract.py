@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from file_uploader.http import caching, context
 
-from .asset import Fixed
+from .asset import Asset
 
 WRITTEN = Path(__file__).parent / "openapi.yaml"
 """The one place where it is written down."""
@@ -35,9 +35,9 @@ def _read() -> Mapping[str, object]:
 
 
 @lru_cache(8)
-def _below(prefix: str) -> Fixed:
+def _below(prefix: str) -> Asset:
     def make() -> tuple[bytes, Mapping[str, str]]:
         contract = {**_read(), "servers": [{"url": prefix or "/"}]}
         return json.dumps(contract, separators=(",", ":")).encode(), caching.PREFIXED
 
-    return Fixed("application/json", make)
+    return Asset("application/json", make)

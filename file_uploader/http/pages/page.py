@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from file_uploader.http import caching
 
-from .asset import Fixed
+from .asset import Asset
 
 BUILT = Path(__file__).parent / "static"
 """Where the build in ``web/`` puts the pages: `FRONT` and `DOCUMENTATION`."""
@@ -43,14 +43,14 @@ def endpoint(path: Path) -> Callable[[Headers], Awaitable[Response]]:
     return unchanging(lambda: content).endpoint
 
 
-def unchanging(make: Callable[[], bytes]) -> Fixed:
+def unchanging(make: Callable[[], bytes]) -> Asset:
     """A page that is the same for everybody, with its policy."""
 
     def made() -> tuple[bytes, Mapping[str, str]]:
         content = make()
         return content, {**_ALWAYS, "content-security-policy": policy(content)}
 
-    return Fixed("text/html", made)
+    return Asset("text/html", made)
 
 
 async def _missing(_headers: Headers) -> Response:

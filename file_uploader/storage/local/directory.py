@@ -24,7 +24,7 @@ import apsw
 from file_uploader.errors import ConfigurationError
 from file_uploader.storage.local.blobs.blobs import Blobs, make_directory, sync_directory
 from file_uploader.storage.local.index.checkpoints import Checkpoints
-from file_uploader.storage.local.index.lookup import Glance
+from file_uploader.storage.local.index.lookup import Lookup
 from file_uploader.storage.local.index.reads import Index
 from file_uploader.storage.local.index.rows import check_library, connect
 from file_uploader.storage.local.index.writer import Writer
@@ -50,7 +50,7 @@ class DataDirectory:
     sweep_lock: FileLock
     backup_lock: FileLock
     index: Index
-    glance: Glance
+    lookup: Lookup
     writer: Writer
     checkpoints: Checkpoints
 
@@ -91,8 +91,8 @@ class DataDirectory:
             with turnstile.held():
                 key.remove_unfinished(path)
                 index = Index.open(database)
-            glance = Glance(database)
-            undo.callback(glance.close)
+            lookup = Lookup(database)
+            undo.callback(lookup.close)
             checkpoints = Checkpoints(database)
             undo.callback(checkpoints.close)
             writer = Writer(connect(database), checkpoints.committed)
@@ -107,7 +107,7 @@ class DataDirectory:
             sweep_lock,
             backup_lock,
             index,
-            glance,
+            lookup,
             writer,
             checkpoints,
         )
@@ -128,7 +128,7 @@ class DataDirectory:
     def close(self) -> None:
         """Let go of everything but the writer, which whoever writes closes."""
         self.index.close()
-        self.glance.close()
+        self.lookup.close()
         self.checkpoints.close()
         self.turnstile.close()
         self.sweep_lock.close()

@@ -130,7 +130,7 @@ class LocalStorage(Storage):
     @override
     @observed("head")
     async def head(self, container: Container, name: FileName) -> FileInfo:
-        looked, stored = self._directory.glance.find(container, name, FIND)
+        looked, stored = self._directory.lookup.find(container, name, FIND)
         if not looked:
             stored = await self._reading.run(self._index.find, container, name)
         return there(stored).info
@@ -147,7 +147,7 @@ class LocalStorage(Storage):
         byte_range: ByteRange | None = None,
     ) -> AsyncIterator[Content]:
         blob = OpenBlob(self._blobs)
-        looked, found = self._directory.glance.find(container, name, FIND_WITH_DATA)
+        looked, found = self._directory.lookup.find(container, name, FIND_WITH_DATA)
         known = there(found) if looked else None
         inline = known is not None and known.data is not None
         try:

@@ -1,6 +1,6 @@
 """The S3 store: every operation of the protocol, put together from the parts beside it.
 
-A put: admitted to the `Room` -> `Gatherer` pulls the body into a `Part` -> one PutObject, or a
+A put: admitted to the `Room` -> `Cutter` pulls the body into a `Part` -> one PutObject, or a
 `Multipart` -> `Target` commits, in a task that the store owns -> `FileInfo`.
 """
 
@@ -26,7 +26,7 @@ from file_uploader.storage.base import Content, Storage
 from file_uploader.storage.observed import observed, observed_items, observed_opening
 from file_uploader.storage.passes import Pass
 from file_uploader.storage.s3.buffers.budget import Room
-from file_uploader.storage.s3.buffers.cutter import Gatherer
+from file_uploader.storage.s3.buffers.cutter import Cutter
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.buffers.sizes import MIN_PART, PartSizes
 from file_uploader.storage.s3.client.client import Client
@@ -149,11 +149,11 @@ class S3Storage(Storage):
         target = self._target(container, name)
         write = Write(target, body, metadata, precondition)
         with self._room.admit(size) as share:
-            gatherer = Gatherer(body, share, sizes)
-            first = await gatherer.next()
-            if gatherer.ended:
+            cutter = Cutter(body, share, sizes)
+            first = await cutter.next()
+            if cutter.ended:
                 return await self._tasks.finish(self._put_whole(write, first))
-            return await self._put_parts(write, first, gatherer)
+            return await self._put_parts(write, first, cutter)
 
     @override
     @observed("head")
@@ -302,7 +302,7 @@ class S3Storage(Storage):
             part.release()
         return write.info(done)
 
-    async def _put_parts(self, write: Write, first: Part, gatherer: Gatherer) -> FileInfo:
+    async def _put_parts(self, write: Write, first: Part, cutter: Cutter) -> FileInfo:
         # S3 takes metadata before the body, so only an announced digest can be in it.
         headers = write.headers(write.body.announced_sha256)
         try:
@@ -313,7 +313,7 @@ class S3Storage(Storage):
         self._live.add(multipart.upload_id)
         try:
             try:
-                await multipart.send_all(first, gatherer)
+                await multipart.send_all(first, cutter)
             except BaseException:
                 await self._tasks.finish(multipart.discard())
                 raise

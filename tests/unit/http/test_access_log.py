@@ -15,7 +15,7 @@ import pytest
 from file_uploader.http import access_log
 from file_uploader.http.access_log import AccessLog, Served
 from file_uploader.http.application import Application
-from file_uploader.http.context import Exchange
+from file_uploader.http.context import RequestContext
 from file_uploader.http.fields import target
 from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
 from file_uploader.server.protocol import Connection
@@ -80,10 +80,12 @@ def _served(
     received: int = 0,
     sent: int = 0,
     seconds: float = 0.0,
-    here: Exchange | None = None,
+    here: RequestContext | None = None,
     **values: Any,
 ) -> Served:
-    return Served(_scope(**values), here or Exchange("some-id"), status, received, sent, seconds)
+    return Served(
+        _scope(**values), here or RequestContext("some-id"), status, received, sent, seconds
+    )
 
 
 async def _logged(log: AccessLog, pipe: tuple[int, int]) -> list[str]:
@@ -100,7 +102,7 @@ WAYS = [
         method="PUT",
         query_string=b"x=%0a",
         client=None,
-        here=Exchange("0a", "/api/files/{name}", "c" * 32),
+        here=RequestContext("0a", "/api/files/{name}", "c" * 32),
     ),
     _served(sent=1, raw_path=f"{LINK}/a".encode()),
     _served(404, sent=1, raw_path=b'/a"b\xe9'),

@@ -25,7 +25,7 @@ REST = 1.0
 """Seconds for which threads look, once a look has waited for the disk."""
 
 
-class Glance:
+class Lookup:
     """A connection of the event loop's own. Used from one thread, after it was built in any."""
 
     def __init__(self, path: Path) -> None:

@@ -25,7 +25,7 @@ class Sender(Protocol):
         ...
 
 
-class Gatherer:
+class Cutter:
     """Pulls a body, as fast as its parts find room and no faster."""
 
     def __init__(self, body: ClientBody, share: Share, sizes: PartSizes) -> None:

@@ -26,7 +26,7 @@ _PAUSE = 1.0
 """Seconds between looks."""
 
 
-class Pulse:
+class Breaker:
     """After ``patience`` seconds of silence it looks: a small request that has ``limit`` seconds.
 
     Belongs to one event loop; `aclose` ends it.

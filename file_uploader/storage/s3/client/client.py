@@ -33,7 +33,7 @@ from file_uploader.storage.s3.buffers.part import Part, PartPayload
 from file_uploader.storage.s3.config import S3Config
 
 from . import opening, xml
-from .breaker import Pulse
+from .breaker import Breaker
 from .errors import ANY_ERROR, error_status, retryable, says_nothing, translated
 from .retry import FAILING
 
@@ -51,7 +51,7 @@ PATIENCE = 30.0
 """Seconds after its first failure in which a request is tried again."""
 
 SILENCE = 20.0
-"""Seconds without an answer to anybody after which the store may be gone (`pulse`). Less than an
+"""Seconds without an answer to anybody after which the store may be gone (`breaker`). Less than an
 attempt takes that gets none, so that the first ones of these say so."""
 
 LOOK = 5.0
@@ -93,7 +93,9 @@ class Client:
         self._client = client
         self._resources = resources
         self._sending = asyncio.Semaphore(_SENDING)
-        self._pulse = Pulse(lambda: client.head_bucket(Bucket=bucket), limit=LOOK, patience=SILENCE)
+        self._breaker = Breaker(
+            lambda: client.head_bucket(Bucket=bucket), limit=LOOK, patience=SILENCE
+        )
 
     @classmethod
     async def open(cls, config: S3Config) -> Client:
@@ -136,7 +138,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._pulse.aclose()
+        await self._breaker.aclose()
         await self._resources.aclose()
 
     async def check_bucket(self, bucket: str) -> None:
@@ -213,7 +215,7 @@ class Client:
             async with asyncio.timeout(limit):
                 return await method(**parameters)
 
-        answer = await self._pulse.ask(ask)
+        answer = await self._breaker.ask(ask)
         if _SAID.get(operation, "ResponseMetadata") not in answer:
             if "Body" in answer:
                 answer["Body"].close()

@@ -8,7 +8,7 @@ from typing import Any
 from file_uploader.errors import StorageError
 from file_uploader.model.conditions import Precondition
 from file_uploader.model.files import FileInfo
-from file_uploader.storage.s3.buffers.cutter import Gatherer
+from file_uploader.storage.s3.buffers.cutter import Cutter
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.transfer.tasks import OwnedTasks
 
@@ -44,15 +44,15 @@ class Multipart:
             tasks.start(discard())
             raise
 
-    async def send_all(self, first: Part, gatherer: Gatherer) -> None:
+    async def send_all(self, first: Part, cutter: Cutter) -> None:
         """Send a first part and all that follow. Raises what made a part or the body fail."""
         part, number = first, 0
         while part.size:
             number += 1
             await self._start(number, part)
-            if gatherer.ended:
+            if cutter.ended:
                 break
-            part = await gatherer.next(self._sender)
+            part = await cutter.next(self._sender)
         else:
             part.release()
         await self._sender.drain()
