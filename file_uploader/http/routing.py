@@ -15,14 +15,15 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from file_uploader.errors import Unauthenticated
 from file_uploader.http.fields.base_url import BaseURL
 from file_uploader.http.fields.headers import Fields
 from file_uploader.http.fields.target import LINKS, METHODS, SERVER, link_of, upload_path
 from file_uploader.links import Link, LinkMethod, Links
 from file_uploader.model.names import Container
+from file_uploader.tokens import HEADER, parse_token
 
 from . import context, problems
-from .auth import authenticate
 from .fields import base_url
 
 
@@ -225,6 +226,19 @@ class NoRoute:
             problems.NOT_FOUND, "There is nothing here; files are at /api/files/{name}."
         )
         await response(scope, receive, send)
+
+
+def authenticate(headers: Headers) -> Container:
+    """The container of whoever sent these headers: the only way from a token to one.
+
+    Raises `Unauthenticated`.
+    """
+    values = headers.getlist(HEADER)
+    if not values:
+        raise Unauthenticated(f"Send {HEADER} with a UUID of your own making.")
+    if len(values) > 1:
+        raise Unauthenticated(f"Send {HEADER} once, not {len(values)} times.")
+    return Container.of(parse_token(values[0].strip(" \t")))
 
 
 def _spelled(path: str) -> set[bytes]:

@@ -48,7 +48,7 @@ BACK = LOOK + 3
 that is answered."""
 
 BUDGET, SPOOL = 32 * MIB, 64 * MIB
-BESIDES = 96 * MIB
+BESIDES = rounds(64, 96) * MIB
 """What a worker may take above idle and its budget while S3 is gone (docs/operations.md)."""
 
 LARGER = 17 * MIB

@@ -20,7 +20,6 @@ from starlette.datastructures import Headers
 
 import file_uploader
 from file_uploader.errors import FileUploaderError
-from file_uploader.http.auth import authenticate
 from file_uploader.http.fields import (
     conditions,
     digests,
@@ -34,6 +33,7 @@ from file_uploader.http.fields import (
 from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
 from file_uploader.http.links import redirect
 from file_uploader.http.resumable import versions
+from file_uploader.http.routing import authenticate
 from file_uploader.http.tus import headers
 from file_uploader.links import LinkKeys
 from file_uploader.model.files import FileInfo, Metadata

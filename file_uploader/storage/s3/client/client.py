@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 from aiobotocore.config import AioConfig
@@ -192,7 +193,7 @@ class Client:
     ) -> T:
         deadline: float | None = None
         doubtful = False
-        for pause in (*pauses, None):
+        for pause in chain(pauses, (None,)):
             try:
                 with _counted(operation):
                     return await attempt_once()
