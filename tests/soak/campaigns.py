@@ -206,7 +206,8 @@ CAMPAIGNS = (
         about="the service and its clients, on both stores",
         minutes=40,
         tests=f"tests/integration/service {SYSTEM}/test_resumable_nodes.py"
-        f" {SYSTEM}/test_rolling_restart.py {SYSTEM}/test_behind_a_proxy.py",
+        f" {SYSTEM}/test_rolling_restart.py {SYSTEM}/test_behind_a_proxy.py"
+        f" {SYSTEM}/test_older_version.py",
         needs=("Ceph", "nginx", "HAProxy"),
     ),
     Campaign(
