@@ -9,7 +9,7 @@ from typing import Protocol
 
 from file_uploader.errors import DigestMismatch
 
-from .pipeline import Stage
+from .work_queue import WorkQueue
 
 HASH_BATCH = 64 * 1024
 """Bytes that are gathered for a thread that is busy hashing."""
@@ -45,7 +45,7 @@ class Hashing:
         self._hashes = dict(hashes)
         self._waiting: list[bytes] = []
         self._waiting_size = 0
-        self._stage: Stage[list[bytes]] | None = None
+        self._queue: WorkQueue[list[bytes]] | None = None
 
     async def update(self, chunk: bytes) -> None:
         """Take the next bytes. They may still be being hashed when this returns."""
@@ -53,7 +53,7 @@ class Hashing:
             return
         self._waiting.append(chunk)
         self._waiting_size += len(chunk)
-        idle = self._stage is None or self._stage.idle
+        idle = self._queue is None or self._queue.idle
         if idle and self._waiting_size < _INLINE:
             self._hash(self._take())
         elif idle or self._waiting_size >= HASH_BATCH:
@@ -63,15 +63,15 @@ class Hashing:
         """The digests of all that came, by name; more may come afterwards."""
         if self._waiting:
             await self._hash_in_thread()
-        if self._stage is not None:
-            await self._stage.finish()
+        if self._queue is not None:
+            await self._queue.finish()
         return {name: made.digest() for name, made in self._hashes.items()}
 
     async def _hash_in_thread(self) -> None:
-        if self._stage is None:
+        if self._queue is None:
             loop = asyncio.get_running_loop()
-            self._stage = Stage(self._hash, partial(loop.run_in_executor, None))
-        await self._stage.put(self._take())
+            self._queue = WorkQueue(self._hash, partial(loop.run_in_executor, None))
+        await self._queue.put(self._take())
 
     def _take(self) -> list[bytes]:
         chunks, self._waiting, self._waiting_size = self._waiting, [], 0

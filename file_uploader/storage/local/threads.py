@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from file_uploader.errors import StorageUnavailable
-from file_uploader.transfer.pipeline import Stage
+from file_uploader.transfer.work_queue import WorkQueue
 
 from .failures import translated
 
@@ -50,14 +50,14 @@ class Threads:
         """Make a call and wait for its result."""
         return await self.start(function, *args, **kwargs)
 
-    def stage(self, work: Callable[[T], None], let_go: Callable[[T], None]) -> Stage[T]:
-        """A stage whose ``work`` these threads do; it raises what `start` does."""
+    def queue(self, work: Callable[[T], None], let_go: Callable[[T], None]) -> WorkQueue[T]:
+        """A queue whose ``work`` these threads do; it raises what `start` does."""
 
         def translated_work(piece: T) -> None:
             with translated():
                 work(piece)
 
-        return Stage(translated_work, self.start, let_go)
+        return WorkQueue(translated_work, self.start, let_go)
 
     def detach(self, function: Callable[[], object]) -> None:
         """Make a call that nobody waits for: a clean-up. `aclose` waits for it.

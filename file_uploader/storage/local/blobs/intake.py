@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from file_uploader.storage.local.threads import Threads
 from file_uploader.transfer.body import ClientBody
-from file_uploader.transfer.pipeline import Stage
+from file_uploader.transfer.work_queue import WorkQueue
 
 from .blobs import Blobs, NewBlob, OpenBlob
 
@@ -39,7 +39,7 @@ class Intake:
 
     def writing(self, write: Callable[[bytes], None]) -> Writing:
         """What has a thread ``write`` what is gathered, in its order, while more comes."""
-        return Writing(self, self.threads.stage(write, self._let_go))
+        return Writing(self, self.threads.queue(write, self._let_go))
 
     def _let_go(self, data: bytes) -> None:
         self.gathered -= len(data)
@@ -85,9 +85,9 @@ class Writing:
     `clear` in any case when it is over.
     """
 
-    def __init__(self, intake: Intake, stage: Stage[bytes]) -> None:
+    def __init__(self, intake: Intake, queue: WorkQueue[bytes]) -> None:
         self._intake = intake
-        self._stage = stage
+        self._queue = queue
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -97,15 +97,15 @@ class Writing:
         self._size += len(chunk)
         self._intake.gathered += len(chunk)
         if self._size >= self._intake.enough:
-            await self._stage.put(self._take())
+            await self._queue.put(self._take())
             if self._intake.gathered >= GATHER_BUDGET:
-                await self._stage.finish()
+                await self._queue.finish()
 
     async def finish(self) -> None:
         """Write all that was added. Raises `StorageError`."""
         if self._size:
-            await self._stage.put(self._take())
-        await self._stage.finish()
+            await self._queue.put(self._take())
+        await self._queue.finish()
 
     def clear(self) -> None:
         """Let go of what was added and is not on its way yet."""

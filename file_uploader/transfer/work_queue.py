@@ -1,4 +1,4 @@
-"""A stage of a pipeline: work on one piece after the other in a thread, beside whoever brings them.
+"""A queue of work: one piece after the other in a thread, beside whoever brings them.
 
 A thread that has done with a piece goes on with the next that waits, without a way back to the
 event loop in between: that way takes as long as hashing some hundred KiB.
@@ -18,7 +18,7 @@ AHEAD = 2
 """Pieces that may wait for the thread, so that nobody runs far ahead of it."""
 
 
-class Stage(Generic[T]):
+class WorkQueue(Generic[T]):
     """Calls ``work`` in a thread for each piece, in their order. Used from one event loop.
 
     ``start`` has a thread call a function, and gives a future that is done after that. ``let_go``

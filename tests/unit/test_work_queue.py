@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from file_uploader.transfer.pipeline import AHEAD, Stage
+from file_uploader.transfer.work_queue import AHEAD, WorkQueue
 
 
 def _start(function: Callable[[], None]) -> asyncio.Future[None]:
@@ -18,15 +18,15 @@ def _start(function: Callable[[], None]) -> asyncio.Future[None]:
 async def test_all_is_done_in_order() -> None:
     done: list[int] = []
     gone: list[int] = []
-    stage = Stage(done.append, _start, gone.append)
-    assert stage.idle
+    queue = WorkQueue(done.append, _start, gone.append)
+    assert queue.idle
     for round_ in range(20):
         for piece in range(100):
-            await stage.put(piece)
+            await queue.put(piece)
             if piece % (round_ + 1) == 0:
                 await asyncio.sleep(0)
-        await stage.finish()
-        assert stage.idle
+        await queue.finish()
+        assert queue.idle
         assert done == gone == list(range(100))
         done.clear()
         gone.clear()
@@ -34,17 +34,17 @@ async def test_all_is_done_in_order() -> None:
 
 async def test_nobody_runs_far_ahead() -> None:
     go = threading.Semaphore(0)
-    stage: Stage[int] = Stage(lambda _: bool(go.acquire()), _start)  # type: ignore[arg-type]
+    queue: WorkQueue[int] = WorkQueue(lambda _: bool(go.acquire()), _start)  # type: ignore[arg-type]
     for piece in range(AHEAD + 1):
-        await stage.put(piece)
-    further = asyncio.create_task(stage.put(9))
+        await queue.put(piece)
+    further = asyncio.create_task(queue.put(9))
     await asyncio.sleep(0.01)
     assert not further.done()
-    assert not stage.idle
+    assert not queue.idle
     go.release()
     await further
     go.release(AHEAD + 1)
-    await stage.finish()
+    await queue.finish()
 
 
 async def test_what_fails_fails_whoever_comes_next() -> None:
@@ -56,14 +56,14 @@ async def test_what_fails_fails_whoever_comes_next() -> None:
             raise OSError("it broke")
         done.append(piece)
 
-    stage = Stage(work, _start, gone.append)
+    queue = WorkQueue(work, _start, gone.append)
     with pytest.raises(OSError, match="it broke"):  # noqa: PT012
         for piece in range(100):
-            await stage.put(piece)
+            await queue.put(piece)
     with pytest.raises(OSError, match="it broke"):
-        await stage.finish()
+        await queue.finish()
     with pytest.raises(OSError, match="it broke"):
-        await stage.put(100)
+        await queue.put(100)
     assert done == [0, 1]
     await asyncio.sleep(0)
     assert {0, 1, 2, 100} <= set(gone)
@@ -73,29 +73,29 @@ async def test_what_fails_fails_whoever_comes_next() -> None:
 async def test_who_waits_for_room_can_be_cancelled() -> None:
     go = threading.Event()
     gone: list[int] = []
-    stage: Stage[int] = Stage(lambda _: bool(go.wait(10)), _start, gone.append)  # type: ignore[arg-type]
+    queue: WorkQueue[int] = WorkQueue(lambda _: bool(go.wait(10)), _start, gone.append)  # type: ignore[arg-type]
     for piece in range(AHEAD + 1):
-        await stage.put(piece)
-    waiting = asyncio.create_task(stage.put(9))
+        await queue.put(piece)
+    waiting = asyncio.create_task(queue.put(9))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert gone == [9]
     go.set()
-    await stage.finish()
+    await queue.finish()
     assert sorted(gone) == [*range(AHEAD + 1), 9]
 
 
 async def test_a_piece_that_comes_as_the_thread_ends_is_done_as_well() -> None:
     """The thread has found nothing more; that it has ended is not known on the event loop yet."""
     done: list[int] = []
-    stage = Stage(done.append, _start)
+    queue = WorkQueue(done.append, _start)
     for piece in range(300):
-        await stage.put(piece)
+        await queue.put(piece)
         while not done or done[-1] != piece:  # noqa: ASYNC110
             await asyncio.sleep(0)
-    await stage.finish()
+    await queue.finish()
     assert done == list(range(300))
 
 
@@ -110,12 +110,12 @@ async def test_threads_that_are_not_there_any_more_fail_it() -> None:
             raise RuntimeError("closed")
         return ended
 
-    stage: Stage[int] = Stage(lambda _: None, start, gone.append)
-    await stage.put(1)
+    queue: WorkQueue[int] = WorkQueue(lambda _: None, start, gone.append)
+    await queue.put(1)
     calls[0]()
-    await stage.put(2)
+    await queue.put(2)
     ended.set_result(None)
     with pytest.raises(RuntimeError, match="closed"):
-        await stage.finish()
+        await queue.finish()
     await asyncio.sleep(0)
     assert gone == [1, 2]
