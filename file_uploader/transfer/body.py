@@ -53,7 +53,11 @@ class ClientBody:
                 for name in {*self._expected, *algorithms}
             }
         )
-        self._patience = _Patience(source, limits)
+        self._source = source
+        self._idle = limits.idle_timeout.total_seconds()
+        self._window = limits.rate_window.total_seconds()
+        self._waited = 0.0
+        self._arrived = 0
         self._digests: Mapping[str, bytes] | None = None
         if length is not None:
             limits.check_size(length)
@@ -89,7 +93,7 @@ class ClientBody:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self._patience.next()
+        chunk = await self._pull()
         if not chunk:
             await self._finish()
             raise StopAsyncIteration
@@ -100,29 +104,11 @@ class ClientBody:
         await self._hashing.update(chunk)
         return chunk
 
-    async def _finish(self) -> None:
-        if self.length is not None and self.received != self.length:
-            raise BodyLengthMismatch(
-                f"{self.length} bytes were announced and {self.received} arrived."
-            )
-        found = await self._hashing.finish()
-        check_digests(found, self._expected, self.received)
-        self._digests = found
+    async def _pull(self) -> bytes:
+        """The next non-empty chunk, or ``b""`` at the end.
 
-
-class _Patience:
-    """How long a client may keep us waiting; only the time spent waiting for it counts."""
-
-    def __init__(self, source: AsyncIterator[bytes], limits: TransferLimits) -> None:
-        self._source = source
-        self._min_rate = limits.min_rate
-        self._window = limits.rate_window.total_seconds()
-        self._idle = limits.idle_timeout.total_seconds()
-        self._waited = 0.0
-        self._arrived = 0
-
-    async def next(self) -> bytes:
-        """The next non-empty chunk, or ``b""`` at the end."""
+        A client may keep us waiting only so long; the time spent elsewhere does not count.
+        """
         started = time.monotonic()
         chunk = b""
         try:
@@ -138,10 +124,20 @@ class _Patience:
         self._waited += time.monotonic() - started
         self._arrived += len(chunk)
         if self._waited >= self._window:
-            if self._arrived < self._min_rate * self._waited:
-                raise BodyTimeout(f"The body arrives at less than {self._min_rate} bytes a second.")
+            rate = self._limits.min_rate
+            if self._arrived < rate * self._waited:
+                raise BodyTimeout(f"The body arrives at less than {rate} bytes a second.")
             self._waited, self._arrived = 0.0, 0
         return chunk
+
+    async def _finish(self) -> None:
+        if self.length is not None and self.received != self.length:
+            raise BodyLengthMismatch(
+                f"{self.length} bytes were announced and {self.received} arrived."
+            )
+        found = await self._hashing.finish()
+        check_digests(found, self._expected, self.received)
+        self._digests = found
 
 
 @asynccontextmanager

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from file_uploader.errors import DigestMismatch
@@ -42,42 +41,38 @@ class Hashing:
     """Some hashes, by name, over one stream; nobody else updates them meanwhile."""
 
     def __init__(self, hashes: Mapping[str, Hash]) -> None:
-        self._hashes = dict(hashes)
-        self._waiting: list[bytes] = []
-        self._waiting_size = 0
-        self._queue: WorkQueue[list[bytes]] | None = None
+        self._hashes = hashes
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._queue = WorkQueue(self._hash, _start)
 
     async def update(self, chunk: bytes) -> None:
         """Take the next bytes. They may still be being hashed when this returns."""
         if not self._hashes:
             return
-        self._waiting.append(chunk)
-        self._waiting_size += len(chunk)
-        idle = self._queue is None or self._queue.idle
-        if idle and self._waiting_size < _INLINE:
-            self._hash(self._take())
-        elif idle or self._waiting_size >= HASH_BATCH:
-            await self._hash_in_thread()
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._queue.pending and self._size < HASH_BATCH:
+            return
+        chunks, self._chunks, size, self._size = self._chunks, [], self._size, 0
+        if size < _INLINE:
+            self._hash(chunks)
+        else:
+            await self._queue.put(chunks)
 
     async def finish(self) -> dict[str, bytes]:
         """The digests of all that came, by name; more may come afterwards."""
-        if self._waiting:
-            await self._hash_in_thread()
-        if self._queue is not None:
-            await self._queue.finish()
+        if self._chunks:
+            chunks, self._chunks, self._size = self._chunks, [], 0
+            await self._queue.put(chunks)
+        await self._queue.finish()
         return {name: made.digest() for name, made in self._hashes.items()}
-
-    async def _hash_in_thread(self) -> None:
-        if self._queue is None:
-            loop = asyncio.get_running_loop()
-            self._queue = WorkQueue(self._hash, partial(loop.run_in_executor, None))
-        await self._queue.put(self._take())
-
-    def _take(self) -> list[bytes]:
-        chunks, self._waiting, self._waiting_size = self._waiting, [], 0
-        return chunks
 
     def _hash(self, chunks: list[bytes]) -> None:
         for made in self._hashes.values():
             for chunk in chunks:
                 made.update(chunk)
+
+
+def _start(function: Callable[[], None]) -> None:
+    asyncio.get_running_loop().run_in_executor(None, function)

@@ -7,6 +7,7 @@ event loop in between: that way takes as long as hashing some hundred KiB.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,82 +20,68 @@ AHEAD = 2
 
 
 class WorkQueue(Generic[T]):
-    """Calls ``work`` in a thread for each piece, in their order. Used from one event loop.
+    """Calls ``work`` in a thread for each piece, in their order. One task brings them.
 
-    ``start`` has a thread call a function, and gives a future that is done after that. ``let_go``
-    is called on the event loop for each piece that is done with, in whatever way. Once ``work`` has
-    raised something it is not called again, and whoever brings the next piece, or waits for the
-    end, gets what it raised.
+    ``start`` has a thread call a function. ``let_go`` is called on the event loop for each piece
+    that is done with, in whatever way. Once ``work`` has raised something it is not called again,
+    and whoever brings the next piece, or waits for the end, gets what it raised.
     """
 
     def __init__(
         self,
         work: Callable[[T], None],
-        start: Callable[[Callable[[], None]], asyncio.Future[None]],
-        let_go: Callable[[T], None] = lambda _piece: None,
+        start: Callable[[Callable[[], None]], object],
+        let_go: Callable[[T], None] | None = None,
     ) -> None:
+        self.pending = 0
+        """Pieces that are not done with."""
         self._work = work
         self._start = start
         self._let_go = let_go
-        self._loop = asyncio.get_running_loop()
-        self._room = asyncio.Semaphore(AHEAD + 1)
+        self._lock = threading.Lock()
         self._waiting: deque[T] = deque()
-        self._running: asyncio.Future[None] | None = None
+        self._running = False
+        self._loop: asyncio.AbstractEventLoop
+        self._moved: asyncio.Future[None] | None = None
         self._error: BaseException | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Whether all that was brought is done with."""
-        return self._running is None
 
     async def put(self, piece: T) -> None:
         """Bring a piece, as soon as there is room for it."""
+        self.pending += 1
         try:
-            await self._room.acquire()
-            self._check()
+            await self.finish(AHEAD + 1)
+            with self._lock:
+                if not self._running:
+                    self._loop = asyncio.get_running_loop()
+                    self._start(self._run)
+                    self._running = True
+                self._waiting.append(piece)
         except BaseException:
-            self._let_go(piece)
+            self._done(piece)
             raise
-        self._waiting.append(piece)
-        if self._running is None:
-            self._begin()
 
-    async def finish(self) -> None:
-        """Wait until all pieces are done with."""
-        while self._running is not None:
-            await asyncio.wait([self._running])
-        self._check()
-
-    def _begin(self) -> None:
-        self._running = self._start(self._run)
-        self._running.add_done_callback(self._ended)
-
-    def _ended(self, _running: asyncio.Future[None]) -> None:
-        self._running = None
-        if not self._waiting:
-            return
-        # The thread had found nothing more just before a piece came.
-        try:
-            self._begin()
-        except Exception as error:  # noqa: BLE001 - for whoever brings the next one
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        self._error = error
-        while self._waiting:
-            self._done(self._waiting.popleft())
-
-    def _done(self, piece: T) -> None:
-        self._room.release()
-        self._let_go(piece)
-
-    def _check(self) -> None:
+    async def finish(self, left: int = 0) -> None:
+        """Wait until no more than ``left`` pieces are not done with."""
+        while self.pending > left:
+            self._moved = asyncio.get_running_loop().create_future()
+            await self._moved
         if self._error is not None:
             raise self._error
 
+    def _done(self, piece: T) -> None:
+        self.pending -= 1
+        if self._moved is not None and not self._moved.done():
+            self._moved.set_result(None)
+        if self._let_go is not None:
+            self._let_go(piece)
+
     def _run(self) -> None:
-        while self._waiting:
-            piece = self._waiting.popleft()
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._running = False
+                    return
+                piece = self._waiting.popleft()
             try:
                 if self._error is None:
                     self._work(piece)

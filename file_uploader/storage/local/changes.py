@@ -9,7 +9,8 @@ from functools import partial
 from typing import TypeVar
 
 from file_uploader.errors import FileUploaderError, StorageError
-from file_uploader.storage.local.blobs.blobs import Blobs, NewBlob, Removal
+from file_uploader.storage.local.blobs.blobs import Blobs, Removal
+from file_uploader.storage.local.blobs.writable import WritableBlob
 from file_uploader.storage.local.index.group_commit import GroupCommit
 from file_uploader.storage.local.index.writer import Writer
 from file_uploader.transfer.tasks import OwnedTasks
@@ -34,7 +35,7 @@ class Changes:
     async def make(
         self,
         operation: Callable[[Writer], tuple[T, Sequence[str]]],
-        new_blob: NewBlob | None = None,
+        new_blob: WritableBlob | None = None,
     ) -> T:
         """Commit an operation, which returns its result and the blobs that it made garbage.
 
@@ -69,7 +70,7 @@ class Changes:
         await self.commits.aclose()
 
     async def _make(
-        self, operation: Callable[[Writer], tuple[T, Sequence[str]]], new_blob: NewBlob | None
+        self, operation: Callable[[Writer], tuple[T, Sequence[str]]], new_blob: WritableBlob | None
     ) -> T:
         try:
             result, garbage = await self.commits.run(operation)

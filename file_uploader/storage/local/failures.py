@@ -7,8 +7,8 @@ for the log.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
 
 import apsw
 
@@ -19,6 +19,9 @@ from file_uploader.errors import (
     StorageFull,
     StorageUnavailable,
 )
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
@@ -52,11 +55,10 @@ def _failure(error: OSError | apsw.Error, number: int) -> FileUploaderError:
     return StorageFailed("The store could not read or write its disk.")
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise the errors of the operating system and of SQLite as those of this package."""
+def translated(function: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Make a call; raise the errors of the operating system and of SQLite as this package's."""
     try:
-        yield
+        return function(*args)
     except (OSError, apsw.Error) as error:
         raise failure(error) from error
     except UnicodeDecodeError as error:

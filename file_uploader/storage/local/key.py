@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import closing
@@ -9,7 +10,6 @@ from pathlib import Path
 
 from file_uploader.errors import StorageFailed
 from file_uploader.storage.local.blobs.blobs import sync_directory
-from file_uploader.storage.local.blobs.direct_io import FileWriter
 
 from .locks import Turnstile
 
@@ -51,7 +51,8 @@ def _make(new: Path, path: Path, key: bytes) -> None:
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            FileWriter(fd, 0, direct=False).write(key)
+            if os.write(fd, key) < len(key):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -24,8 +24,8 @@ from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
 from file_uploader.model.listing import ListEntry, ListQuery
 from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content, FilePosition, Storage
-from file_uploader.storage.local.blobs.blobs import NewBlob, OpenBlob
-from file_uploader.storage.local.blobs.intake import Intake, blob_chunks, data_chunks
+from file_uploader.storage.local.blobs.blobs import OpenBlob
+from file_uploader.storage.local.blobs.intake import Intake
 from file_uploader.storage.local.index.rows import (
     FIND,
     FIND_WITH_DATA,
@@ -79,9 +79,7 @@ class LocalStorage(Storage):
         self._changes = Changes(directory, self._writing)
         self._intake = Intake(self._blobs, self._writing)
         self._sweep = Sweep(directory, self._changes, self._writing)
-        self._uploads = LocalUploads(
-            directory, self._changes, self._intake, reading=self._reading, writing=self._writing
-        )
+        self._uploads = LocalUploads(directory, self._changes, self._intake, self._reading)
 
     @classmethod
     async def connect(cls, data_dir: Path) -> Self:
@@ -110,12 +108,12 @@ class LocalStorage(Storage):
     ) -> FileInfo:
         storable.check(name, metadata)
         received = await self._intake.receive(body)
-        blob = received if isinstance(received, NewBlob) else None
+        data, blob = (received, None) if isinstance(received, bytes) else (None, received)
         draft = Draft(
             size=body.received,
             sha256=body.sha256,
             metadata=metadata,
-            data=None if isinstance(received, NewBlob) else received,
+            data=data,
             blob=None if blob is None else blob.id,
             modified=None if modified is None else microseconds_of(modified),
         )
@@ -160,9 +158,9 @@ class LocalStorage(Storage):
                 raise PreconditionFailed("The file has another version by now.")
             start, end = _bounds(stored.info, byte_range)
             if stored.data is not None:
-                chunks, file = data_chunks(stored.data[start:end]), None
+                chunks, file = _in_memory(stored.data[start:end]), None
             else:
-                chunks = blob_chunks(self._reading, blob, start, end)
+                chunks = blob.chunks(self._reading, start, end)
                 file = FilePosition(blob.descriptor, start)
             async with aclosing(chunks):
                 yield Content(stored.info, chunks, file)
@@ -291,3 +289,8 @@ def _bounds(info: FileInfo, byte_range: ByteRange | None) -> tuple[int, int]:
     if byte_range.end >= info.size:
         raise PreconditionFailed("The file has changed and has no such range any more.")
     return byte_range.start, byte_range.end + 1
+
+
+async def _in_memory(data: bytes) -> AsyncGenerator[bytes, None]:
+    if data:
+        yield data

@@ -6,15 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from file_uploader.errors import StorageUnavailable
-from file_uploader.transfer.work_queue import WorkQueue
 
 from .failures import translated
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _log = logging.getLogger(__name__)
 
@@ -31,33 +30,14 @@ class Threads:
         if self._closed:
             raise StorageUnavailable("The store is closing.")
 
-    def start(
-        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> asyncio.Future[T]:
+    def run(self, function: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Begin a call; the future raises `StorageError` for what the disk or the index reports.
 
         Cancelling the future does not end a call that runs already.
         """
         self.ensure_open()
-
-        def call() -> T:
-            with translated():
-                return function(*args, **kwargs)
-
-        return asyncio.get_running_loop().run_in_executor(self._executor, call)
-
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make a call and wait for its result."""
-        return await self.start(function, *args, **kwargs)
-
-    def queue(self, work: Callable[[T], None], let_go: Callable[[T], None]) -> WorkQueue[T]:
-        """A queue whose ``work`` these threads do; it raises what `start` does."""
-
-        def translated_work(piece: T) -> None:
-            with translated():
-                work(piece)
-
-        return WorkQueue(translated_work, self.start, let_go)
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._executor, translated, function, *args)
 
     def detach(self, function: Callable[[], object]) -> None:
         """Make a call that nobody waits for: a clean-up. `aclose` waits for it.

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -22,8 +22,10 @@ from file_uploader.errors import NoSuchUpload
 from file_uploader.model import storable
 from file_uploader.model.names import Container
 from file_uploader.model.uploads import Appended, Upload, UploadState, is_upload_id
-from file_uploader.storage.local.blobs.blobs import Blobs, NewBlob, OpenBlob
-from file_uploader.storage.local.blobs.intake import INLINE, READ_SIZE, Intake
+from file_uploader.storage.local.blobs.blobs import READ_SIZE, OpenBlob
+from file_uploader.storage.local.blobs.free_space import check_room
+from file_uploader.storage.local.blobs.intake import INLINE, Intake
+from file_uploader.storage.local.blobs.writable import WritableBlob
 from file_uploader.storage.local.index.rows import Draft, blob_of
 from file_uploader.storage.observed import observed, observed_items
 from file_uploader.storage.records import UnreadableRecord
@@ -32,9 +34,9 @@ from file_uploader.storage.uploads import UploadStorage, appended
 from file_uploader.transfer.body import ClientBody
 from file_uploader.transfer.hashing import Hash, check_digests
 
-from .appending import Appending
 from .changes import Changes
 from .directory import DataDirectory
+from .sink import BlobSink
 from .threads import Threads
 
 _STEP = 16 * 1024 * 1024
@@ -54,16 +56,13 @@ class LocalUploads(UploadStorage):
         directory: DataDirectory,
         changes: Changes,
         intake: Intake,
-        *,
         reading: Threads,
-        writing: Threads,
     ) -> None:
         self._index = directory.index
-        self._blobs: Blobs = directory.blobs
+        self._blobs = directory.blobs
         self._changes = changes
         self._intake = intake
         self._reading = reading
-        self._writing = writing
         self._hashes: OrderedDict[str, tuple[int, Hash]] = OrderedDict()
 
     @override
@@ -74,15 +73,11 @@ class LocalUploads(UploadStorage):
             return await self._changes.make(
                 lambda writer: (writer.add_upload(container, upload), ())
             )
-        blob = self._blobs.new()
-        created = replace(upload, held={"blob": blob.id})
-        try:
-            await self._writing.run(blob.create, upload.length)
-            await self._writing.run(blob.sync)
-        except BaseException:
-            self._writing.detach(blob.discard)
-            raise
-        return await self._add(container, created, blob)
+        async with self._intake.new_blob(upload.length) as blob:
+            created = replace(upload, held={"blob": blob.id})
+        return await self._changes.make(
+            lambda writer: (writer.add_upload(container, created), ()), blob
+        )
 
     @override
     @observed("load_upload")
@@ -113,7 +108,7 @@ class LocalUploads(UploadStorage):
     async def check_fits(self, upload: Upload, more: int) -> None:
         """A length that was said before was looked at then."""
         del upload
-        await self._writing.run(self._blobs.check_room, more)
+        await self._intake.threads.run(check_room, self._blobs.directory, more)
 
     @override
     @observed_items("append")
@@ -122,16 +117,16 @@ class LocalUploads(UploadStorage):
     ) -> AsyncGenerator[Appended, None]:
         guard = partial(self._index.check_generation, container, upload)
         running = self._take_hash(upload)
-        appending = Appending(self._intake, upload, guard, running)
+        sink = BlobSink(self._intake, upload, guard, running)
         try:
-            await appending.begin()
-            async with aclosing(appended(appending, body, final=final)) as storing:
+            await sink.begin()
+            async with aclosing(appended(sink, body, final=final)) as storing:
                 async for durable in storing:
                     if durable.last and running is not None:
-                        self._keep_hash(appending.blob_id, durable.offset, running)
+                        self._keep_hash(blob_of(upload) or "", durable.offset, running)
                     yield durable
         finally:
-            appending.end()
+            sink.end()
 
     @override
     @observed("complete_upload")
@@ -166,13 +161,6 @@ class LocalUploads(UploadStorage):
             lambda writer: writer.complete_upload(container, upload, draft)
         )
 
-    async def _add(
-        self, container: Container, upload: Upload, blob: NewBlob | None = None
-    ) -> Upload:
-        return await self._changes.make(
-            lambda writer: (writer.add_upload(container, upload), ()), blob
-        )
-
     def _keep_hash(self, blob_id: str, offset: int, running: Hash) -> None:
         self._hashes[blob_id] = offset, running
         if len(self._hashes) > _HASHES:
@@ -194,54 +182,48 @@ class LocalUploads(UploadStorage):
         if hashes or running is None:
             position, running = 0, hashlib.sha256()
         hashes["sha256"] = running
-        blob = OpenBlob(self._blobs)
-        try:
-            await self._reading.run(_open, blob, blob_id, upload.offset)
+        async with self._opened(blob_id, upload.offset) as blob:
             data = None
             if upload.offset <= INLINE:
                 data = await self._reading.run(blob.read, 0, upload.offset)
-            while position < upload.offset:
-                end = min(position + _STEP, upload.offset)
-                await self._reading.run(_hash, blob, position, end, list(hashes.values()))
-                position = end
-        finally:
-            self._reading.detach(blob.close)
+            for start in range(position, upload.offset, _STEP):
+                end = min(start + _STEP, upload.offset)
+                await self._reading.run(_hash, blob, start, end, hashes.values())
         return {name: each.digest() for name, each in hashes.items()}, data
 
     async def _complete_joined(self, container: Container, upload: Upload) -> Upload:
-        joined = self._blobs.new()
-        try:
+        async with self._intake.new_blob(upload.offset) as joined:
             digests = await self._join(container, upload, joined)
             check_digests(digests, upload.plan.digests, upload.offset)
-        except BaseException:
-            self._writing.detach(joined.discard)
-            raise
         draft = Draft(upload.offset, digests["sha256"], upload.plan.metadata, blob=joined.id)
         return await self._changes.make(
             lambda writer: writer.complete_upload(container, upload, draft), joined
         )
 
     async def _join(
-        self, container: Container, upload: Upload, joined: NewBlob
+        self, container: Container, upload: Upload, joined: WritableBlob
     ) -> dict[str, bytes]:
-        """Copy the sources of an upload into a new blob, durably; return its digests."""
+        """Copy the sources of an upload into a new blob; return its digests."""
         hashes = {
             name: hashlib.new(name, usedforsecurity=False)
             for name in {"sha256", *upload.plan.digests}
         }
-        await self._writing.run(joined.create, upload.offset)
         for source_id in upload.plan.sources:
             source = await self._load(container, source_id)
-            blob = OpenBlob(self._blobs)
-            try:
-                await self._reading.run(_open, blob, blob_of(source) or "", source.offset)
+            async with self._opened(blob_of(source) or "", source.offset) as blob:
                 for start in range(0, source.offset, _STEP):
                     end = min(start + _STEP, source.offset)
-                    await self._writing.run(_copy, blob, start, end, list(hashes.values()), joined)
-            finally:
-                self._reading.detach(blob.close)
-        await self._writing.run(joined.sync)
+                    await self._intake.threads.run(_hash, blob, start, end, hashes.values(), joined)
         return {name: each.digest() for name, each in hashes.items()}
+
+    @asynccontextmanager
+    async def _opened(self, blob_id: str, size: int) -> AsyncIterator[OpenBlob]:
+        blob = OpenBlob(self._blobs)
+        try:
+            await self._reading.run(_open, blob, blob_id, size)
+            yield blob
+        finally:
+            self._reading.detach(blob.close)
 
 
 def _open(blob: OpenBlob, blob_id: str, size: int) -> None:
@@ -251,19 +233,17 @@ def _open(blob: OpenBlob, blob_id: str, size: int) -> None:
         raise NoSuchUpload("The upload, or one that it is put together from, is gone.") from None
 
 
-def _hash(blob: OpenBlob, start: int, end: int, hashes: Sequence[Hash]) -> None:
-    for data in _pieces(blob, start, end):
-        for each in hashes:
-            each.update(data)
-
-
-def _copy(blob: OpenBlob, start: int, end: int, hashes: Sequence[Hash], target: NewBlob) -> None:
-    for data in _pieces(blob, start, end):
-        target.write(data)
-        for each in hashes:
-            each.update(data)
-
-
-def _pieces(blob: OpenBlob, start: int, end: int) -> Iterator[bytes]:
+def _hash(
+    blob: OpenBlob,
+    start: int,
+    end: int,
+    hashes: Collection[Hash],
+    target: WritableBlob | None = None,
+) -> None:
+    """Hash a part of a blob, and append it to the ``target``, if there is one."""
     for position in range(start, end, READ_SIZE):
-        yield blob.read(position, min(READ_SIZE, end - position))
+        data = blob.read(position, min(READ_SIZE, end - position))
+        if target is not None:
+            target.write(data)
+        for each in hashes:
+            each.update(data)

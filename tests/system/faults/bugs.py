@@ -47,11 +47,7 @@ class Bug:
 ROW_FIRST = Bug(
     "the row is committed before the content is on disk",
     [
-        Change(
-            "storage/local/blobs/intake.py",
-            "                await writing.finish()\n            finally:\n",
-            "            finally:\n",
-        ),
+        Change("storage/local/blobs/intake.py", "                await gatherer.finish()\n", ""),
         Change(
             "storage/local/blobs/intake.py", "            await self.threads.run(blob.sync)\n", ""
         ),

@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
-from file_uploader.storage.local.blobs.direct_io import DIRECT_FROM, FileWriter, suits_direct
+from file_uploader.storage.local.blobs.blobs import Blobs
+from file_uploader.storage.local.blobs.writable import DIRECT_FROM, WritableBlob
 from tests.support.bodies import KIB, MIB, content
 
 BLOCK = 4 * KIB
@@ -31,11 +33,30 @@ def fd(tmp_path: Path) -> Iterator[int]:
     os.close(opened)
 
 
+class Files(Blobs):
+    """Every blob is the file behind a descriptor."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(Path("/"), "")
+        self._path = Path(f"/proc/self/fd/{fd}")
+
+    @override
+    def path(self, blob_id: str) -> Path:
+        return self._path
+
+
+def opened(fd: int, position: int = 0, *, length: int | None = None) -> WritableBlob:
+    """The file behind a descriptor as a blob that is appended to."""
+    blob = WritableBlob(Files(fd), "", length, position=position, guard=lambda: None)
+    blob.resume()
+    return blob
+
+
 def _direct(fd: int) -> bool:
     return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT)
 
 
-def _write(writer: FileWriter, data: bytes, pieces: list[int]) -> None:
+def _write(writer: WritableBlob, data: bytes, pieces: list[int]) -> None:
     at = 0
     for size in pieces:
         writer.write(data[at : at + size])
@@ -51,24 +72,24 @@ def test_all_bytes_are_there(
 ) -> None:
     before, data = content(position, "before"), content(sum(pieces), "data")
     os.pwrite(fd, before, 0)
-    writer = FileWriter(fd, position, direct=direct)
-    assert _direct(fd) is (direct and position % BLOCK == 0)
+    writer = opened(fd, position, length=None if direct else 0)
+    assert _direct(writer._fd) is (direct and position % BLOCK == 0)
     _write(writer, data, pieces)
-    writer.settle()
+    writer.sync()
     assert (tmp_path / "file").read_bytes() == before + data
     # A piece that comes after that is put behind it.
     writer.write(b"more")
-    writer.settle()
+    writer.sync()
     assert (tmp_path / "file").read_bytes() == before + data + b"more"
 
 
 def test_threads_may_take_turns(fd: int, tmp_path: Path) -> None:
     data = content(4 * MIB)
-    writer = FileWriter(fd, 0, direct=True)
+    writer = opened(fd)
     for at in range(0, len(data), 100_000):
         with ThreadPoolExecutor(1) as thread:
             thread.submit(writer.write, data[at : at + 100_000]).result()
-    writer.settle()
+    writer.sync()
     assert (tmp_path / "file").read_bytes() == data
 
 
@@ -77,9 +98,9 @@ def test_a_file_system_without_it_does_as_well() -> None:
     data = content(2 * MIB + 5)
     fd = os.memfd_create("file")
     try:
-        writer = FileWriter(fd, 0, direct=True)
+        writer = opened(fd)
         _write(writer, data, [MIB, MIB + 5])
-        writer.settle()
+        writer.sync()
         assert os.pread(fd, len(data) + 1, 0) == data
     finally:
         os.close(fd)
@@ -88,7 +109,8 @@ def test_a_file_system_without_it_does_as_well() -> None:
 def test_one_that_says_so_at_the_first_write(
     fd: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = content(2 * MIB + 5)
+    pieces = [1000, MIB, 10, MIB - 1005]
+    data = content(sum(pieces))
     pwrite = os.pwrite
 
     def refusing(fd: int, data: bytes, position: int) -> int:
@@ -97,10 +119,10 @@ def test_one_that_says_so_at_the_first_write(
         return pwrite(fd, data, position)
 
     monkeypatch.setattr(os, "pwrite", refusing)
-    writer = FileWriter(fd, 0, direct=True)
-    _write(writer, data, [MIB, MIB + 5])
-    writer.settle()
-    assert not _direct(fd)
+    writer = opened(fd)
+    _write(writer, data, pieces)
+    writer.sync()
+    assert not _direct(writer._fd)
     assert (tmp_path / "file").read_bytes() == data
 
 
@@ -114,7 +136,7 @@ def test_any_other_failure_is_one(fd: int, monkeypatch: pytest.MonkeyPatch, numb
         raise OSError(number, "failed")
 
     monkeypatch.setattr(os, "pwrite", failing)
-    writer = FileWriter(fd, 0, direct=True)
+    writer = opened(fd)
     with pytest.raises(OSError, match="failed"):
         writer.write(content(MIB))
     assert calls == 1
@@ -126,13 +148,14 @@ def test_short_writes_are_gone_on_with(
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, at: pwrite(fd, data[: 2 * BLOCK], at))
     data = content(MIB)
-    writer = FileWriter(fd, 0, direct=True)
+    writer = opened(fd)
     _write(writer, data, [MIB // 2, MIB // 2])
-    writer.settle()
+    writer.sync()
     assert (tmp_path / "file").read_bytes() == data
 
 
-def test_it_is_for_large_files() -> None:
-    assert suits_direct(None)
-    assert suits_direct(DIRECT_FROM)
-    assert not suits_direct(DIRECT_FROM - 1)
+@pytest.mark.parametrize(
+    ("length", "direct"), [(None, True), (DIRECT_FROM, True), (DIRECT_FROM - 1, False)]
+)
+def test_it_is_for_large_files(fd: int, length: int | None, *, direct: bool) -> None:
+    assert _direct(opened(fd, length=length)._fd) is direct

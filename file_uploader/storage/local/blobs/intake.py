@@ -1,23 +1,23 @@
-"""Between the event loop and the disk: bodies on their way in, contents on their way out."""
+"""Between the event loop and the disk: bodies on their way in."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 
+from file_uploader.storage.local.failures import translated
 from file_uploader.storage.local.threads import Threads
 from file_uploader.transfer.body import ClientBody
 from file_uploader.transfer.work_queue import WorkQueue
 
-from .blobs import Blobs, NewBlob, OpenBlob
+from .blobs import Blobs
+from .writable import WritableBlob
 
 INLINE = 16 * 1024
 """Bytes up to which a content is kept in the index."""
 
 WRITE_SIZE = 256 * 1024
 """Bytes gathered for one write; fewer cost more in switches than in writing."""
-
-READ_SIZE = 256 * 1024
-"""Bytes read, and yielded, at once."""
 
 GATHER_BUDGET = 64 * 1024 * 1024
 """Bytes in memory of all uploads of a process, from which on each writes what it has at once."""
@@ -32,62 +32,53 @@ class Intake:
         self.blobs = blobs
         self.threads = threads
 
-    @property
-    def enough(self) -> int:
-        """Bytes that one upload gathers before it writes them."""
-        return WRITE_SIZE if self.gathered < GATHER_BUDGET else INLINE
-
-    def writing(self, write: Callable[[bytes], None]) -> Writing:
-        """What has a thread ``write`` what is gathered, in its order, while more comes."""
-        return Writing(self, self.threads.queue(write, self._let_go))
-
-    def _let_go(self, data: bytes) -> None:
-        self.gathered -= len(data)
-
-    async def receive(self, body: ClientBody) -> bytes | NewBlob:
+    async def receive(self, body: ClientBody) -> bytes | WritableBlob:
         """Pull the whole body. A blob is durable then, and the caller's to keep or discard.
 
         Of a body that is known to be large nothing is pulled before it is known to fit.
         """
-        if body.length is not None and body.length > INLINE:
-            return await self._receive_blob(body, b"")
-        chunks: list[bytes] = []
-        async for chunk in body:
-            chunks.append(chunk)
-            if body.received > INLINE:
-                return await self._receive_blob(body, b"".join(chunks))
-        return b"".join(chunks)
-
-    async def _receive_blob(self, body: ClientBody, begun: bytes) -> NewBlob:
-        blob = self.blobs.new()
-        try:
-            await self.threads.run(blob.create, body.length)
-            writing = self.writing(blob.write)
-            try:
-                if begun:
-                    await writing.add(begun)
+        begun: list[bytes] = []
+        if body.length is None or body.length <= INLINE:
+            async for chunk in body:
+                begun.append(chunk)
+                if body.received > INLINE:
+                    break
+            else:
+                return b"".join(begun)
+        async with self.new_blob(body.length) as blob:
+            with closing(Gatherer(self, blob)) as gatherer:
+                for chunk in begun:
+                    await gatherer.add(chunk)
                 async for chunk in body:
-                    await writing.add(chunk)
-                await writing.finish()
-            finally:
-                writing.clear()
+                    await gatherer.add(chunk)
+                await gatherer.finish()
+        return blob
+
+    @asynccontextmanager
+    async def new_blob(self, length: int | None) -> AsyncIterator[WritableBlob]:
+        """A blob to be filled in this block; it is durable then, or discarded if that failed."""
+        blob = WritableBlob(self.blobs, self.blobs.new_id(), length)
+        try:
+            await self.threads.run(blob.create)
+            yield blob
             await self.threads.run(blob.sync)
         except BaseException:
             # Waits in its thread for the call that a cancellation left running.
             self.threads.detach(blob.discard)
             raise
-        return blob
 
 
-class Writing:
-    """Chunks on their way to the disk, counted in the intake until they are there.
+class Gatherer:
+    """Gathers the chunks of one body, and has a thread write them to a blob while more come.
 
-    `clear` in any case when it is over.
+    They count in the intake until they are written. `close` in any case when it is over.
     """
 
-    def __init__(self, intake: Intake, queue: WorkQueue[bytes]) -> None:
+    def __init__(self, intake: Intake, blob: WritableBlob) -> None:
         self._intake = intake
-        self._queue = queue
+        self._queue = WorkQueue(
+            lambda data: translated(blob.write, data), intake.threads.run, self._written
+        )
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -96,39 +87,27 @@ class Writing:
         self._chunks.append(chunk)
         self._size += len(chunk)
         self._intake.gathered += len(chunk)
-        if self._size >= self._intake.enough:
-            await self._queue.put(self._take())
+        enough = WRITE_SIZE if self._intake.gathered < GATHER_BUDGET else INLINE
+        if self._size >= enough:
+            await self._pass_on()
             if self._intake.gathered >= GATHER_BUDGET:
                 await self._queue.finish()
 
     async def finish(self) -> None:
         """Write all that was added. Raises `StorageError`."""
         if self._size:
-            await self._queue.put(self._take())
+            await self._pass_on()
         await self._queue.finish()
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """Let go of what was added and is not on its way yet."""
         self._intake.gathered -= self._size
-        self._take()
+        self._chunks, self._size = [], 0
 
-    def _take(self) -> bytes:
+    async def _pass_on(self) -> None:
         data = b"".join(self._chunks)
         self._chunks, self._size = [], 0
-        return data
+        await self._queue.put(data)
 
-
-async def blob_chunks(
-    threads: Threads, blob: OpenBlob, start: int, end: int
-) -> AsyncGenerator[bytes, None]:
-    """The bytes of an open blob from ``start`` up to but not including ``end``."""
-    while start < end:
-        size = min(READ_SIZE, end - start)
-        yield await threads.run(blob.read, start, size)
-        start += size
-
-
-async def data_chunks(data: bytes) -> AsyncGenerator[bytes, None]:
-    """A content that is in memory."""
-    if data:
-        yield data
+    def _written(self, data: bytes) -> None:
+        self._intake.gathered -= len(data)

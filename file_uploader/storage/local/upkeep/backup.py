@@ -65,7 +65,11 @@ def _back_up(copy: Copy, directory: Path, target: Path) -> None:
     if (target / INDEX).exists() and not (target / _MARK).exists():
         raise ConfigurationError(f"{target} holds a store, and no backup.")
     _check_unused(target)
-    with translated(), ExitStack() as held:
+    translated(_copy_used, copy, directory, target)
+
+
+def _copy_used(copy: Copy, directory: Path, target: Path) -> None:
+    with ExitStack() as held:
         copy.prepare()
         mine = held.enter_context(closing(FileLock(target / _MARK)))
         if not mine.try_acquire():
@@ -102,7 +106,11 @@ def _restore(copy: Copy, backup: Path, directory: Path) -> None:
         raise ConfigurationError(
             f"DATA_DIR: {directory} holds a store already; move it away first."
         )
-    with translated(), ExitStack() as held:
+    translated(_copy_back, copy, backup, directory)
+
+
+def _copy_back(copy: Copy, backup: Path, directory: Path) -> None:
+    with ExitStack() as held:
         copy.prepare()
         # A server that is started meanwhile waits for it, and then finds the store.
         turnstile = held.enter_context(closing(Turnstile(directory)))
