@@ -1,36 +1,77 @@
-"""Changes to the index, and what follows from each of them for the blobs."""
+"""Changes to the index, many in one transaction, and what follows from each of them for the blobs.
+
+Group commit: a commit costs an `fsync`, whether for one file or for a hundred. So whatever waits
+when the thread is free is committed together, and nobody waits for others to come.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
-from file_uploader.errors import FileUploaderError, StorageError
-from file_uploader.storage.local.blobs.blobs import Blobs, Removal
+import apsw
+
+from file_uploader.errors import (
+    FileUploaderError,
+    StorageError,
+    StorageFailed,
+    StorageUnavailable,
+)
+from file_uploader.storage.local.blobs.blobs import Removal
 from file_uploader.storage.local.blobs.writable import WritableBlob
-from file_uploader.storage.local.index.group_commit import GroupCommit
 from file_uploader.storage.local.index.writer import Writer
 from file_uploader.transfer.tasks import OwnedTasks
 
 from .directory import DataDirectory
+from .failures import failure
 from .threads import Threads
 
 T = TypeVar("T")
 
+MOST_AT_ONCE = 256
+"""Operations in one transaction: some milliseconds, so that other processes get their turn."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Change(Generic[T]):
+    """An operation, what came of it, and the future of whoever waits for it."""
+
+    operation: Callable[[Writer], tuple[T, Sequence[str]]]
+    new_blob: WritableBlob | None
+    future: asyncio.Future[T]
+    outcome: tuple[T, Sequence[str]] | FileUploaderError | None = None
+
 
 class Changes:
-    """Commits operations on the index, in tasks that outlive whoever waits for them."""
+    """Commits operations on the index, whatever happens to whoever waits for them.
+
+    Used from one event loop; a thread of its own writes to the index.
+    """
 
     def __init__(self, directory: DataDirectory, threads: Threads) -> None:
-        self._blobs: Blobs = directory.blobs
-        self._threads = threads
+        self._blobs = directory.blobs
         self._backup_lock = directory.backup_lock
+        self._writer = directory.writer
+        self._turnstile = directory.turnstile
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
         self._tasks = OwnedTasks()
+        self._pending: set[asyncio.Future[Any]] = set()
         self._unlinked: deque[str] = deque()
-        self.commits = GroupCommit(directory.writer, directory.turnstile, self._forget_unlinked)
+        self._queue: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="index-writer", daemon=True)
+        self._thread.start()
 
     async def make(
         self,
@@ -39,14 +80,22 @@ class Changes:
     ) -> T:
         """Commit an operation, which returns its result and the blobs that it made garbage.
 
-        ``new_blob`` is one that it names; it is discarded if the operation fails. Raises the
-        operation's verdict, or `StorageError`.
+        It raises its verdict before it changes anything. ``new_blob`` is one that it names; it is
+        discarded if the operation fails. Raises the verdict, or `StorageError` if the transaction
+        failed: it is not known then whether it will be seen to have happened after a crash, until
+        another one has succeeded.
         """
-        return await self._tasks.finish(self._make(operation, new_blob))
+        if self._closed:
+            raise StorageUnavailable("The store is closing.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._pending.add(future)
+        future.add_done_callback(self._settled)
+        self._queue.put(_Change(operation, new_blob, future))
+        return await asyncio.shield(future)
 
     async def condemn(self, suspects: list[str]) -> list[str]:
         """Make those of the blobs garbage that no row names; return them. None may be in flight."""
-        return await self.commits.run(lambda writer: writer.condemn(suspects))
+        return await self.make(lambda writer: (writer.condemn(suspects), ()))
 
     async def unlink(self, garbage: Sequence[str]) -> Removal:
         """Remove the files of blobs that a transaction has made garbage, and forget them.
@@ -56,49 +105,98 @@ class Changes:
         if not self._backup_lock.free:
             return Removal()
         removal = await self._threads.run(self._blobs.unlink_each, garbage)
-        await self.commits.run(lambda writer: writer.forget(removal.gone))
+        self._unlinked += removal.gone
+        await self.make(lambda _: (None, ()))
         return removal
 
     async def drain(self) -> None:
-        """Wait for the commits that are under way."""
-        await self._tasks.drain()
+        """Wait for the changes that are under way."""
+        while self._pending:
+            await asyncio.wait(set(self._pending))
 
     async def aclose(self) -> None:
-        """Note the last removals, and end the thread that commits."""
+        """Note the last removals, take no more changes and close the connection."""
         with suppress(StorageError):
-            await self.commits.run(self._forget_unlinked)
-        await self.commits.aclose()
+            await self.make(lambda _: (None, ()))
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
 
-    async def _make(
-        self, operation: Callable[[Writer], tuple[T, Sequence[str]]], new_blob: WritableBlob | None
-    ) -> T:
+    def _settled(self, future: asyncio.Future[Any]) -> None:
+        self._pending.discard(future)
+        future.exception()  # Seen, also where nobody waits any more.
+
+    def _serve(self) -> None:
+        while batch := self._next():
+            self._commit(batch)
+            try:
+                self._loop.call_soon_threadsafe(self._answer, batch)
+            except RuntimeError:  # The loop is closed: nobody is there to be told.
+                _log.warning("a transaction ended after the event loop")
         try:
-            result, garbage = await self.commits.run(operation)
-        except StorageError:
-            # A blob that a transaction has named may only go when it is certain that it failed.
-            if new_blob is not None:
-                self._blobs.in_flight.discard(new_blob.id)
-                with suppress(StorageError):  # If this fails as well, the next sweep settles it.
-                    await self.unlink(await self.condemn([new_blob.id]))
-            raise
-        except FileUploaderError:
-            if new_blob is not None:
-                self._threads.detach(new_blob.discard)
-            raise
-        if new_blob is not None:
-            self._blobs.in_flight.discard(new_blob.id)
-        for blob_id in garbage:
-            self._threads.detach(partial(self._unlink, blob_id))
-        return result
+            self._writer.close()
+        except apsw.Error:
+            _log.warning("the index could not be closed in order", exc_info=True)
+
+    def _next(self) -> list[_Change[Any]]:
+        """Everything that waits, at least one; nothing where no more may come."""
+        batch: list[_Change[Any]] = []
+        while not batch or (len(batch) < MOST_AT_ONCE and not self._queue.empty()):
+            change = self._queue.get()
+            if change is None:
+                self._queue.put(None)  # For the next call.
+                break
+            batch.append(change)
+        return batch
+
+    def _commit(self, batch: list[_Change[Any]]) -> None:
+        try:
+            with self._turnstile.held(), self._writer.transaction():
+                if gone := [self._unlinked.popleft() for _ in range(len(self._unlinked))]:
+                    self._writer.forget(gone)
+                for change in batch:
+                    try:
+                        change.outcome = change.operation(self._writer)
+                    except FileUploaderError as verdict:
+                        change.outcome = verdict
+        except Exception as cause:  # noqa: BLE001 - whatever it is, nobody may wait forever
+            _log.exception("a transaction on the index failed")
+            for change in batch:  # Every waiter gets an exception of its own.
+                if isinstance(cause, apsw.Error | OSError):
+                    change.outcome = failure(cause, self._writer.system_errno)
+                else:
+                    change.outcome = StorageFailed("The store could not commit this.")
+                change.outcome.__cause__ = cause
+
+    def _answer(self, batch: list[_Change[Any]]) -> None:
+        for change in batch:
+            new, outcome = change.new_blob, change.outcome
+            if isinstance(outcome, StorageError) and new is not None:
+                self._tasks.start(self._give_up(new, change.future, outcome))
+            elif isinstance(outcome, FileUploaderError):
+                if new is not None:
+                    self._threads.detach(new.discard)
+                change.future.set_exception(outcome)
+            elif outcome is not None:
+                result, garbage = outcome
+                if new is not None:
+                    self._blobs.in_flight.discard(new.id)
+                for blob_id in garbage:
+                    self._threads.detach(partial(self._unlink, blob_id))
+                change.future.set_result(result)
+
+    async def _give_up(
+        self, blob: WritableBlob, future: asyncio.Future[Any], error: StorageError
+    ) -> None:
+        """Remove the blob of a transaction that failed, as soon as that is certain."""
+        self._blobs.in_flight.discard(blob.id)
+        try:
+            with suppress(StorageError):  # If this fails as well, the next sweep settles it.
+                await self.unlink(await self.condemn([blob.id]))
+        finally:
+            future.set_exception(error)
 
     def _unlink(self, blob_id: str) -> None:
         if self._backup_lock.free:  # Else the sweep after the backup does it.
             self._blobs.unlink(blob_id)
             self._unlinked.append(blob_id)
-
-    def _forget_unlinked(self, writer: Writer) -> None:
-        """Note in the index what `_unlink` has done; part of whichever transaction comes next."""
-        gone = []
-        while self._unlinked:
-            gone.append(self._unlinked.popleft())
-        writer.forget(gone)

@@ -187,9 +187,8 @@ def test_what_a_failed_checkpoint_left_is_durable(disk: Disk) -> None:
     def store(directory: DataDirectory, name: FileName) -> None:
         data = name.value.encode() * 4000
         draft = Draft(len(data), hashlib.sha256(data).digest(), Metadata(), data)
-        directory.writer.transact(
-            lambda writer: writer.put(container, name, draft, UNCONDITIONAL) and None
-        )
+        with directory.writer.transaction():
+            directory.writer.put(container, name, draft, UNCONDITIONAL)
 
     with disk.mounted() as mounted, _opened(mounted / "data") as directory:
         database = directory.path / "index.db"

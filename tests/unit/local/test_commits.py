@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -40,13 +41,13 @@ def container() -> Container:
 def transactions(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """As many entries as there were transactions."""
     seen: list[None] = []
-    real = Writer.transact
+    real = Writer.transaction
 
-    def transact(self: Writer, *args: object) -> None:
+    def transaction(self: Writer) -> AbstractContextManager[None]:
         seen.append(None)
-        real(self, *args)  # type: ignore[arg-type]
+        return real(self)
 
-    monkeypatch.setattr(Writer, "transact", transact)
+    monkeypatch.setattr(Writer, "transaction", transaction)
     return seen
 
 
@@ -119,11 +120,11 @@ async def test_a_commit_goes_on_when_its_client_is_gone(
 async def test_an_operation_with_a_fault_takes_no_other_down(
     local: LocalStorage, container: Container
 ) -> None:
-    def faulty(writer: Writer) -> None:
+    def faulty(writer: Writer) -> tuple[None, list[str]]:
         raise ZeroDivisionError
 
     with pytest.raises(StorageFailed) as caught:
-        await local._changes.commits.run(faulty)
+        await local._changes.make(faulty)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     await put(local, container, "file", b"1")
 
@@ -132,7 +133,7 @@ async def test_cancelled_waiters_and_closing(tmp_path: Path, container: Containe
     async with opened(tmp_path) as store:
         for _ in range(50):
             waiting = [
-                asyncio.create_task(store._changes.commits.run(lambda writer: None))
+                asyncio.create_task(store._changes.make(lambda writer: (None, ())))
                 for _ in range(5)
             ]
             await asyncio.sleep(0)

@@ -7,24 +7,8 @@ kind stays lost even when it is written again: `fsync` succeeds, and after a cra
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-
-import apsw
-
-
-@contextmanager
-def distrusted_after_errors(database: str | Path) -> Iterator[None]:
-    """After an error of the disk in this block, nothing is built on what it may not have written.
-
-    To be left before anybody else may write to the database or its WAL.
-    """
-    try:
-        yield
-    except (apsw.IOError, OSError):
-        forget_cached(database)
-        raise
 
 
 def forget_cached(database: str | Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import apsw
@@ -15,7 +16,7 @@ from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage import records
 from file_uploader.storage.local.blobs.free_space import full, room
 
-from .page_cache import distrusted_after_errors
+from .page_cache import forget_cached
 from .rows import (
     NAMED,
     PAGE,
@@ -51,21 +52,27 @@ class Writer:
         """The errno of the last failure in the file system."""
         return self._connection.system_errno
 
-    def transact(self, work: Callable[[Writer], None]) -> None:
-        """Run ``work`` in a transaction; it has happened, durably, once this returns.
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A block in a transaction, which has happened, durably, once the block has ended.
 
         After an `apsw.Error` it has not happened as far as any process can see, but may turn out
-        to have happened if all of them crash before the next transaction is committed.
+        to have happened if all of them crash before the next transaction is committed. After an
+        error of the disk nothing is built on what it may not have written; so the block has to end
+        before anybody else may write to the database or its WAL.
         """
-        with distrusted_after_errors(self._connection.filename):
+        try:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._room = None
-                work(self)
+                yield
                 self._connection.execute("COMMIT")
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+        except (apsw.IOError, OSError):
+            forget_cached(self._connection.filename)
+            raise
 
     def check_room(self, size: int) -> None:
         """Raise `StorageFull` unless this transaction may store a content of so many bytes more.
@@ -135,12 +142,11 @@ class Writer:
                 condemned += self._waste(blob)
         return condemned
 
-    def forget(self, blobs: Sequence[str]) -> None:
+    def forget(self, blobs: Iterable[str]) -> None:
         """Say that the files of these blobs are gone."""
-        if blobs:
-            self._connection.executemany(
-                "DELETE FROM garbage WHERE blob = ?", ((blob,) for blob in blobs)
-            )
+        self._connection.executemany(
+            "DELETE FROM garbage WHERE blob = ?", ((blob,) for blob in blobs)
+        )
 
     def add_upload(self, container: Container, upload: Upload) -> Upload:
         """Write down a new upload."""

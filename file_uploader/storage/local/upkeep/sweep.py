@@ -88,8 +88,8 @@ class Sweep:
             return
         found = _AT_ONCE
         while found == _AT_ONCE:
-            found, garbage = await self._changes.commits.run(
-                lambda writer: writer.remove_ended_uploads(_AT_ONCE)
+            found, garbage = await self._changes.make(
+                lambda writer: (writer.remove_ended_uploads(_AT_ONCE), ())
             )
             sizes = await self._threads.run(self._sizes, garbage)
             _tell(swept, await self._changes.unlink(garbage))
