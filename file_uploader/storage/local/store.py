@@ -197,7 +197,7 @@ class LocalStorage(Storage):
         while start is not None and wanted != 0:
             size = PAGE_SIZE if wanted is None else min(PAGE_SIZE, wanted)
             entries, start = await self._reading.run(
-                self._index.page, container, query, start, size
+                listing.page, self._index, container, query, start, size
             )
             if wanted is not None:
                 wanted -= len(entries)

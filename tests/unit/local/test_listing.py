@@ -2,62 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 
 from file_uploader.model.files import Usage
-from file_uploader.model.listing import ListedFile, ListQuery
+from file_uploader.model.listing import ListQuery
 from file_uploader.model.names import FileName
 from file_uploader.storage.local.index import reads
 from file_uploader.storage.local.index.listing import SKIP, page, start_of
+from file_uploader.storage.local.index.reads import Index
+from file_uploader.storage.local.index.rows import connect, key
 from tests.support.files import new_container, put
 from tests.support.local_disk import opened
 
-NOW = datetime.now(UTC)
-
 
 class Rows:
-    """A sorted container that counts what is read of it."""
+    """A container that counts what is read of it."""
 
-    def __init__(self, names: list[str]) -> None:
-        self._names = sorted(names)
+    def __init__(self, directory: Path, names: list[str]) -> None:
+        self._index = Index.open(directory / "index.db")
+        self._container = new_container()
         self.read = 0
         self.seeks = 0
+        rows = ((key(self._container), name) for name in names)
+        with closing(connect(directory / "index.db")) as connection, connection:
+            connection.executemany(
+                "INSERT INTO files VALUES (?, ?, 1, x'00', 0, '{}', NULL, 1)", rows
+            )
+        with self._index.reading() as connection:  # The only one: there are no threads.
+            connection.row_trace = self._row
+            connection.exec_trace = self._query
 
-    @contextmanager
-    def scan(self, start: str) -> Iterator[Iterator[ListedFile]]:
+    def _row(self, _cursor: apsw.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.read += 1
+        return row
+
+    def _query(self, *_: object) -> bool:
         self.seeks += 1
-        yield self._from(start)
-
-    def _from(self, start: str) -> Iterator[ListedFile]:
-        for name in self._names:
-            if name >= start:
-                self.read += 1
-                yield ListedFile(name, 1, "", NOW)
+        return True
 
     def listed(self, query: ListQuery, size: int) -> list[str]:
         found = []
         start = start_of(query)
         while start is not None:
-            entries, start = page(self.scan, query, start, size)
+            entries, start = page(self._index, self._container, query, start, size)
             assert len(entries) <= size
             found += [entry.name for entry in entries]
         return found
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 1000])
-def test_rolled_up_prefixes_are_sought_past(size: int) -> None:
-    rows = Rows([f"{folder}/{number:04}" for folder in range(10) for number in range(1000)])
+def test_rolled_up_prefixes_are_sought_past(tmp_path: Path, size: int) -> None:
+    names = [f"{folder}/{number:04}" for folder in range(10) for number in range(1000)]
+    rows = Rows(tmp_path, names)
     assert rows.listed(ListQuery(delimiter="/"), size) == [f"{folder}/" for folder in range(10)]
     assert rows.read <= 10 * (SKIP + 2)
 
 
-def test_many_small_prefixes_are_stepped_over() -> None:
-    rows = Rows([f"{folder:03}/{number}" for folder in range(500) for number in range(2)])
+def test_many_small_prefixes_are_stepped_over(tmp_path: Path) -> None:
+    rows = Rows(tmp_path, [f"{folder:03}/{number}" for folder in range(500) for number in range(2)])
     assert len(rows.listed(ListQuery(delimiter="/"), 1000)) == 500
     assert rows.seeks == 1
 

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import apsw
 
 from file_uploader.errors import ConfigurationError, NoSuchUpload, Superseded
 from file_uploader.model.files import Usage
-from file_uploader.model.listing import ListedFile, ListEntry, ListQuery, after_prefix
+from file_uploader.model.listing import after_prefix
 from file_uploader.model.names import (
     Container,
     FileName,
     is_container_name,
-    is_file_name,
-    surely_file_names,
 )
 from file_uploader.model.uploads import Upload
 
-from . import listing
 from .rows import (
     FIND_WITH_DATA,
     SCHEMA_FROM,
@@ -36,56 +33,15 @@ from .rows import (
     connect,
     find,
     find_upload,
-    is_time,
     key,
     now,
     text_of,
     there,
-    time_of,
     typed,
 )
 
-_FIRST = time_of(0)
-
 _COUNTED_AT_ONCE = 50_000
 """Files that are counted in one look: as long as it takes to read some pages of a list."""
-
-_ABOVE_ALL_TEXT = b""
-"""SQLite orders every BLOB above every TEXT, so that this ends no range of names."""
-
-
-class _Rows(NamedTuple):
-    """How a list reads rows: what it selects as the name, and what it makes of them."""
-
-    name: str
-    read: Callable[[Iterator[tuple[Any, ...]]], Iterator[ListedFile]]
-
-
-def _as_they_are(rows: Iterator[tuple[Any, ...]]) -> Iterator[ListedFile]:
-    return (
-        ListedFile(name, size, sha256.hex(), time_of(modified))
-        for name, size, sha256, modified in rows
-    )
-
-
-def _undamaged(rows: Iterator[tuple[Any, ...]]) -> Iterator[ListedFile]:
-    return (
-        ListedFile(name, size, sha256.hex(), time_of(modified))
-        for data, size, sha256, modified in rows
-        if is_file_name(name := text_of(data)) and is_time(modified)
-    )
-
-
-_PLAIN = _Rows("name", _as_they_are)
-_CAREFUL = _Rows("CAST(name AS BLOB)", _undamaged)
-
-
-def _are_sound(page: Sequence[ListEntry]) -> bool:
-    """Whether none of these files is surely of a damaged row."""
-    times = [entry.modified for entry in page if isinstance(entry, ListedFile)]
-    return min(times, default=_FIRST) >= _FIRST and surely_file_names(
-        [entry.name for entry in page]
-    )
 
 
 class Index:
@@ -136,38 +92,6 @@ class Index:
         """The current version, with its content where the index keeps it. Raises `NoSuchFile`."""
         with self.reading() as connection:
             return there(find(connection, container, name, FIND_WITH_DATA))
-
-    def page(
-        self, container: Container, query: ListQuery, start: str, size: int
-    ) -> tuple[list[ListEntry], str | None]:
-        """See `listing.page`. A row that is damaged is left out: `audit` tells of it.
-
-        To look at each row takes as long as the rest. So that is done only where all of them
-        together do not look sound, and where rows are passed that are not in the page.
-        """
-        if not query.delimiter:
-            with suppress(UnicodeDecodeError, OverflowError):
-                found = self._page(container, query, start, size, _PLAIN)
-                if _are_sound(found[0]):
-                    return found
-        return self._page(container, query, start, size, _CAREFUL)
-
-    def _page(
-        self, container: Container, query: ListQuery, start: str, size: int, rows: _Rows
-    ) -> tuple[list[ListEntry], str | None]:
-        with self.reading() as connection:
-
-            @contextmanager
-            def scan(position: str) -> Iterator[Iterator[ListedFile]]:
-                cursor = connection.execute(
-                    f"SELECT {rows.name}, size, sha256, modified FROM files"  # noqa: S608
-                    " WHERE container = ? AND name >= ? AND name < ? ORDER BY name",
-                    (key(container), position, after_prefix(query.prefix) or _ABOVE_ALL_TEXT),
-                )
-                with closing(cursor):  # And with it the read transaction.
-                    yield rows.read(typed(cursor))
-
-            return listing.page(scan, query, start, size)
 
     def usage(self, container: Container) -> Usage:
         """Number and size of a container's files; takes time with their number."""
