@@ -152,8 +152,8 @@ class Changes:
     def _commit(self, batch: list[_Change[Any]]) -> None:
         try:
             with self._turnstile.held(), self._writer.transaction():
-                if gone := [self._unlinked.popleft() for _ in range(len(self._unlinked))]:
-                    self._writer.forget(gone)
+                if count := len(self._unlinked):
+                    self._writer.forget(self._unlinked.popleft() for _ in range(count))
                 for change in batch:
                     try:
                         change.outcome = change.operation(self._writer)

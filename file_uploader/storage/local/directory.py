@@ -13,11 +13,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from pathlib import Path
 from shutil import disk_usage
-from typing import Self
 
 import apsw
 
@@ -38,79 +36,51 @@ def has_store(path: Path) -> bool:
     return (path / "index.db").exists()
 
 
-@dataclass(frozen=True, slots=True)
 class DataDirectory:
-    """Everything that is open in a data directory. Build it with `open`; it blocks."""
+    """Everything that is open in a data directory. Opening it blocks."""
 
-    path: Path
-    sessions: Path
-    session: Session
-    blobs: Blobs
-    turnstile: Turnstile
-    sweep_lock: FileLock
-    backup_lock: FileLock
-    index: Index
-    lookup: Lookup
-    writer: Writer
-    checkpoints: Checkpoints
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
+    def __init__(self, path: Path) -> None:
         """Open the directory, and make it where it is missing (mode 0700).
 
         Raises `ConfigurationError` if it cannot be made, written or understood.
         """
         check_library()
-        try:
-            return cls._open(path)
-        except OSError as error:
-            raise ConfigurationError(
-                f"DATA_DIR: cannot create or write it: {error.strerror}: {error.filename or path}"
-            ) from error
-        except apsw.Error as error:
-            raise ConfigurationError(
-                f"DATA_DIR: cannot use the index: {error}: {path / 'index.db'}"
-            ) from error
+        self.path = path
+        with ExitStack() as opened:
+            try:
+                self._open(opened)
+            except OSError as error:
+                raise ConfigurationError(
+                    "DATA_DIR: cannot create or write it:"
+                    f" {error.strerror}: {error.filename or path}"
+                ) from error
+            except apsw.Error as error:
+                raise ConfigurationError(
+                    f"DATA_DIR: cannot use the index: {error}: {path / 'index.db'}"
+                ) from error
+            self._opened = opened.pop_all()
 
-    @classmethod
-    def _open(cls, path: Path) -> Self:
-        sessions = path / "sessions"
-        make_directory(sessions)
-        with ExitStack() as undo:
-            session = Session.begin(sessions)
-            undo.callback(session.end)
-            blobs = Blobs(path / "blobs", session.id)
-            blobs.prepare()
-            turnstile = Turnstile(path)
-            undo.callback(turnstile.close)
-            sweep_lock = FileLock(path / "sweep.lock")
-            undo.callback(sweep_lock.close)
-            backup_lock = FileLock(path / "backup.lock")
-            undo.callback(backup_lock.close)
-            database = path / "index.db"
-            with turnstile.held():
-                key.remove_unfinished(path)
-                index = Index.open(database)
-            lookup = Lookup(database)
-            undo.callback(lookup.close)
-            checkpoints = Checkpoints(database)
-            undo.callback(checkpoints.close)
-            writer = Writer(connect(database), checkpoints.committed)
-            sync_directory(path)
-            undo.pop_all()
-        return cls(
-            path,
-            sessions,
-            session,
-            blobs,
-            turnstile,
-            sweep_lock,
-            backup_lock,
-            index,
-            lookup,
-            writer,
-            checkpoints,
-        )
+    def _open(self, opened: ExitStack) -> None:
+        """Open all; ``opened`` closes it in the opposite order."""
+        self.sessions = self.path / "sessions"
+        make_directory(self.sessions)
+        self.session = Session.begin(self.sessions)
+        opened.callback(self.session.end)
+        self.blobs = Blobs(self.path / "blobs", self.session.id)
+        self.blobs.prepare()
+        self.turnstile = opened.enter_context(closing(Turnstile(self.path)))
+        self.sweep_lock = opened.enter_context(closing(FileLock(self.path / "sweep.lock")))
+        self.backup_lock = opened.enter_context(closing(FileLock(self.path / "backup.lock")))
+        database = self.path / "index.db"
+        with self.turnstile.held():
+            key.remove_unfinished(self.path)
+            index = Index.open(database)
+        # Closes the last connection of this process, so it is the first of those that have one.
+        self.checkpoints = opened.enter_context(closing(Checkpoints(database)))
+        self.index = opened.enter_context(closing(index))
+        self.lookup = opened.enter_context(closing(Lookup(database)))
+        self.writer = Writer(connect(database), self.checkpoints.committed)
+        sync_directory(self.path)
 
     def check(self) -> None:
         """Read and write a little. Raises `OSError` and `apsw.Error`."""
@@ -127,10 +97,4 @@ class DataDirectory:
 
     def close(self) -> None:
         """Let go of everything but the writer, which whoever writes closes."""
-        self.index.close()
-        self.lookup.close()
-        self.checkpoints.close()
-        self.turnstile.close()
-        self.sweep_lock.close()
-        self.backup_lock.close()
-        self.session.end()
+        self._opened.close()

@@ -87,7 +87,7 @@ class LocalStorage(Storage):
 
         Raises `ConfigurationError` if that directory cannot be made, written or understood.
         """
-        return cls(await asyncio.to_thread(DataDirectory.open, data_dir))
+        return cls(await asyncio.to_thread(DataDirectory, data_dir))
 
     @property
     @override
@@ -111,7 +111,7 @@ class LocalStorage(Storage):
         data, blob = (received, None) if isinstance(received, bytes) else (None, received)
         draft = Draft(
             size=body.received,
-            sha256=body.sha256,
+            sha256=body.digests["sha256"],
             metadata=metadata,
             data=data,
             blob=None if blob is None else blob.id,
@@ -268,7 +268,7 @@ class LocalStorage(Storage):
         """Find the current version, and open its blob if it has one; ``known`` was it just now."""
         missing: str | None = None
         for _ in range(_MOST_LOOKUPS):
-            stored, known = known or self._index.find_with_data(container, name), None
+            stored, known = known or self._index.find(container, name, FIND_WITH_DATA), None
             if stored.blob is None:
                 return stored
             if stored.blob == missing:

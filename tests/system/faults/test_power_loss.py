@@ -25,7 +25,7 @@ from file_uploader.model.files import Metadata
 from file_uploader.model.names import Container, FileName
 from file_uploader.storage.local.directory import DataDirectory
 from file_uploader.storage.local.index.checkpoints import CHECKPOINT_PAGES
-from file_uploader.storage.local.index.rows import Draft
+from file_uploader.storage.local.index.rows import FIND_WITH_DATA, Draft
 from file_uploader.storage.local.locks import FileLock
 from tests.support.ceph import MissingProgramsError
 from tests.support.mounts import private_mounts
@@ -204,14 +204,14 @@ def test_what_a_failed_checkpoint_left_is_durable(disk: Disk) -> None:
                 disk.fail("write")
                 assert not _synced(database)
                 disk.fail("write", 0)
-        directory.checkpoints.committed(CHECKPOINT_PAGES)
+        directory.checkpoints._due.set()
         until(lambda: len(set(_copied(database))) == 1, "all is copied")
         store(directory, FileName("after"))
         disk.lose_power("nothing", 0)
     with disk.mounted() as mounted, _opened(mounted / "data") as directory:
         assert faults_in(directory.path) == []
         for name in [*names, FileName("after")]:
-            data = directory.index.find_with_data(container, name).data
+            data = directory.index.find(container, name, FIND_WITH_DATA).data
             assert data == name.value.encode() * 4000
 
 
@@ -305,7 +305,7 @@ def _running_on(
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[DataDirectory]:
     """A store's directory, as one process has it open."""
-    directory = DataDirectory.open(path)
+    directory = DataDirectory(path)
     try:
         yield directory
     finally:

@@ -62,7 +62,7 @@ class WritableBlob:
         self._guard = guard
         self._fd = -1
         self._gone = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._direct = False
         self._left = b""
         """Bytes behind the position, less than a block, that wait for more."""
@@ -112,19 +112,22 @@ class WritableBlob:
                     self._write_all(memoryview(left))
             os.fsync(self._fd)
             if self._guard is None:
-                self._close()
+                self.close()
                 sync_directory(self._blobs.path(self.id).parent)
 
     def close(self) -> None:
         """Let go of the file, for good: a call that comes later does nothing or raises."""
         with self._lock:
-            self._close()
+            self._gone = True
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
 
     def discard(self) -> None:
         """Remove the blob, at whatever step it is, unless a transaction may have named it."""
         with self._lock:
             try:
-                self._close()
+                self.close()
                 self._blobs.unlink(self.id)
             finally:
                 self._blobs.in_flight.discard(self.id)
@@ -134,12 +137,6 @@ class WritableBlob:
             self._fd = os.open(self._blobs.path(self.id), flags | os.O_CLOEXEC, 0o600)
             suits = self._length is None or self._length >= DIRECT_FROM
             self._direct = suits and self._position % _BLOCK == 0 and _set_direct(self._fd)
-
-    def _close(self) -> None:
-        self._gone = True
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

@@ -77,10 +77,11 @@ class Checkpoints:
         self._thread = threading.Thread(target=self._serve, name="index-checkpoints", daemon=True)
         self._thread.start()
 
-    def committed(self, pages: int) -> None:
+    def committed(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         """Note that so many pages are in the WAL now. May be called in any thread."""
         if pages >= CHECKPOINT_PAGES:
             self._due.set()
+        return apsw.SQLITE_OK
 
     def close(self) -> None:
         """End the thread, and close the last connection of this process to the database.

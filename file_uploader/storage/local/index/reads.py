@@ -11,11 +11,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import apsw
 
-from file_uploader.errors import ConfigurationError, NoSuchUpload, Superseded
+from file_uploader.errors import ConfigurationError, Superseded
 from file_uploader.model.files import Usage
 from file_uploader.model.listing import after_prefix
 from file_uploader.model.names import (
@@ -26,7 +26,7 @@ from file_uploader.model.names import (
 from file_uploader.model.uploads import Upload
 
 from .rows import (
-    FIND_WITH_DATA,
+    FIND,
     SCHEMA_FROM,
     SCHEMA_VERSION,
     Stored,
@@ -37,7 +37,6 @@ from .rows import (
     now,
     text_of,
     there,
-    typed,
 )
 
 _COUNTED_AT_ONCE = 50_000
@@ -83,15 +82,10 @@ class Index:
         while self._idle:
             self._idle.pop().close()
 
-    def find(self, container: Container, name: FileName) -> Stored:
-        """The current version. Raises `NoSuchFile`."""
+    def find(self, container: Container, name: FileName, sql: str = FIND) -> Stored:
+        """The current version, as ``sql`` finds it. Raises `NoSuchFile`."""
         with self.reading() as connection:
-            return there(find(connection, container, name))
-
-    def find_with_data(self, container: Container, name: FileName) -> Stored:
-        """The current version, with its content where the index keeps it. Raises `NoSuchFile`."""
-        with self.reading() as connection:
-            return there(find(connection, container, name, FIND_WITH_DATA))
+            return there(find(connection, container, name, sql))
 
     def usage(self, container: Container) -> Usage:
         """Number and size of a container's files; takes time with their number."""
@@ -102,9 +96,7 @@ class Index:
         files = size = 0
         after: bytes | None = b""
         while after is not None:
-            with self.reading() as connection:
-                rows = typed(connection.execute(sql, (key(container), after, _COUNTED_AT_ONCE)))
-                [(more, their_size, after)] = rows
+            [(more, their_size, after)] = self._rows(sql, key(container), after, _COUNTED_AT_ONCE)
             files += more
             size += their_size
         return Usage(files, size)
@@ -117,33 +109,28 @@ class Index:
             " WHERE container > ?1)"
         )
         found: list[Container] = []
-        with self.reading() as connection:
-            while len(found) < count:
-                [(following,)] = typed(connection.execute(sql, (bytes.fromhex(after),)))
-                if following is None:
-                    break
-                after = following.hex()
-                if is_container_name(after):
-                    found.append(Container(after))
+        while len(found) < count:
+            [(following,)] = self._rows(sql, bytes.fromhex(after))
+            if following is None:
+                break
+            after = following.hex()
+            if is_container_name(after):
+                found.append(Container(after))
         return found
 
     def check(self) -> None:
         """Read something. Raises `apsw.Error` if that fails."""
-        with self.reading() as connection:
-            connection.execute("SELECT 1 FROM files LIMIT 1").fetchall()
+        self._rows("SELECT 1 FROM files LIMIT 1")
 
     def garbage(self, after: str, count: int) -> list[str]:
         """The first blobs above ``after`` that wait to be removed."""
         sql = "SELECT blob FROM garbage WHERE blob > ? ORDER BY blob LIMIT ?"
-        with self.reading() as connection:
-            return [blob for (blob,) in typed(connection.execute(sql, (after, count)))]
+        return [blob for (blob,) in self._rows(sql, after, count)]
 
     def ended_uploads(self) -> tuple[int, list[str]]:
         """How many uploads have expired or were cancelled, and the blobs that they have."""
-        sql = "SELECT blob FROM uploads WHERE ends <= ?"
-        with self.reading() as connection:
-            found = [blob for (blob,) in typed(connection.execute(sql, (now(),)))]
-        return len(found), [blob for blob in found if blob is not None]
+        found = self._rows("SELECT blob FROM uploads WHERE ends <= ?", now())
+        return len(found), [blob for (blob,) in found if blob is not None]
 
     def blobs(self, prefix: str) -> set[str]:
         """The blobs in use whose ids start with ``prefix``."""
@@ -151,17 +138,12 @@ class Index:
             "SELECT blob FROM files WHERE blob >= ?1 AND blob < ?2"
             " UNION ALL SELECT blob FROM uploads WHERE blob >= ?1 AND blob < ?2"
         )
-        with self.reading() as connection:
-            rows = typed(connection.execute(sql, (prefix, after_prefix(prefix))))
-            return {blob for (blob,) in rows}
+        return {blob for (blob,) in self._rows(sql, prefix, after_prefix(prefix))}
 
     def upload(self, container: Container, upload_id: str) -> Upload:
         """An upload as it is now. Raises `NoSuchUpload`."""
         with self.reading() as connection:
-            upload = find_upload(connection, container, upload_id)
-        if upload is None:
-            raise NoSuchUpload("There is no such upload.")
-        return upload
+            return find_upload(connection, container, upload_id)
 
     def upload_ids(self, container: Container, after: str, count: int) -> list[str]:
         """The ids of a container's first uploads above ``after``; a damaged one is none."""
@@ -170,17 +152,18 @@ class Index:
             " WHERE container = ? AND id > CAST(? AS TEXT) ORDER BY id LIMIT ?"
         )
         passed = after.encode(errors="surrogateescape")
-        with self.reading() as connection:
-            rows = typed(connection.execute(sql, (key(container), passed, count)))
-            return [text_of(upload_id) for (upload_id,) in rows]
+        rows = self._rows(sql, key(container), passed, count)
+        return [text_of(upload_id) for (upload_id,) in rows]
 
     def check_generation(self, container: Container, upload: Upload) -> None:
         """Raise `Superseded` if a later generation has taken the upload over, or removed it."""
         sql = "SELECT 1 FROM uploads WHERE container = ? AND id = ? AND generation = ?"
-        ours = (key(container), upload.id, upload.generation)
+        if not self._rows(sql, key(container), upload.id, upload.generation):
+            raise Superseded("Another request has taken this upload over.")
+
+    def _rows(self, sql: str, *values: str | bytes | int | None) -> list[tuple[Any, ...]]:
         with self.reading() as connection:
-            if not connection.execute(sql, ours).fetchall():
-                raise Superseded("Another request has taken this upload over.")
+            return connection.execute(sql, values).fetchall()
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:

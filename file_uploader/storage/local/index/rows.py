@@ -13,10 +13,10 @@ from typing import Any
 
 import apsw
 
-from file_uploader.errors import ConfigurationError, NoSuchFile
+from file_uploader.errors import ConfigurationError, NoSuchFile, NoSuchUpload
 from file_uploader.model.files import FileInfo, Metadata
 from file_uploader.model.names import Container, FileName
-from file_uploader.model.uploads import Upload, UploadState
+from file_uploader.model.uploads import Upload
 from file_uploader.storage import records
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -184,11 +184,6 @@ def now() -> int:
     return time.time_ns() // 1_000
 
 
-def encoded(metadata: Metadata) -> str:
-    """Metadata as the tables have it."""
-    return json.dumps(records.metadata_to_json(metadata))
-
-
 @lru_cache(maxsize=1024)
 def _decoded(text: str) -> Metadata:
     return records.metadata_from_json(json.loads(text))
@@ -200,18 +195,12 @@ def blob_of(upload: Upload) -> str | None:
     return blob
 
 
-def end_of(upload: Upload) -> int:
-    """When the sweep is to remove the upload, as the tables have it."""
-    cancelled = upload.state is UploadState.CANCELLED
-    return 0 if cancelled else microseconds_of(upload.expires)
-
-
-def find_upload(connection: apsw.Connection, container: Container, upload_id: str) -> Upload | None:
-    """An upload as it is now, if there is such a one. Raises `records.UnreadableRecord`."""
+def find_upload(connection: apsw.Connection, container: Container, upload_id: str) -> Upload:
+    """An upload as it is now. Raises `NoSuchUpload` and `records.UnreadableRecord`."""
     sql = "SELECT CAST(record AS BLOB), version FROM uploads WHERE container = ? AND id = ?"
     found = list(typed(connection.execute(sql, (key(container), upload_id))))
     if not found:
-        return None
+        raise NoSuchUpload("There is no such upload.")
     record, version = found[0]
     return records.loads(record, str(version), upload_id)
 

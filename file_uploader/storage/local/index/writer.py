@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import apsw
 
@@ -22,11 +24,10 @@ from .rows import (
     PAGE,
     Draft,
     blob_of,
-    encoded,
-    end_of,
     find,
     find_upload,
     key,
+    microseconds_of,
     now,
     time_of,
     typed,
@@ -36,16 +37,17 @@ from .rows import (
 class Writer:
     """The connection for writing, and what can be done in its transactions.
 
-    ``committed`` is told after each of them how many pages are in the WAL.
+    ``committed`` is SQLite's WAL hook: it is told after each how many pages are in the WAL.
     """
 
-    def __init__(self, connection: apsw.Connection, committed: Callable[[int], None]) -> None:
+    def __init__(
+        self, connection: apsw.Connection, committed: Callable[[apsw.Connection, str, int], int]
+    ) -> None:
         self._connection = connection
-        self._committed = committed
         self._room: int | None = None
         """Bytes that this transaction may still store in the index, once that was looked at."""
         connection.wal_autocheckpoint(0)  # `checkpoints` does it, where nobody waits for it.
-        connection.set_wal_hook(self._tell)
+        connection.set_wal_hook(committed)
 
     @property
     def system_errno(self) -> int:
@@ -93,7 +95,8 @@ class Writer:
 
         Raises `PreconditionFailed`, and then has changed nothing.
         """
-        self._check(container, name, precondition)
+        if precondition:  # Else the row is not read: whoever replaces a damaged one mends it.
+            self._check(container, name, precondition)
         replaced = self._place(container, name)
         content = None
         if draft.data is not None:
@@ -110,7 +113,7 @@ class Writer:
                 draft.size,
                 draft.sha256,
                 modified,
-                encoded(draft.metadata),
+                json.dumps(records.metadata_to_json(draft.metadata)),
                 draft.blob,
                 content,
             ),
@@ -128,7 +131,8 @@ class Writer:
         removed = self._place(container, name)
         if removed is None:
             raise NoSuchFile("There is no such file.")
-        self._check(container, name, precondition)
+        if precondition:
+            self._check(container, name, precondition)
         self._connection.execute(
             "DELETE FROM files WHERE container = ? AND name = ?", (key(container), name.value)
         )
@@ -153,14 +157,7 @@ class Writer:
         self._connection.execute(
             "INSERT INTO uploads (container, id, version, generation, ends, record, blob)"
             " VALUES (?, ?, 1, ?, ?, ?, ?)",
-            (
-                key(container),
-                upload.id,
-                upload.generation,
-                end_of(upload),
-                records.dumps(upload),
-                blob_of(upload),
-            ),
+            (key(container), upload.id, *_columns(upload)),
         )
         return replace(upload, version="1")
 
@@ -169,22 +166,14 @@ class Writer:
 
         Raises `Superseded` and `NoSuchUpload`, and then has changed nothing.
         """
-        current = self._existing_upload(container, upload.id)
+        current = find_upload(self._connection, container, upload.id)
         if current.version != upload.version:
             raise Superseded("Another request has taken this upload over.")
         version = int(current.version) + 1
         self._connection.execute(
             "UPDATE uploads SET version = ?, generation = ?, ends = ?, record = ?, blob = ?"
             " WHERE container = ? AND id = ?",
-            (
-                version,
-                upload.generation,
-                end_of(upload),
-                records.dumps(upload),
-                blob_of(upload),
-                key(container),
-                upload.id,
-            ),
+            (version, *_columns(upload), key(container), upload.id),
         )
         return replace(upload, version=str(version))
 
@@ -198,7 +187,7 @@ class Writer:
 
         Raises `PreconditionFailed` and `NoSuchUpload`, and then has changed nothing.
         """
-        current = self._existing_upload(container, upload.id)
+        current = find_upload(self._connection, container, upload.id)
         own = blob_of(current)
         made = None if draft is None else draft.blob
         if current.state is UploadState.COMPLETE:
@@ -217,8 +206,9 @@ class Writer:
 
     def remove_upload(self, container: Container, upload_id: str) -> list[str]:
         """Forget an upload; return the blob that became garbage."""
-        upload = find_upload(self._connection, container, upload_id)
-        if upload is None:
+        try:
+            upload = find_upload(self._connection, container, upload_id)
+        except NoSuchUpload:
             return []
         self._connection.execute(
             "DELETE FROM uploads WHERE container = ? AND id = ?", (key(container), upload_id)
@@ -250,25 +240,16 @@ class Writer:
         """Close the connection."""
         self._connection.close()
 
-    def _existing_upload(self, container: Container, upload_id: str) -> Upload:
-        upload = find_upload(self._connection, container, upload_id)
-        if upload is None:
-            raise NoSuchUpload("There is no such upload.")
-        return upload
-
     def _check(self, container: Container, name: FileName, precondition: Precondition) -> None:
-        """Raise `PreconditionFailed` unless the file is as demanded.
-
-        Without a demand its row is not read: whoever replaces a damaged one mends it.
-        """
-        if precondition:
-            current = find(self._connection, container, name)
-            precondition.check(None if current is None else current.info)
+        """Raise `PreconditionFailed` unless the file is as demanded."""
+        current = find(self._connection, container, name)
+        precondition.check(None if current is None else current.info)
 
     def _place(self, container: Container, name: FileName) -> tuple[str | None, int | None] | None:
         """The blob and the content of the file as it is; None if there is none."""
         sql = "SELECT blob, content FROM files WHERE container = ? AND name = ?"
-        found = list(typed(self._connection.execute(sql, (key(container), name.value))))
+        found: list[tuple[Any, ...]]
+        found = self._connection.execute(sql, (key(container), name.value)).fetchall()
         return found[0] if found else None
 
     def _drop_content(self, blob: str | None, content: int | None) -> list[str]:
@@ -281,6 +262,9 @@ class Writer:
         self._connection.execute("REPLACE INTO garbage VALUES (?)", (blob,))
         return [blob]
 
-    def _tell(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._committed(pages)
-        return apsw.SQLITE_OK
+
+def _columns(upload: Upload) -> tuple[int, int, str, str | None]:
+    """The generation, end, record and blob of an upload, as the tables have them."""
+    cancelled = upload.state is UploadState.CANCELLED
+    ends = 0 if cancelled else microseconds_of(upload.expires)
+    return upload.generation, ends, records.dumps(upload), blob_of(upload)
