@@ -25,7 +25,6 @@ from file_uploader.errors import (
     StorageFailed,
     StorageUnavailable,
 )
-from file_uploader.storage.local.blobs.blobs import Removal
 from file_uploader.storage.local.blobs.writable import WritableBlob
 from file_uploader.storage.local.index.writer import Writer
 from file_uploader.transfer.tasks import OwnedTasks
@@ -97,17 +96,17 @@ class Changes:
         """Make those of the blobs garbage that no row names; return them. None may be in flight."""
         return await self.make(lambda writer: (writer.condemn(suspects), ()))
 
-    async def unlink(self, garbage: Sequence[str]) -> Removal:
+    async def unlink(self, garbage: Sequence[str]) -> dict[str, str | None]:
         """Remove the files of blobs that a transaction has made garbage, and forget them.
 
-        None are removed while a backup needs them.
+        Returns those that are still there, and why; None: a backup needs them.
         """
         if not self._backup_lock.free:
-            return Removal()
-        removal = await self._threads.run(self._blobs.unlink_each, garbage)
-        self._unlinked += removal.gone
+            return dict.fromkeys(garbage)
+        failed = await self._threads.run(self._blobs.unlink_each, garbage)
+        self._unlinked += [blob_id for blob_id in garbage if blob_id not in failed]
         await self.make(lambda _: (None, ()))
-        return removal
+        return {**failed}
 
     async def drain(self) -> None:
         """Wait for the changes that are under way."""

@@ -37,7 +37,7 @@ from file_uploader.storage.local.index.rows import (
 from file_uploader.storage.local.index.writer import Writer
 from file_uploader.storage.local.upkeep.backup import back_up
 from file_uploader.storage.local.upkeep.copies import Copied, Watcher
-from file_uploader.storage.local.upkeep.examine import Examination
+from file_uploader.storage.local.upkeep.examine import examine
 from file_uploader.storage.local.upkeep.sweep import Sweep
 from file_uploader.storage.observed import observed, observed_items, observed_opening
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
@@ -241,7 +241,7 @@ class LocalStorage(Storage):
 
     @override
     def examine(self) -> AsyncIterator[Flaw]:
-        return Examination(self._directory, self._reading).run()
+        return examine(self._directory, self._reading)
 
     @override
     @observed("sweep")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.fill import fill
-from file_uploader.storage.local.index.alarm import ALARM_SIZE
+from file_uploader.storage.local.index.checkpoints import ALARM_SIZE
 from file_uploader.storage.local.index.rows import WAL_LIMIT
 from tests.support import raw
 from tests.support.bodies import MIB

@@ -15,9 +15,8 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from file_uploader.errors import StorageFailed
@@ -52,14 +51,6 @@ def sync_directory(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """What came of removing blobs: those that are gone, and why others are not."""
-
-    gone: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 class Blobs:
@@ -97,17 +88,15 @@ class Blobs:
         with suppress(FileNotFoundError):
             self.path(blob_id).unlink()
 
-    def unlink_each(self, blob_ids: Sequence[str]) -> Removal:
-        """Remove the blobs; what cannot be removed is left to the next sweep."""
-        removal = Removal()
+    def unlink_each(self, blob_ids: Iterable[str]) -> dict[str, str]:
+        """Remove the blobs; return those that are left to the next sweep, and why."""
+        failed = {}
         for blob_id in blob_ids:
             try:
                 self.unlink(blob_id)
             except OSError as error:
-                removal.failed[blob_id] = error.strerror or str(error)
-            else:
-                removal.gone.append(blob_id)
-        return removal
+                failed[blob_id] = error.strerror or str(error)
+        return failed
 
     def in_shard(self, shard: str) -> list[str]:
         """The ids of the blobs in one of the `SHARDS`; files of others are left alone."""
@@ -123,7 +112,8 @@ class OpenBlob:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._fd = -1
+        self.descriptor = -1
+        """That of the file, while it is open."""
         self._gone = False
         self._lock = threading.Lock()
 
@@ -132,21 +122,16 @@ class OpenBlob:
         with self._lock:
             if self._gone:
                 return
-            self._fd = os.open(self._blobs.path(blob_id), os.O_RDONLY | os.O_CLOEXEC)
-            if os.fstat(self._fd).st_size != size:
+            self.descriptor = os.open(self._blobs.path(blob_id), os.O_RDONLY | os.O_CLOEXEC)
+            if os.fstat(self.descriptor).st_size != size:
                 raise StorageFailed("The stored content of this file is damaged.")
-
-    @property
-    def descriptor(self) -> int:
-        """That of the file, while it is open."""
-        return self._fd
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly ``size`` bytes from ``offset``. Raises `StorageFailed` if there are fewer."""
         with self._lock:
-            if self._fd < 0:
+            if self.descriptor < 0:
                 raise OSError(errno.EBADF, "the blob is not open any more")
-            data = os.pread(self._fd, size, offset)
+            data = os.pread(self.descriptor, size, offset)
         if len(data) != size:
             raise StorageFailed("The stored content of this file ends too early.")
         return data
@@ -160,6 +145,6 @@ class OpenBlob:
         """Let go of the file."""
         with self._lock:
             self._gone = True
-            fd, self._fd = self._fd, -1
+            fd, self.descriptor = self.descriptor, -1
             if fd >= 0:
                 os.close(fd)

@@ -21,7 +21,6 @@ import apsw
 from file_uploader.storage.local.blobs.free_space import room
 from file_uploader.storage.local.locks import FileLock, Turnstile
 
-from .alarm import Alarm
 from .page_cache import descriptor_of, forget_cached
 from .rows import PAGE, WAL_LIMIT, connect
 
@@ -46,6 +45,12 @@ RETRY = 1.0
 LOOK = 5.0
 """Seconds between two looks at whether the WAL takes the room that uploads need."""
 
+ALARM_SIZE = 2 * WAL_LIMIT
+"""Bytes of the WAL from which on it is told of. It gets no longer than half of that by itself."""
+
+QUIET = 60.0
+"""Seconds before it is told of again."""
+
 _COPIED_AT, _NOTHING = 96, bytes(4)
 """Where SQLite's WAL index has the number of frames that were copied, and what that is at first
 (https://www.sqlite.org/walformat.html, 2.1)."""
@@ -65,7 +70,9 @@ class Checkpoints:
         self._connection.set_busy_timeout(READERS)
         self._lock = FileLock(path.parent / "checkpoint.lock")
         self._turnstile = Turnstile(path.parent)
-        self._alarm = Alarm(FileLock(path.parent / "alarm.lock"))
+        self._alarm_lock = FileLock(path.parent / "alarm.lock")
+        self._alarmed = False
+        self._quiet_until = 0.0
         self._wal = path.with_name(f"{path.name}-wal")
         # To be closed after all connections of this process: that drops SQLite's locks on the file.
         self._database = path.open("rb", buffering=0)
@@ -95,7 +102,7 @@ class Checkpoints:
         self._database.close()
         self._lock.close()
         self._turnstile.close()
-        self._alarm.close()
+        self._alarm_lock.close()
 
     def _serve(self) -> None:
         long = True  # Perhaps: who knows what a crash has left.
@@ -114,13 +121,35 @@ class Checkpoints:
                     finally:
                         self._lock.release()
                 size = self._wal.stat().st_size
-                self._alarm.look(self._wal, size)
+                self._tell(size)
                 long = size > WAL_LIMIT
             except (apsw.Error, OSError) as error:  # The WAL has everything that was not copied.
                 _log.warning("a checkpoint of the index failed: %s", error)
                 long = True
                 self._closing.wait(RETRY)
             self._closing.wait(PAUSE)
+
+    def _tell(self, size: int) -> None:
+        """Say when the WAL has got long, while there is time to act, and when it is short again.
+
+        Many processes write to one WAL, and one of them speaks for all: who gets the lock first.
+        """
+        if size >= ALARM_SIZE:
+            if time.monotonic() >= self._quiet_until and self._alarm_lock.try_acquire():
+                self._alarmed = True
+                self._quiet_until = time.monotonic() + QUIET
+                _log.warning(
+                    "the index's log has grown to %d MiB: a program that reads an old state of the"
+                    " index keeps it from starting afresh, or the disk is too slow. Nothing is"
+                    " lost, but it takes room and makes requests slower. End whatever else has"
+                    " %s open (`fuser` tells).",
+                    size // 2**20,
+                    self._wal,
+                )
+        elif self._alarmed and size <= WAL_LIMIT:
+            self._alarmed = False
+            self._alarm_lock.release()
+            _log.info("the index's log is short again: %d MiB", size // 2**20)
 
     def _takes_room(self) -> bool:
         """Whether uploads would have room without the WAL, and have none; at each `LOOK` only.

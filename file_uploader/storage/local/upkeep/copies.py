@@ -6,10 +6,11 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from io import FileIO
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -75,7 +76,6 @@ class Copy:
         self._to = Blobs(target / "blobs", "")
         self._new = target / f"{INDEX}{_NEW}"
         self.stopping = threading.Event()
-        self._lock = threading.Lock()
         self.copied = Copied()
 
     def prepare(self) -> None:
@@ -104,7 +104,8 @@ class Copy:
                     self._check_stop()
                     copying.step(_PAGES)
             source.execute("COMMIT")
-        _sync(self._new)
+        with self._new.open("rb") as copied:
+            os.fsync(copied.fileno())
 
     def copy_blobs(self, *, tolerant: bool = False) -> None:
         """Copy what the index names and is not there yet, durably.
@@ -115,8 +116,14 @@ class Copy:
             self._watcher.expect(sum(kept.size or 0 for kept in self._missing(index)))
             wanted = self._missing(index)
             while some := list(islice(wanted, _AT_ONCE)):
-                for _ in threads.map(lambda kept: self._copy_blob(kept, tolerant=tolerant), some):
+                done = threads.map(self._copy_blob, some)
+                for kept, (found, wrong) in zip(some, done, strict=True):
                     self._check_stop()
+                    if found is not None:
+                        before = self.copied.blobs
+                        self.copied.blobs = Amount(before.count + 1, before.size + found)
+                    if wrong is not None and not (tolerant and found is None):
+                        self._note(kept, wrong)
         for shard in SHARDS:
             sync_directory(self._target / "blobs" / shard)
 
@@ -129,49 +136,43 @@ class Copy:
             if there != kept.size:  # Of an upload whose record is damaged, always.
                 yield kept
 
-    def _copy_blob(self, kept: Kept, *, tolerant: bool) -> None:
-        """Copy a blob and note what is wrong with it; one that cannot be read is left out."""
+    def _copy_blob(self, kept: Kept) -> tuple[int | None, str | None]:
+        """Copy a blob, durably; return its bytes, None where it is left out, and what is wrong."""
         try:
-            with closing(_Source(self._from.path, kept.blob)) as source:
-                self._copy_from(source, kept)
+            with _its_own_errors():
+                source = self._from.path(kept.blob).open("rb", buffering=0)
+            with source:
+                found, sha256 = self._copy_bytes(source, self._to.path(kept.blob), kept.size)
         except _UnreadableError as error:
             self._check_source()
-            if not tolerant:
-                self._note(kept, str(error))
+            return None, str(error)
+        whole = found >= (kept.size or 0) and sha256 == (kept.sha256 or sha256)
+        return found, None if whole else "its bytes are not those that were stored"
 
-    def _copy_from(self, source: _Source, kept: Kept) -> None:
-        to = self._to.path(kept.blob)
+    def _copy_bytes(self, source: FileIO, to: Path, size: int | None) -> tuple[int, bytes]:
+        """Copy the first ``size`` bytes; return how many there were, and their SHA-256.
+
+        None: all that there are.
+        """
         new = to.with_name(f"{to.name}{_NEW}")
+        sha256 = hashlib.sha256()
+        done = 0
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            found, sha256 = self._copy_bytes(source, new, kept.size)
+            with closing(os.fdopen(fd, "wb", buffering=0)) as target:
+                while data := _read(source, _READ if size is None else min(_READ, size - done)):
+                    self._check_stop()
+                    sha256.update(data)
+                    rest = memoryview(data)
+                    while rest:
+                        rest = rest[target.write(rest) :]
+                    done += len(data)
+                    self._watcher.advance(len(data))
+                os.fsync(fd)
         except _UnreadableError:
             new.unlink()
             raise
         new.rename(to)
-        with self._lock:
-            before = self.copied.blobs
-            self.copied.blobs = Amount(before.count + 1, before.size + found)
-        if found < (kept.size or 0) or sha256 != (kept.sha256 or sha256):
-            self._note(kept, "its bytes are not those that were stored")
-
-    def _copy_bytes(self, source: _Source, new: Path, size: int | None) -> tuple[int, bytes]:
-        """Copy the first ``size`` bytes, durably; return how many there were, and their SHA-256.
-
-        None: all that there are.
-        """
-        sha256 = hashlib.sha256()
-        done = 0
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with closing(os.fdopen(fd, "wb", buffering=0)) as target:
-            while data := source.read(_READ if size is None else min(_READ, size - done), done):
-                self._check_stop()
-                sha256.update(data)
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[target.write(rest) :]
-                done += len(data)
-                self._watcher.advance(len(data))
-            os.fsync(fd)
         return done, sha256.digest()
 
     def publish(self) -> None:
@@ -201,36 +202,15 @@ class Copy:
             index.read(1)
 
     def _note(self, kept: Kept, what: str) -> None:
-        is_upload = kept.sha256 is None
-        flaw = Flaw(
-            what,
-            kept.container,
-            upload_id=kept.name if is_upload else None,
-            name=None if is_upload else kept.name,
-        )
-        with self._lock:
-            self.copied.flaws[kept.blob] = flaw
+        if kept.sha256 is None:
+            flaw = Flaw(what, kept.container, upload_id=kept.name)
+        else:
+            flaw = Flaw(what, kept.container, kept.name)
+        self.copied.flaws[kept.blob] = flaw
 
     def _check_stop(self) -> None:
         if self.stopping.is_set():
             raise StoppedError
-
-
-class _Source:
-    """A blob to be copied. Raises `_UnreadableError` for what is wrong with it alone."""
-
-    def __init__(self, path_of: Callable[[str], Path], blob: str) -> None:
-        with _its_own_errors():
-            self._fd = os.open(path_of(blob), os.O_RDONLY | os.O_CLOEXEC)
-
-    def read(self, size: int, offset: int) -> bytes:
-        """At most so many bytes from there on; none at its end, or where none are wanted."""
-        with _its_own_errors():
-            return os.pread(self._fd, size, offset)
-
-    def close(self) -> None:
-        """Let go of it."""
-        os.close(self._fd)
 
 
 class _UnreadableError(Exception):
@@ -249,15 +229,13 @@ def _its_own_errors() -> Iterator[None]:
         raise _UnreadableError(f"its content cannot be read: {error.strerror}") from None
 
 
+def _read(source: FileIO, size: int) -> bytes:
+    """At most so many bytes; none at its end, or where none are wanted."""
+    with _its_own_errors():
+        return source.read(size)
+
+
 def read_only(path: Path) -> apsw.Connection:
     """A connection to a database that nobody writes to; it leaves no file beside it."""
     uri = f"file:{quote(str(path.absolute()))}?immutable=1"
     return apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -14,11 +14,11 @@ before another one has overwritten it. If its blob were gone by then, so would t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 
-from file_uploader.storage.local.blobs.blobs import SHARDS, Removal, session_of
+from file_uploader.storage.local.blobs.blobs import SHARDS, session_of
 from file_uploader.storage.local.changes import Changes
 from file_uploader.storage.local.directory import DataDirectory
 from file_uploader.storage.local.locks import is_dead
@@ -65,8 +65,11 @@ class Sweep:
                     )
                 except ItemFailed as why:
                     swept.tell(Flaw(f"what is in it cannot be told: {why}", key=f"blobs/{shard}/"))
-                else:
-                    await self._remove(suspects, swept, dry=dry)
+                    continue
+                if suspects and not dry:  # The ones that really no row names.
+                    suspects = await self._changes.condemn(suspects)
+                if suspects:
+                    await self._unlink(suspects, Leftover.UNFINISHED, swept, dry=dry)
         finally:
             self._running = False
             self._lock.release()
@@ -76,7 +79,7 @@ class Sweep:
         """Remove it, and return what is still there."""
         after, waiting = "", set[str]()
         while blobs := await self._threads.run(self._index.garbage, after, _AT_ONCE):
-            waiting |= set(blobs) - await self._unlink(blobs, Leftover.REPLACED, swept, dry=dry)
+            waiting |= await self._unlink(blobs, Leftover.REPLACED, swept, dry=dry)
             after = blobs[-1]
         return waiting
 
@@ -95,24 +98,16 @@ class Sweep:
             _tell(swept, await self._changes.unlink(garbage))
             swept.add(Leftover.UPLOADS, found, sum(sizes.values()))
 
-    async def _remove(self, suspects: list[str], swept: Swept, *, dry: bool) -> None:
-        """Remove the blobs that no row names."""
-        if suspects and not dry:
-            suspects = await self._changes.condemn(suspects)
-        if suspects:
-            await self._unlink(suspects, Leftover.UNFINISHED, swept, dry=dry)
-
     async def _unlink(
         self, blobs: Sequence[str], kind: Leftover, swept: Swept, *, dry: bool
     ) -> Set[str]:
-        """Remove what is garbage and count what was there; return what is gone."""
+        """Remove what is garbage and count what was there; return what still is."""
         sizes = await self._threads.run(self._sizes, blobs)
-        removal = Removal() if dry else await self._changes.unlink(blobs)
-        _tell(swept, removal)
-        gone = set(removal.gone)
-        counted = [size for blob, size in sizes.items() if dry or blob in gone]
+        left = dict.fromkeys(blobs) if dry else await self._changes.unlink(blobs)
+        _tell(swept, left)
+        counted = [size for blob, size in sizes.items() if dry or blob not in left]
         swept.add(kind, len(counted), sum(counted))
-        return gone
+        return left.keys()
 
     def _sizes(self, blobs: Iterable[str]) -> dict[str, int]:
         """The bytes of each of the blobs that is there."""
@@ -153,6 +148,7 @@ class Sweep:
         return [blob for blob in given_up if blob not in used]
 
 
-def _tell(swept: Swept, removal: Removal) -> None:
-    for blob, why in removal.failed.items():
-        swept.tell(Flaw(f"what nobody needs cannot be removed: {why}.", key=f"blobs/{blob}"))
+def _tell(swept: Swept, left: Mapping[str, str | None]) -> None:
+    for blob, why in left.items():
+        if why is not None:
+            swept.tell(Flaw(f"what nobody needs cannot be removed: {why}.", key=f"blobs/{blob}"))
