@@ -69,14 +69,12 @@ class LocalUploads(UploadStorage):
     @observed("create_upload")
     async def create(self, container: Container, upload: Upload) -> Upload:
         storable.check(upload.plan.name, upload.plan.metadata)
-        if upload.state is not UploadState.OPEN:  # Its bytes are other uploads'.
-            return await self._changes.make(
-                lambda writer: (writer.add_upload(container, upload), ())
-            )
-        async with self._intake.new_blob(upload.length) as blob:
-            created = replace(upload, held={"blob": blob.id})
+        blob = None
+        if upload.state is UploadState.OPEN:  # Else its bytes are other uploads'.
+            async with self._intake.new_blob(upload.length) as blob:
+                upload = replace(upload, held={"blob": blob.id})
         return await self._changes.make(
-            lambda writer: (writer.add_upload(container, created), ()), blob
+            lambda writer: (writer.add_upload(container, upload), ()), blob
         )
 
     @override
@@ -116,14 +114,17 @@ class LocalUploads(UploadStorage):
         self, container: Container, upload: Upload, body: ClientBody, *, final: bool
     ) -> AsyncGenerator[Appended, None]:
         guard = partial(self._index.check_generation, container, upload)
-        running = self._take_hash(upload)
+        position, known = self._take_hash(upload)
+        running = known if position == upload.offset else None
         sink = BlobSink(self._intake, upload, guard, running)
         try:
             await sink.begin()
             async with aclosing(appended(sink, body, final=final)) as storing:
                 async for durable in storing:
                     if durable.last and running is not None:
-                        self._keep_hash(blob_of(upload) or "", durable.offset, running)
+                        self._hashes[upload.id] = durable.offset, running
+                        if len(self._hashes) > _HASHES:
+                            self._hashes.popitem(last=False)
                     yield durable
         finally:
             sink.end()
@@ -161,25 +162,20 @@ class LocalUploads(UploadStorage):
             lambda writer: writer.complete_upload(container, upload, draft)
         )
 
-    def _keep_hash(self, blob_id: str, offset: int, running: Hash) -> None:
-        self._hashes[blob_id] = offset, running
-        if len(self._hashes) > _HASHES:
-            self._hashes.popitem(last=False)
-
-    def _take_hash(self, upload: Upload) -> Hash | None:
-        """The running hash of what is there, if it ran through in this process."""
-        if upload.offset == 0:
-            return hashlib.sha256()
-        position, running = self._hashes.pop(blob_of(upload) or "", (0, None))
-        return running if position == upload.offset else None
+    def _take_hash(self, upload: Upload) -> tuple[int, Hash]:
+        """The hash of the upload's first bytes as far as it ran in this process, and how far."""
+        position, running = self._hashes.pop(upload.id, (0, None))
+        if running is None or position > upload.offset:
+            return 0, hashlib.sha256()
+        return position, running
 
     async def _read(self, blob_id: str, upload: Upload) -> tuple[dict[str, bytes], bytes | None]:
         """The digests that are needed of a blob, and its bytes if they are few."""
         hashes: dict[str, Hash] = {
             name: hashlib.new(name, usedforsecurity=False) for name in upload.plan.digests
         }
-        position, running = self._hashes.pop(blob_id, (0, None))
-        if hashes or running is None:
+        position, running = self._take_hash(upload)
+        if hashes:
             position, running = 0, hashlib.sha256()
         hashes["sha256"] = running
         async with self._opened(blob_id, upload.offset) as blob:
