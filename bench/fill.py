@@ -33,7 +33,7 @@ def fill(directory: Path, token: str, count: int, size: int) -> None:
     """
     directory.mkdir()
     path = directory / "index.db"
-    Index.open(path).close()
+    Index(path).close()
     with closing(connect(path)) as connection:
         connection.pragma("synchronous", "off")
         connection.pragma("journal_mode", "off")

@@ -64,7 +64,7 @@ class DataDirectory:
         """Open all; ``opened`` closes it in the opposite order."""
         self.sessions = self.path / "sessions"
         make_directory(self.sessions)
-        self.session = Session.begin(self.sessions)
+        self.session = Session(self.sessions)
         opened.callback(self.session.end)
         self.blobs = Blobs(self.path / "blobs", self.session.id)
         self.blobs.prepare()
@@ -74,7 +74,7 @@ class DataDirectory:
         database = self.path / "index.db"
         with self.turnstile.held():
             key.remove_unfinished(self.path)
-            index = Index.open(database)
+            index = Index(database)
         # Closes the last connection of this process, so it is the first of those that have one.
         self.checkpoints = opened.enter_context(closing(Checkpoints(database)))
         self.index = opened.enter_context(closing(index))

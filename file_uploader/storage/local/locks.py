@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 
 class FileLock:
@@ -97,23 +96,16 @@ class Session:
     the file is there before the first blob, and no id is used twice.
     """
 
-    def __init__(self, session_id: str, path: Path, lock: FileLock) -> None:
-        self.id = session_id
-        self._path = path
-        self._lock = lock
-
-    @classmethod
-    def begin(cls, directory: Path) -> Self:
-        """A new session."""
+    def __init__(self, directory: Path) -> None:
         while True:
-            session_id = secrets.token_hex(8)
-            path = directory / session_id
-            lock = FileLock(path)
-            lock.acquire()
+            self.id = secrets.token_hex(8)
+            self._path = directory / self.id
+            self._lock = FileLock(self._path)
+            self._lock.acquire()
             # Between its creation and its lock, a sweep may have taken the file for a dead one's.
-            if lock.linked:
-                return cls(session_id, path, lock)
-            lock.close()
+            if self._lock.linked:
+                break
+            self._lock.close()
 
     def touch(self) -> None:
         """Write a little to the disk. Raises `OSError` if that fails, or the file is gone."""

@@ -32,7 +32,6 @@ from file_uploader.storage.local.index.rows import (
     Draft,
     Stored,
     microseconds_of,
-    there,
 )
 from file_uploader.storage.local.index.writer import Writer
 from file_uploader.storage.local.upkeep.backup import back_up
@@ -128,10 +127,10 @@ class LocalStorage(Storage):
     @override
     @observed("head")
     async def head(self, container: Container, name: FileName) -> FileInfo:
-        looked, stored = self._directory.lookup.find(container, name, FIND)
-        if not looked:
-            stored = await self._reading.run(self._index.find, container, name)
-        return there(stored).info
+        stored = self._directory.lookup.find(container, name, FIND)
+        if stored is None:
+            stored = await self._reading.run(self._index.find, container, name, FIND)
+        return stored.info
 
     @override
     @observed_opening("open")
@@ -145,8 +144,7 @@ class LocalStorage(Storage):
         byte_range: ByteRange | None = None,
     ) -> AsyncIterator[Content]:
         blob = OpenBlob(self._blobs)
-        looked, found = self._directory.lookup.find(container, name, FIND_WITH_DATA)
-        known = there(found) if looked else None
+        known = self._directory.lookup.find(container, name, FIND_WITH_DATA)
         inline = known is not None and known.data is not None
         try:
             if known is not None and inline:

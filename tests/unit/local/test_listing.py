@@ -24,7 +24,7 @@ class Rows:
     """A container that counts what is read of it."""
 
     def __init__(self, directory: Path, names: list[str]) -> None:
-        self._index = Index.open(directory / "index.db")
+        self._index = Index(directory / "index.db")
         self._container = new_container()
         self.read = 0
         self.seeks = 0

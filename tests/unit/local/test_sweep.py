@@ -44,7 +44,7 @@ async def test_it_takes_the_blobs_of_the_dead(tmp_path: Path, local: LocalStorag
     (tmp_path / "sessions" / DEAD).touch()
     dead = [leave_blob(tmp_path, DEAD, shard) for shard in ("00", "7f", "ff")]
     never_seen = leave_blob(tmp_path, "1" * 16)
-    living = Session.begin(tmp_path / "sessions")
+    living = Session(tmp_path / "sessions")
     unfinished = leave_blob(tmp_path, living.id)
     foreign = tmp_path / "blobs" / "ab" / "README"
     foreign.touch()
@@ -174,7 +174,7 @@ def test_a_session_whose_file_is_taken_before_its_lock_begins_anew(
         acquire(lock)
 
     monkeypatch.setattr(FileLock, "acquire", late)
-    session = Session.begin(tmp_path)
+    session = Session(tmp_path)
     assert session.id not in taken
     assert not is_dead(tmp_path, session.id)
     session.end()

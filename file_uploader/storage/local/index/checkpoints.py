@@ -164,20 +164,16 @@ class Checkpoints:
 
     def _checkpoint(self, *, cut: bool) -> None:
         try:
-            self._copy(cut=cut)
+            pages, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            # Where a reader has kept it from copying all, waiting for that one may be in vain.
+            hopeful = copied == pages or time.monotonic() >= self._patient_until
+            if hopeful and (cut or pages >= RESTART_PAGES):
+                self._restart(cut=cut)
+        except apsw.BusyError:  # Another program is doing it.
+            return
         except (apsw.IOError, OSError):
             self._start_over()
             raise
-
-    def _copy(self, *, cut: bool) -> None:
-        try:
-            pages, copied = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.BusyError:  # Another program is doing it.
-            return
-        # Where a reader has kept it from copying all, waiting for that one may be in vain.
-        hopeful = copied == pages or time.monotonic() >= self._patient_until
-        if hopeful and (cut or pages >= RESTART_PAGES):
-            self._restart(cut=cut)
 
     def _start_over(self) -> None:
         """Have all of the WAL copied again, by whoever comes next, after an error of the disk.

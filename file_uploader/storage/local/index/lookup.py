@@ -35,19 +35,22 @@ class Lookup:
         self._rests_until = 0.0
         self._reads = 0
 
-    def find(self, container: Container, name: FileName, sql: str) -> tuple[bool, Stored | None]:
-        """Whether it could look, and the current version as ``sql`` finds it, if there is one."""
+    def find(self, container: Container, name: FileName, sql: str) -> Stored | None:
+        """The current version as ``sql`` finds it; None where a thread has to look.
+
+        Raises `NoSuchFile`.
+        """
         began = perf_counter()
         if began < self._rests_until:
-            return False, None
+            return None
         try:
-            found = find(self._connection, container, name, sql)
+            return find(self._connection, container, name, sql)
         except apsw.Error:  # Locked just now, or worse: a thread may wait, and will say what it is.
-            return False, None
-        now = perf_counter()
-        if now - began > SLOW and self._has_read():
-            self._rests_until = now + REST
-        return True, found
+            return None
+        finally:
+            now = perf_counter()
+            if now - began > SLOW and self._has_read():
+                self._rests_until = now + REST
 
     def close(self) -> None:
         """Close the connection."""

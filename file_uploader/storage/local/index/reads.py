@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import apsw
 
@@ -26,7 +26,6 @@ from file_uploader.model.names import (
 from file_uploader.model.uploads import Upload
 
 from .rows import (
-    FIND,
     SCHEMA_FROM,
     SCHEMA_VERSION,
     Stored,
@@ -36,7 +35,6 @@ from .rows import (
     key,
     now,
     text_of,
-    there,
 )
 
 _COUNTED_AT_ONCE = 50_000
@@ -44,19 +42,16 @@ _COUNTED_AT_ONCE = 50_000
 
 
 class Index:
-    """The database and its reading connections. Build it with `open`."""
+    """The database and its reading connections."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._idle: list[apsw.Connection] = []
-        self._lock = threading.Lock()
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
         """Open the database, and make it where there is none. One process at a time.
 
         Raises `ConfigurationError` for a schema that this version does not know, and `apsw.Error`.
         """
+        self._path = path
+        self._idle: list[apsw.Connection] = []
+        self._lock = threading.Lock()
         # So that only the owner reads it, whatever the directory allows.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         with closing(connect(path)) as connection:
@@ -75,17 +70,16 @@ class Index:
                     f"DATA_DIR: its index has schema {found} and this version knows"
                     f" {SCHEMA_VERSION}; use the version of file-uploader that made it."
                 )
-        return cls(path)
 
     def close(self) -> None:
         """Close the reading connections; nobody may be using one."""
         while self._idle:
             self._idle.pop().close()
 
-    def find(self, container: Container, name: FileName, sql: str = FIND) -> Stored:
+    def find(self, container: Container, name: FileName, sql: str) -> Stored:
         """The current version, as ``sql`` finds it. Raises `NoSuchFile`."""
         with self.reading() as connection:
-            return there(find(connection, container, name, sql))
+            return find(connection, container, name, sql)
 
     def usage(self, container: Container) -> Usage:
         """Number and size of a container's files; takes time with their number."""

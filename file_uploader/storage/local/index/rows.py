@@ -145,23 +145,16 @@ def typed(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...]]:
 
 def find(
     connection: apsw.Connection, container: Container, name: FileName, sql: str = FIND
-) -> Stored | None:
-    """The current version of a file, if there is one. Raises `records.UnreadableRecord`."""
+) -> Stored:
+    """The current version of a file. Raises `NoSuchFile` and `records.UnreadableRecord`."""
     with records.readable("file"):
         found = connection.execute(sql, (key(container), name.value)).fetchall()
         if not found:
-            return None
+            raise NoSuchFile("There is no such file.")
         row: tuple[Any, ...] = found[0]
         size, sha256, modified, metadata, blob, content, *data = row
         info = FileInfo(name, size, sha256.hex(), time_of(modified), _decoded(metadata), sha256)
         return Stored(info, blob, content, *data)
-
-
-def there(stored: Stored | None) -> Stored:
-    """The version that has to be there. Raises `NoSuchFile`."""
-    if stored is None:
-        raise NoSuchFile("There is no such file.")
-    return stored
 
 
 def key(container: Container) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -242,8 +242,10 @@ class Writer:
 
     def _check(self, container: Container, name: FileName, precondition: Precondition) -> None:
         """Raise `PreconditionFailed` unless the file is as demanded."""
-        current = find(self._connection, container, name)
-        precondition.check(None if current is None else current.info)
+        current = None
+        with suppress(NoSuchFile):
+            current = find(self._connection, container, name).info
+        precondition.check(current)
 
     def _place(self, container: Container, name: FileName) -> tuple[str | None, int | None] | None:
         """The blob and the content of the file as it is; None if there is none."""
