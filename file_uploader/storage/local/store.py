@@ -175,11 +175,7 @@ class LocalStorage(Storage):
     @override
     @observed("delete")
     async def delete(
-        self,
-        container: Container,
-        name: FileName,
-        *,
-        precondition: Precondition = UNCONDITIONAL,
+        self, container: Container, name: FileName, *, precondition: Precondition = UNCONDITIONAL
     ) -> None:
         await self._changes.make(
             lambda writer: (None, writer.delete(container, name, precondition))

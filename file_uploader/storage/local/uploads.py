@@ -52,11 +52,7 @@ class LocalUploads(UploadStorage):
     kind = "local"
 
     def __init__(
-        self,
-        directory: DataDirectory,
-        changes: Changes,
-        intake: Intake,
-        reading: Threads,
+        self, directory: DataDirectory, changes: Changes, intake: Intake, reading: Threads
     ) -> None:
         self._index = directory.index
         self._blobs = directory.blobs

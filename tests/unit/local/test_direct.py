@@ -33,6 +33,16 @@ def fd(tmp_path: Path) -> Iterator[int]:
     os.close(opened)
 
 
+_OPEN: list[WritableBlob] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
+
+
 class Files(Blobs):
     """Every blob is the file behind a descriptor."""
 
@@ -48,6 +58,7 @@ class Files(Blobs):
 def opened(fd: int, position: int = 0, *, length: int | None = None) -> WritableBlob:
     """The file behind a descriptor as a blob that is appended to."""
     blob = WritableBlob(Files(fd), "", length, position=position, guard=lambda: None)
+    _OPEN.append(blob)
     blob.resume()
     return blob
 

@@ -77,12 +77,9 @@ PAGE = 4096
 WAL_LIMIT = 64 * 1024 * 1024
 """Bytes to which the WAL is cut when it starts afresh."""
 
-FIND = (
-    "SELECT size, sha256, modified, metadata, blob, content FROM files"
-    " WHERE container = ? AND name = ?"
-)
+FIND = "SELECT size, sha256, modified, metadata, blob FROM files WHERE container = ? AND name = ?"
 FIND_WITH_DATA = (
-    "SELECT size, sha256, modified, metadata, blob, content, data"
+    "SELECT size, sha256, modified, metadata, blob, data"
     " FROM files LEFT JOIN contents ON id = content WHERE container = ? AND name = ?"
 )
 
@@ -114,7 +111,6 @@ class Stored:
 
     info: FileInfo
     blob: str | None
-    content: int | None
     data: bytes | None = None
 
 
@@ -152,9 +148,9 @@ def find(
         if not found:
             raise NoSuchFile("There is no such file.")
         row: tuple[Any, ...] = found[0]
-        size, sha256, modified, metadata, blob, content, *data = row
+        size, sha256, modified, metadata, blob, *data = row
         info = FileInfo(name, size, sha256.hex(), time_of(modified), _decoded(metadata), sha256)
-        return Stored(info, blob, content, *data)
+        return Stored(info, blob, *data)
 
 
 def key(container: Container) -> bytes:
