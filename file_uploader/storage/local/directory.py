@@ -27,7 +27,7 @@ from file_uploader.storage.local.index.reads import Index
 from file_uploader.storage.local.index.rows import check_library, connect
 from file_uploader.storage.local.index.writer import Writer
 
-from . import key
+from . import link_key
 from .locks import FileLock, Session, Turnstile
 
 
@@ -73,7 +73,7 @@ class DataDirectory:
         self.backup_lock = opened.enter_context(closing(FileLock(self.path / "backup.lock")))
         database = self.path / "index.db"
         with self.turnstile.held():
-            key.remove_unfinished(self.path)
+            link_key.remove_unfinished(self.path)
             index = Index(database)
         # Closes the last connection of this process, so it is the first of those that have one.
         self.checkpoints = opened.enter_context(closing(Checkpoints(database)))

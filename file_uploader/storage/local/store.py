@@ -45,7 +45,7 @@ from file_uploader.transfer.body import ClientBody
 from .changes import Changes
 from .directory import DataDirectory
 from .index import listing
-from .key import kept_key
+from .link_key import kept_key
 from .threads import Threads
 from .uploads import LocalUploads
 
