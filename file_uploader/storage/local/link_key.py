@@ -51,7 +51,7 @@ def _make(new: Path, path: Path, key: bytes) -> None:
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            if os.write(fd, key) < len(key):
+            if os.pwrite(fd, key, 0) < len(key):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(fd)
         finally:
