@@ -6,12 +6,15 @@ from collections.abc import Mapping
 
 Headers = Mapping[str, str]
 
+WANTED = "Want-Repr-Digest"
+"""What decides which digests of a file an answer has."""
+
 NOSNIFF: Headers = {"x-content-type-options": "nosniff"}
 """On every answer with a body: it is what its type says, also where it repeats a request."""
 
 # A failure names what the file's content depends on, too: nginx keeps one Vary for each URL, and
 # answers nothing at all where a second one differs.
-PRIVATE: Headers = {"cache-control": "private, no-cache", "vary": "X-Auth-Token, Want-Repr-Digest"}
+PRIVATE: Headers = {"cache-control": "private, no-cache", "vary": f"X-Auth-Token, {WANTED}"}
 """On what depends on the token: all clients share the same URLs."""
 
 NOT_KEPT: Headers = {**PRIVATE, "cache-control": "no-store"}
@@ -47,5 +50,5 @@ def by_link(kept: str | None, depends_on: tuple[str, ...]) -> Headers:
 
     ``depends_on`` are the request headers that tell which URL that is.
     """
-    vary = ", ".join(("Want-Repr-Digest", *depends_on))
+    vary = ", ".join((WANTED, *depends_on))
     return {"cache-control": kept or "private, no-cache", "vary": vary}

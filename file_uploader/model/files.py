@@ -11,13 +11,24 @@ from file_uploader.errors import FileTooLarge
 
 from .names import FileName
 
+CUSTOM = "X-Object-Meta-"
+"""What the names of all headers begin with that a client makes up for its file."""
+
+STANDARD = {
+    "Content-Type": "content_type",
+    "Content-Encoding": "content_encoding",
+    "Content-Language": "content_language",
+    "Content-Disposition": "content_disposition",
+    "Cache-Control": "cache_control",
+}
+"""The other headers that are kept, and their fields in `Metadata`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What a client says of its file and gets back word for word; all of it visible ASCII.
 
-    ``custom`` holds the ``X-Object-Meta-*`` headers by the part of their name after the prefix,
-    in lower case.
+    ``custom`` holds the headers that begin with `CUSTOM`, by the rest of their names in lower case.
     """
 
     content_type: str = "application/octet-stream"
@@ -29,6 +40,15 @@ class Metadata:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "custom", MappingProxyType(dict(self.custom)))
+
+    @property
+    def standard(self) -> dict[str, str]:
+        """Those of the headers in `STANDARD` that are set."""
+        found = {}
+        for name, field_name in STANDARD.items():
+            if (value := getattr(self, field_name)) is not None:
+                found[name] = value
+        return found
 
 
 @dataclass(frozen=True, slots=True)

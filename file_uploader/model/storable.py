@@ -10,10 +10,8 @@ import re
 
 from file_uploader.errors import InvalidHeader, InvalidName
 
-from .files import Metadata
+from .files import CUSTOM, Metadata
 from .names import FileName
-
-_CUSTOM = "X-Object-Meta-"
 
 MAX_CUSTOM = 1536
 """Bytes of the custom metadata, names without their prefix and values: S3 allows 2 KiB in all."""
@@ -60,26 +58,15 @@ def check_name(name: FileName) -> None:
 
 def is_sendable(metadata: Metadata) -> bool:
     """Whether HTTP can carry it at all: also what no new file may have."""
-    kept = (
-        *(metadata.content_type, metadata.content_encoding, metadata.content_language),
-        *(metadata.content_disposition, metadata.cache_control, *metadata.custom.values()),
-    )
-    return all(_SENDABLE.fullmatch(value) for value in kept if value is not None) and all(
-        map(_TOKEN.fullmatch, metadata.custom)
-    )
+    values = (*metadata.standard.values(), *metadata.custom.values())
+    return all(map(_SENDABLE.fullmatch, values)) and all(map(_TOKEN.fullmatch, metadata.custom))
 
 
 def _check_standard(metadata: Metadata) -> None:
-    standard = {
-        "Content-Type": metadata.content_type,
-        "Content-Encoding": metadata.content_encoding or "",
-        "Content-Language": metadata.content_language or "",
-        "Content-Disposition": metadata.content_disposition or "",
-        "Cache-Control": metadata.cache_control or "",
-    }
+    standard = metadata.standard
     for name, value in standard.items():
         _check_value(name, value)
-    if _S3S_OWN_CODING.search(standard["Content-Encoding"]):
+    if _S3S_OWN_CODING.search(metadata.content_encoding or ""):
         raise InvalidHeader(
             "Content-Encoding cannot be aws-chunked, which says how S3's clients send a body; send"
             " the bytes as they are, and leave it out."
@@ -93,12 +80,12 @@ def _check_standard(metadata: Metadata) -> None:
 def _check_custom(metadata: Metadata) -> None:
     for name, value in metadata.custom.items():
         if not _TOKEN.fullmatch(name):
-            raise InvalidHeader(f"{_CUSTOM} has to be followed by a name.")
-        _check_value(_CUSTOM + name, value)
+            raise InvalidHeader(f"{CUSTOM} has to be followed by a name.")
+        _check_value(CUSTOM + name, value)
     if len(metadata.custom) > MAX_CUSTOM_COUNT:
-        raise InvalidHeader(f"There may be {MAX_CUSTOM_COUNT} headers {_CUSTOM}*.")
+        raise InvalidHeader(f"There may be {MAX_CUSTOM_COUNT} headers {CUSTOM}*.")
     if sum(len(name) + len(value) for name, value in metadata.custom.items()) > MAX_CUSTOM:
-        raise InvalidHeader(f"{_CUSTOM}* may have {MAX_CUSTOM} bytes in all, names and values.")
+        raise InvalidHeader(f"{CUSTOM}* may have {MAX_CUSTOM} bytes in all, names and values.")
 
 
 def _check_value(name: str, value: str) -> None:

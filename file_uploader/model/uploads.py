@@ -21,8 +21,7 @@ class UploadPlan:
 
     ``name`` is None for a partial upload, which becomes no file but a piece of others: their
     ``sources`` are the ids of such, in order. ``digests`` are those that the whole content must
-    have, by `hashlib` name. ``tus_metadata`` and ``tus_concat`` are headers of the creation that
-    are given back word for word.
+    have, by `hashlib` name. ``notes`` are the protocol's own, which only that reads.
     """
 
     name: FileName | None
@@ -30,8 +29,7 @@ class UploadPlan:
     precondition: Precondition = UNCONDITIONAL
     digests: Mapping[str, bytes] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
-    tus_metadata: str | None = None
-    tus_concat: str | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class UploadState(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
@@ -11,9 +11,15 @@ from typing import Any
 
 from file_uploader.errors import InvalidInput, StorageFailed
 from file_uploader.model.conditions import EntityTags, Precondition
-from file_uploader.model.files import FileInfo, Metadata
+from file_uploader.model.files import STANDARD, FileInfo, Metadata
 from file_uploader.model.names import FileName
 from file_uploader.model.uploads import Upload, UploadPlan, UploadState
+
+_OWN = frozenset(field.name for field in fields(UploadPlan))
+"""What a plan has of its own. All else that is written with it is a protocol's note."""
+
+_ALWAYS_NOTED = ("tus_metadata", "tus_concat")
+"""Notes that are written also where there are none: older versions read no record without."""
 
 
 class UnreadableRecord(StorageFailed):
@@ -33,23 +39,14 @@ def readable(what: str) -> Iterator[None]:
 
 def dumps(upload: Upload) -> str:
     """The record, without its version."""
-    record = {field.name: getattr(upload, field.name) for field in fields(upload)}
+    record = _members(upload)
     del record["version"]
-    plan = upload.plan
-    record["plan"] = {
-        "name": None if plan.name is None else plan.name.value,
-        "metadata": metadata_to_json(plan.metadata),
-        "precondition": _precondition_to_json(plan.precondition),
-        "digests": {name: digest.hex() for name, digest in plan.digests.items()},
-        "sources": plan.sources,
-        "tus_metadata": plan.tus_metadata,
-        "tus_concat": plan.tus_concat,
-    }
-    record["created"] = upload.created.isoformat()
-    record["expires"] = upload.expires.isoformat()
     record["held"] = dict(upload.held)
-    record["result"] = None if upload.result is None else _info_to_json(upload.result)
-    return json.dumps(record, separators=(",", ":"))
+    return json.dumps(
+        record,
+        separators=(",", ":"),
+        default=lambda value: _TO_JSON.get(type(value), _members)(value),
+    )
 
 
 def loads(text: str | bytes, version: str, upload_id: str) -> Upload:
@@ -70,8 +67,7 @@ def _loads(text: str | bytes, version: str) -> Upload:
         precondition=_precondition_from_json(plan["precondition"]),
         digests={name: bytes.fromhex(digest) for name, digest in plan["digests"].items()},
         sources=tuple(plan["sources"]),
-        tus_metadata=plan["tus_metadata"],
-        tus_concat=plan["tus_concat"],
+        notes={name: plan[name] for name in plan.keys() - _OWN if plan[name] is not None},
     )
     record["created"] = _moment(record["created"])
     record["expires"] = _moment(record["expires"])
@@ -88,29 +84,38 @@ def _loads(text: str | bytes, version: str) -> Upload:
 
 def metadata_to_json(metadata: Metadata) -> dict[str, Any]:
     """What JSON can carry; what is not set is left out."""
-    said = {
-        "content_type": metadata.content_type,
-        "content_encoding": metadata.content_encoding,
-        "content_language": metadata.content_language,
-        "content_disposition": metadata.content_disposition,
-        "cache_control": metadata.cache_control,
-    }
-    return {
-        **{name: value for name, value in said.items() if value is not None},
-        "custom": dict(metadata.custom),
-    }
+    said = {STANDARD[name]: value for name, value in metadata.standard.items()}
+    return {**said, "custom": dict(metadata.custom)}
 
 
 def metadata_from_json(said: dict[str, Any]) -> Metadata:
     """The reverse of `metadata_to_json`."""
     metadata = Metadata(**said)
-    custom = metadata.custom
-    kept = [getattr(metadata, field.name) for field in fields(metadata) if field.name != "custom"]
-    if not all(
-        each is None or isinstance(each, str) for each in (*kept, *custom, *custom.values())
-    ):
+    kept = (*metadata.standard.values(), *metadata.custom, *metadata.custom.values())
+    if not all(isinstance(each, str) for each in kept):
         raise TypeError("metadata is text")
     return metadata
+
+
+def _plan_to_json(plan: UploadPlan) -> dict[str, Any]:
+    said = _members(plan)
+    notes = said.pop("notes")
+    return {**said, **dict.fromkeys(_ALWAYS_NOTED), **notes}
+
+
+def _members(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+_TO_JSON: Mapping[type, Callable[[Any], object]] = {
+    FileName: str,
+    Metadata: metadata_to_json,
+    UploadPlan: _plan_to_json,
+    datetime: datetime.isoformat,
+    bytes: bytes.hex,
+    frozenset: sorted,
+}
+"""How JSON carries what it cannot; of any other value it has the members."""
 
 
 def _moment(text: str) -> datetime:
@@ -118,15 +123,6 @@ def _moment(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time of no zone")
     return moment
-
-
-def _precondition_to_json(precondition: Precondition) -> dict[str, Any]:
-    since = precondition.if_unmodified_since
-    return {
-        "if_match": _tags_to_json(precondition.if_match),
-        "if_none_match": _tags_to_json(precondition.if_none_match),
-        "if_unmodified_since": None if since is None else since.isoformat(),
-    }
 
 
 def _precondition_from_json(said: dict[str, Any]) -> Precondition:
@@ -138,23 +134,8 @@ def _precondition_from_json(said: dict[str, Any]) -> Precondition:
     )
 
 
-def _tags_to_json(tags: EntityTags | None) -> dict[str, Any] | None:
-    return None if tags is None else {"tags": sorted(tags.tags), "any": tags.any}
-
-
 def _tags_from_json(said: dict[str, Any] | None) -> EntityTags | None:
     return None if said is None else EntityTags(frozenset(said["tags"]), any=said["any"])
-
-
-def _info_to_json(info: FileInfo) -> dict[str, Any]:
-    return {
-        "name": info.name.value,
-        "size": info.size,
-        "etag": info.etag,
-        "modified": info.modified.isoformat(),
-        "metadata": metadata_to_json(info.metadata),
-        "sha256": None if info.sha256 is None else info.sha256.hex(),
-    }
 
 
 def _info_from_json(said: dict[str, Any]) -> FileInfo:

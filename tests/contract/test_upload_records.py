@@ -67,8 +67,7 @@ async def test_a_record_says_everything(store: Storage, container: Container) ->
             datetime(2026, 1, 2, tzinfo=UTC),
         ),
         {"sha256": bytes(32)},
-        tus_metadata="filename YQ==",
-        tus_concat="partial",
+        notes={"tus_metadata": "filename YQ==", "tus_concat": "partial"},
     )
     created = await store.uploads.create(container, record(None, plan))
     assert (await store.uploads.load(container, created.id)).plan == plan

@@ -82,6 +82,19 @@ def test_so_is_what_s3_is_to_have(held: dict[str, Any]) -> None:
         Held.of(replace(UPLOAD, held=held))
 
 
+def test_notes_are_written_beside_the_plan_as_they_always_were() -> None:
+    """A version that knows two notes by name reads a record of this one, and the reverse."""
+    said = json.loads(GOOD)
+    assert (said["plan"]["tus_metadata"], said["plan"]["tus_concat"]) == (None, None)
+    assert "notes" not in said["plan"]
+    said["plan"].update(tus_metadata="filename YQ==", tus_concat="partial")
+    read = loads(json.dumps(said), "1", UPLOAD.id)
+    assert read.plan.notes == {"tus_metadata": "filename YQ==", "tus_concat": "partial"}
+    assert json.loads(dumps(read)) == said
+    noted = replace(UPLOAD, plan=replace(UPLOAD.plan, notes={"of_another": "x"}))
+    assert loads(dumps(noted), "1", UPLOAD.id) == noted
+
+
 def test_a_moment_has_its_zone() -> None:
     moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=1)
     assert loads(dumps(replace(UPLOAD, expires=moment)), "1", UPLOAD.id).expires == moment

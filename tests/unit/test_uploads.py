@@ -580,7 +580,7 @@ async def test_the_list_shows_what_is_unfinished_and_disturbs_nobody(
     assert [each async for each in uploads.list(CONTAINER)] == []
 
 
-PARTIAL = UploadPlan(None, tus_concat="partial")
+PARTIAL = UploadPlan(None, notes={"tus_concat": "partial"})
 
 
 async def partial(uploads: Uploads, data: bytes) -> str:

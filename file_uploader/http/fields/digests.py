@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from starlette.datastructures import Headers
 
 from file_uploader.errors import DigestUnsupported, InvalidHeader
-from file_uploader.model.files import FileInfo
+from file_uploader.http.caching import WANTED
+from file_uploader.model.files import CUSTOM, FileInfo
 
 from . import structured
 from .headers import combined, single
 
 ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
 """The active algorithms of RFC 9530: name in `hashlib`, and length in bytes."""
-
-WANTED = "Want-Repr-Digest"
-"""What an answer with `described` in it depends on."""
 
 MOST_WANTED = 10
 """The highest preference in a ``Want-`` field (RFC 9530, 4)."""
@@ -37,7 +35,7 @@ UNCHECKED = (
 # RFC 3230's, tus's, ownCloud's, Artifactory's, S3's, Azure's, Backblaze's, and many that nobody
 # here has heard of.
 _CALLED_SO = re.compile(r"(?:^|-)(?:digest|checksum|md5|sha-?\d+|crc-?\d+\w*)(?:-|$)")
-_NO_DIGESTS = ("want-", "x-object-meta-")
+_NO_DIGESTS = ("want-", CUSTOM.lower())
 _NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _INSTEAD = "send Content-Digest or Repr-Digest (RFC 9530) before the body, with sha-256 or sha-512."
 

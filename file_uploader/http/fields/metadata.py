@@ -7,18 +7,13 @@ from urllib.parse import quote
 
 from starlette.datastructures import Headers
 
-from file_uploader.model.files import Metadata
+from file_uploader.model.files import CUSTOM, STANDARD, Metadata
 from file_uploader.model.names import FileName
 
 from .headers import single
 
-CUSTOM = "x-object-meta-"
-_KEPT = {
-    "Content-Encoding": "content_encoding",
-    "Content-Language": "content_language",
-    "Content-Disposition": "content_disposition",
-    "Cache-Control": "cache_control",
-}
+_KEPT = {name.lower(): name for name in STANDARD if name != "Content-Type"}
+_CUSTOM = CUSTOM.lower()
 
 
 def read(headers: Headers, content_type: str | None = None) -> Metadata:
@@ -27,16 +22,13 @@ def read(headers: Headers, content_type: str | None = None) -> Metadata:
     ``content_type`` is the file's where the request's Content-Type is not. Raises `InvalidHeader`
     for a header that is given twice.
     """
-    kept = {
-        field: value
-        for name, field in _KEPT.items()
-        if name in headers and (value := single(headers, name))
-    }
-    custom = {
-        name.removeprefix(CUSTOM): single(headers, name) or ""
-        for name in headers
-        if name.startswith(CUSTOM)
-    }
+    kept, custom = {}, {}
+    for found in headers:
+        if name := _KEPT.get(found):
+            if value := single(headers, name):
+                kept[STANDARD[name]] = value
+        elif found.startswith(_CUSTOM):
+            custom[found.removeprefix(_CUSTOM)] = single(headers, found) or ""
     if content_type is None:
         content_type = single(headers, "Content-Type") or Metadata().content_type
     return Metadata(content_type=content_type, custom=custom, **kept)
@@ -47,15 +39,10 @@ def render(metadata: Metadata) -> dict[str, str]:
 
     Behind a token every answer is private; that one is for public links.
     """
-    found = {"content-type": metadata.content_type}
-    if metadata.content_encoding is not None:
-        found["content-encoding"] = metadata.content_encoding
-    if metadata.content_language is not None:
-        found["content-language"] = metadata.content_language
-    if metadata.content_disposition is not None:
-        found["content-disposition"] = metadata.content_disposition
+    found = {name.lower(): value for name, value in metadata.standard.items()}
+    found.pop("cache-control", None)
     for name, value in metadata.custom.items():
-        found[CUSTOM + name] = value
+        found[_CUSTOM + name] = value
     return found
 
 

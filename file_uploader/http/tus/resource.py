@@ -50,6 +50,9 @@ EXTENSIONS = (
     "concatenation",
 )
 
+_NOTED = {"tus_metadata": "upload-metadata", "tus_concat": "upload-concat"}
+"""Headers of the creation that are given back word for word, by the note that they are kept in."""
+
 _LEFT_TO_RESUME = (BodyError, ChecksumMismatch, StorageError, Overloaded, Superseded)
 """How the first bytes of an upload may fail so that it is still there, as if none had come."""
 
@@ -113,10 +116,9 @@ class Tus:
             headers["upload-defer-length"] = "1"
         else:
             headers["upload-length"] = str(upload.length)
-        if upload.plan.tus_metadata is not None:
-            headers["upload-metadata"] = upload.plan.tus_metadata
-        if upload.plan.tus_concat is not None:
-            headers["upload-concat"] = upload.plan.tus_concat
+        for note, header in _NOTED.items():
+            if note in upload.plan.notes:
+                headers[header] = upload.plan.notes[note]
         return Response(headers=headers)
 
     async def patch(self, call: Call) -> Response:
@@ -198,6 +200,9 @@ class Tus:
 
 def _plan(call: Call, concat: tus_headers.Concat | None) -> UploadPlan:
     given, said = tus_headers.metadata(call.headers)
+    notes = {} if given is None else {"tus_metadata": given}
+    if concat is not None:
+        notes["tus_concat"] = concat.given
     partial = concat is not None and not concat.sources
     return UploadPlan(
         name=None if partial else _name(said),
@@ -205,8 +210,7 @@ def _plan(call: Call, concat: tus_headers.Concat | None) -> UploadPlan:
         precondition=conditions.write_precondition(call.headers),
         digests=digests.announced_by(call.headers, "Repr-Digest"),
         sources=() if concat is None else concat.sources,
-        tus_metadata=given,
-        tus_concat=None if concat is None else concat.given,
+        notes=notes,
     )
 
 

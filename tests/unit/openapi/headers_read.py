@@ -9,16 +9,17 @@ from pathlib import Path
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from file_uploader import http
+import file_uploader
 
-PACKAGE = Path(http.__file__).parent
+PACKAGE = Path(file_uploader.__file__).parent
+WINGS = (PACKAGE / "http", PACKAGE / "model")
 
 _READERS = {
     *("single", "combined", "bytes_number", "integer", "boolean"),
     *("announced_by", "_visible", "_date", "_entity_tags"),
 }
 """Functions that are told the name of a header."""
-_NAMES = {"HEADER", "CUSTOM", "WANTED", "completeness", "_KEPT", "_OF_READ", "_OF_WRITE"}
+_NAMES = {"HEADER", "CUSTOM", "WANTED", "completeness", "STANDARD", "_OF_READ", "_OF_WRITE"}
 """What names of headers are called, or collected in."""
 _HEADER = re.compile(r"[A-Za-z]+(-[A-Za-z0-9]+)*-?")
 
@@ -27,7 +28,8 @@ def headers_read() -> set[str]:
     """Their names in lower case; one that ends in ``-`` stands for all that begin so."""
     found = {
         name
-        for path in PACKAGE.rglob("*.py")
+        for wing in WINGS
+        for path in wing.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _of(node)
     }
