@@ -16,7 +16,6 @@ from file_uploader.errors import StorageError
 from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
 from file_uploader.http.files.content import Contents
 from file_uploader.http.files.listing import Listing
-from file_uploader.http.files.resource import Files
 from file_uploader.http.links.redirect import DirectDownloads
 from file_uploader.http.links.resource import LinkResources
 from file_uploader.http.operations.traces import Traced
@@ -54,7 +53,7 @@ from .routing import (
     Route,
     Routes,
 )
-from .uploads import UploadResources
+from .uploads import listed, no_ordinary_post, spoken, stored
 
 SWEEP_INTERVAL = 3600.0
 """Seconds between sweeps, give or take a tenth so that workers and nodes spread out."""
@@ -152,23 +151,41 @@ def routes(
     """
     limits = transfer_limits(settings)
     tus = Tus(uploads, limits)
-    resumable = Resumable(uploads, limits, interim=settings.interim_responses)
-    files = Files(storage, Contents(storage, limits), resumable)
+    files, listing = Contents(storage, limits), Listing(storage)
+    resumable = Resumable(uploads, files, limits, interim=settings.interim_responses)
     secrets = [key.get_secret_value().encode() for key in settings.link_keys]
     links = Links(storage, secrets)
     direct = DirectDownloads(storage) if settings.direct_downloads else None
     shared = LinkResources(links, storage, limits, direct)
-    resources = UploadResources(uploads, tus, resumable)
+    all_uploads = listed(uploads)
     token = settings.metrics_token
     counted = scrape.endpoint(storage, token.get_secret_value() if token else None)
     return [
         # Before the list, which has a slash at its end as well: no name is no list.
-        PrivateRoute("/api/files/{name}", files.endpoints, resumable.described),
-        PrivateRoute("/api/files", Listing(storage).endpoints),
-        PrivateRoute("/api/uploads", resources.endpoints),
-        PrivateRoute("/api/uploads/{id}", resources.endpoints_of_one),
-        PrivateRoute("/api/links", shared.endpoints),
-        LinkRoute(links, shared.endpoints_of_one),
+        PrivateRoute(
+            "/api/files/{name}",
+            {
+                "GET": files.get,
+                "HEAD": files.head,
+                "PUT": stored(files.put, resumable),
+                "POST": stored(no_ordinary_post, resumable),
+                "DELETE": files.delete,
+            },
+            resumable.described,
+        ),
+        PrivateRoute("/api/files", {"GET": listing.get, "HEAD": listing.head}),
+        PrivateRoute("/api/uploads", {"GET": all_uploads, "HEAD": all_uploads, "POST": tus.create}),
+        PrivateRoute(
+            "/api/uploads/{id}",
+            {
+                "GET": spoken(tus.head, resumable.head),
+                "HEAD": spoken(tus.head, resumable.head),
+                "PATCH": spoken(tus.patch, resumable.patch),
+                "DELETE": spoken(tus.delete, resumable.delete),
+            },
+        ),
+        PrivateRoute("/api/links", {"POST": shared.post}),
+        LinkRoute(links, {"GET": shared.get, "HEAD": shared.head, "PUT": shared.put}),
         *(PublicRoute(path, endpoint) for path, endpoint in unchanging.items()),
         PublicRoute("/health", health.health),
         PublicRoute("/ready", health.Readiness(storage).endpoint),

@@ -5,11 +5,11 @@ The only place where a request gets a container: by its token, or by a link that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import cached_property
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -18,24 +18,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from file_uploader.errors import Unauthenticated
 from file_uploader.http.fields.base_url import BaseURL
 from file_uploader.http.fields.headers import Fields
-from file_uploader.http.fields.target import LINKS, METHODS, SERVER, link_of, upload_path
+from file_uploader.http.fields.target import LINKS, METHODS, SERVER, file_name, link_of, upload_path
 from file_uploader.links import Link, LinkMethod, Links
-from file_uploader.model.names import Container
+from file_uploader.model.names import Container, FileName
 from file_uploader.tokens import HEADER, parse_token
 
 from . import context, problems
 from .fields import base_url
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """One request that has a right to something in one container: by a token, or by a link.
 
-    ``path`` is as it was sent, below ``base``. What an endpoint enters into ``resources`` is let go
-    of once the answer is out.
+    ``linked`` is the file that the link is for. ``path`` is as it was sent, below ``base``. What an
+    endpoint enters into ``resources`` is let go of once the answer is out.
     """
 
     container: Container
+    linked: FileName | None
     base: BaseURL
     path: bytes
     query: bytes
@@ -43,6 +44,11 @@ class Call:
     receive: Receive
     send: Send
     resources: AsyncExitStack
+
+    @cached_property
+    def name(self) -> FileName:
+        """The file that it is about. Raises `InvalidName`."""
+        return self.linked or file_name(self.path)
 
     def upload_url(self, upload_id: str) -> str:
         """Where this client finds its upload: a URL, since not every client resolves a path."""
@@ -59,18 +65,32 @@ LinkEndpoint = Callable[[Call, Link], Awaitable[Response]]
 OpenEndpoint = Callable[[Headers], Awaitable[Response]]
 
 
-class Route(Protocol):
-    """A resource, or several below one path, whose template is ``path``: ``/api/files/{name}``."""
+class Route:
+    """A resource, or all below one, whose template is ``path``: ``/api/files/{name}``.
 
-    path: str
+    A variable stands for whatever follows. A path without one may have a slash at its end: so do
+    people configure URLs. The comparison is byte by byte, so that an encoded slash or letter never
+    selects a route. ``described`` are headers that tell whoever asks with OPTIONS what is possible
+    here.
+    """
+
+    def __init__(
+        self, path: str, methods: Iterable[str], described: Mapping[str, str] | None = None
+    ) -> None:
+        self.path = path
+        self.methods = (*methods, "OPTIONS")
+        self.allowed = {"Allow": ", ".join(self.methods), **(described or {})}
+        literal, variable, _ = path.partition("{")
+        self._begins = literal.encode() if variable else None
+        self._spelled = {path.encode(), f"{path.rstrip('/')}/".encode()}
 
     def takes(self, path: bytes) -> bool:
         """Whether a raw path is one of its own; its method does not count."""
-        ...
+        return path in self._spelled if self._begins is None else path.startswith(self._begins)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for that path."""
-        ...
+        """Answer a request for that path; OPTIONS has been answered."""
+        raise NotImplementedError
 
 
 class Routes:
@@ -84,10 +104,13 @@ class Routes:
         path = scope["raw_path"]
         for route in self.table:
             if route.takes(path):
-                if (here := context.current()) is not None:
-                    here.route = route.path
-                await route.handle(scope, receive, send)
-                return
+                break
+        if (here := context.current()) is not None:
+            here.route = route.path
+        if scope["method"] == "OPTIONS" and route.methods:
+            await Response(status_code=204, headers=route.allowed)(scope, receive, send)
+        else:
+            await route.handle(scope, receive, send)
 
 
 class Entrances:
@@ -103,14 +126,8 @@ class Entrances:
         await self._by_port.get(port, self._others)(scope, receive, send)
 
 
-class PrivateRoute:
-    """A resource, or all below one, that only an authenticated client reaches.
-
-    ``path`` may end in a variable, which stands for whatever follows; one that does not may have a
-    slash at its end. The comparison is byte by byte, so that an encoded slash or letter never
-    selects a route. ``described`` are
-    headers that tell whoever asks with OPTIONS what is possible here.
-    """
+class PrivateRoute(Route):
+    """A resource, or all below one, that only an authenticated client reaches."""
 
     def __init__(
         self,
@@ -118,98 +135,70 @@ class PrivateRoute:
         endpoints: Mapping[str, Endpoint],
         described: Mapping[str, str] | None = None,
     ) -> None:
-        self.path = path
-        self._described = described
-        self.methods = (*endpoints, "OPTIONS")
-        literal, variable, _ = path.partition("{")
-        self._raw = literal.encode()
-        self._spelled = _spelled(path)
-        self._below = bool(variable)
+        super().__init__(path, endpoints, described)
         self._endpoints = endpoints
-
-    def takes(self, path: bytes) -> bool:
-        """See `Route.takes`."""
-        return path.startswith(self._raw) if self._below else path in self._spelled
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
-        if scope["method"] == "OPTIONS":
-            await _allowed(self.methods, self._described)(scope, receive, send)
-            return
         fields = Fields(scope["headers"])
         container = authenticate(fields)
         endpoint = self._endpoints.get(scope["method"])
         if endpoint is None:
             await _not_allowed(scope["method"], self.methods)(scope, receive, send)
-            return
-        await _answer(endpoint, (container, fields), scope, receive, send)
+        else:
+            await _answer(endpoint, fields, scope, receive, send, container=container)
 
 
-class LinkRoute:
+class LinkRoute(Route):
     """All below ``/api/links/``: what whoever has a link reaches, without a token."""
 
-    path = f"{LINKS.decode()}/{{link}}/{{name}}"
-    methods = ("GET", "HEAD", "PUT", "OPTIONS")
-
     def __init__(self, links: Links, endpoints: Mapping[str, LinkEndpoint]) -> None:
+        super().__init__(f"{LINKS.decode()}/{{link}}/{{name}}", endpoints)
         self._links = links
         self._endpoints = endpoints
-
-    def takes(self, path: bytes) -> bool:
-        """See `Route.takes`."""
-        return path.startswith(LINKS + b"/")
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Verify the link, call the endpoint, send what it answers."""
         method = scope["method"]
-        if method == "OPTIONS":
-            await _allowed(self.methods)(scope, receive, send)
-            return
         text, name = link_of(scope["raw_path"])
         link = (await self._links.keys()).verify(text, name, datetime.now(UTC))
         admitted = ("GET", "HEAD") if link.method is LinkMethod.GET else ("PUT",)
         if method not in admitted:
             await _not_allowed(method, (*admitted, "OPTIONS"))(scope, receive, send)
             return
-        endpoint = self._endpoints[method]
-        fields = Fields(scope["headers"])
-        who = (link.container, fields)
-        await _answer(lambda call: endpoint(call, link), who, scope, receive, send)
+        endpoint, fields = self._endpoints[method], Fields(scope["headers"])
+        await _answer(
+            lambda call: endpoint(call, link),
+            fields,
+            scope,
+            receive,
+            send,
+            container=link.container,
+            linked=link.name,
+        )
 
 
-class PublicRoute:
-    """A resource that needs no token and tells nothing of any client.
-
-    ``path`` is the whole of it, ``/`` too; any other may have a slash at its end.
-    """
-
-    methods = ("GET", "HEAD", "OPTIONS")
+class PublicRoute(Route):
+    """A resource that needs no token and tells nothing of any client."""
 
     def __init__(self, path: str, endpoint: OpenEndpoint) -> None:
-        self.path = path
-        self._spelled = _spelled(path)
+        super().__init__(path, ("GET", "HEAD"))
         self._endpoint = endpoint
-
-    def takes(self, path: bytes) -> bool:
-        """See `Route.takes`."""
-        return path in self._spelled
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint and send what it answers."""
-        method = scope["method"]
-        if method == "OPTIONS":
-            response = _allowed(self.methods)
-        elif method not in self.methods:
-            response = _not_allowed(method, self.methods)
-        else:
+        if scope["method"] in self.methods:
             response = await self._endpoint(Fields(scope["headers"]))
+        else:
+            response = _not_allowed(scope["method"], self.methods)
         await response(scope, receive, send)
 
 
-class NoRoute:
+class NoRoute(Route):
     """The end of the table: nothing is here, and under ``/api/`` only its clients learn that."""
 
-    path = context.NOWHERE
+    def __init__(self) -> None:
+        self.path, self.methods = context.NOWHERE, ()
 
     def takes(self, _path: bytes) -> bool:
         """Take whatever is left."""
@@ -218,7 +207,8 @@ class NoRoute:
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `404`; but OPTIONS of no path in particular with what there is at all."""
         if scope["method"] == "OPTIONS" and scope["raw_path"] == SERVER:
-            await _allowed(METHODS)(scope, receive, send)
+            allowed = {"Allow": ", ".join(METHODS)}
+            await Response(status_code=204, headers=allowed)(scope, receive, send)
             return
         if scope["raw_path"].startswith(b"/api/") and scope["method"] != "OPTIONS":
             authenticate(Fields(scope["headers"]))
@@ -241,21 +231,23 @@ def authenticate(headers: Headers) -> Container:
     return Container.of(parse_token(values[0].strip(" \t")))
 
 
-def _spelled(path: str) -> set[bytes]:
-    """The raw paths that mean a resource: people configure URLs with a slash at their end."""
-    return {path.encode(), f"{path.rstrip('/')}/".encode()}
-
-
 async def _answer(
-    endpoint: Endpoint, who: tuple[Container, Fields], scope: Scope, receive: Receive, send: Send
+    endpoint: Endpoint,
+    fields: Fields,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    container: Container,
+    linked: FileName | None = None,
 ) -> None:
     """Call the endpoint, and send what it answers while it still has its resources."""
-    container, fields = who
     if (here := context.current()) is not None:
         here.container = container.name
     async with AsyncExitStack() as resources:
         call = Call(
             container,
+            linked,
             scope[base_url.KEY],
             scope["raw_path"],
             scope["query_string"],
@@ -266,10 +258,6 @@ async def _answer(
         )
         response = await endpoint(call)
         await response(scope, receive, send)
-
-
-def _allowed(methods: tuple[str, ...], described: Mapping[str, str] | None = None) -> Response:
-    return Response(status_code=204, headers={"Allow": ", ".join(methods), **(described or {})})
 
 
 def _not_allowed(method: str, methods: tuple[str, ...]) -> Response:

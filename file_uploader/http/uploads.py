@@ -1,13 +1,13 @@
-"""The uploads in several requests: ``/api/uploads`` and ``/api/uploads/{id}``, in two dialects.
+"""Which protocol a request speaks that is about an upload, and the list of all uploads.
 
-A request that says ``Tus-Resumable`` speaks tus, any other the IETF's Resumable Uploads. Both speak
-of the same uploads.
+A request to ``/api/uploads/{id}`` that says ``Tus-Resumable`` speaks tus, any other the IETF's
+Resumable Uploads. Both speak of the same uploads: one of tus begins at ``/api/uploads``, one of the
+IETF's on the file itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
 
 from starlette.responses import Response
 
@@ -15,13 +15,13 @@ from file_uploader.http import caching
 from file_uploader.http.fields.headers import combined
 from file_uploader.http.fields.negotiation import choose
 from file_uploader.http.files.formats import FORMATS, JSON, LINES, rfc3339
-from file_uploader.http.tus.headers import VERSION
-from file_uploader.http.tus.resource import Tus
+from file_uploader.http.resumable.resource import Resumable
+from file_uploader.http.resumable.versions import begun
 from file_uploader.model.uploads import Upload
 from file_uploader.uploads.rules import Uploads
 
+from . import problems
 from .fields import target
-from .refusals import UnsupportedTusVersion
 from .routing import Call, Endpoint
 from .streams import Streamed
 
@@ -29,73 +29,48 @@ PAGE = 100
 """Entries of the list that are sent at once."""
 
 
-class Dialect(Protocol):
-    """One protocol's way to speak of an upload."""
+def stored(ordinary: Endpoint, resumable: Resumable) -> Endpoint:
+    """What stores a file: in one request, or with the first of several."""
 
-    async def head(self, call: Call) -> Response:
-        """Where the upload goes on."""
-        ...
+    async def endpoint(call: Call) -> Response:
+        upload = begun(call.headers)
+        if upload is None:
+            return await ordinary(call)
+        version, complete = upload
+        return await resumable.create(call, version, complete=complete)
 
-    async def patch(self, call: Call) -> Response:
-        """Go on with the upload."""
-        ...
-
-    async def delete(self, call: Call) -> Response:
-        """Forget the upload."""
-        ...
+    return endpoint
 
 
-class UploadResources:
-    """The endpoints of both resources."""
+async def no_ordinary_post(_call: Call) -> Response:
+    """Refuse what only clients of resumable uploads need, some of which can only POST."""
+    return problems.response(
+        problems.METHOD_NOT_ALLOWED,
+        "POST is possible for resumable uploads only, with Upload-Complete; use PUT.",
+        {"Allow": "GET, HEAD, PUT, DELETE, OPTIONS"},
+    )
 
-    def __init__(self, uploads: Uploads, tus: Tus, resumable: Dialect) -> None:
-        self._uploads = uploads
-        self._tus = tus
-        self._resumable = resumable
 
-    @property
-    def endpoints(self) -> dict[str, Endpoint]:
-        """Those of all uploads, by method."""
-        return {"GET": self.list, "HEAD": self.list, "POST": self.create}
+def spoken(tus: Endpoint, resumable: Endpoint) -> Endpoint:
+    """What answers for an upload, in the protocol of the request."""
 
-    @property
-    def endpoints_of_one(self) -> dict[str, Endpoint]:
-        """Those of one upload, by method."""
-        return {
-            "GET": self.head,
-            "HEAD": self.head,
-            "PATCH": self.patch,
-            "DELETE": self.delete,
-        }
+    async def endpoint(call: Call) -> Response:
+        return await (tus if "tus-resumable" in call.headers else resumable)(call)
 
-    async def list(self, call: Call) -> Response:
-        """The client's unfinished uploads, streamed."""
+    return endpoint
+
+
+def listed(uploads: Uploads) -> Endpoint:
+    """What lists a client's unfinished uploads, streamed."""
+
+    async def endpoint(call: Call) -> Response:
         target.parameters(call.query, ())
         media_type = choose(combined(call.headers, "Accept"), (JSON, LINES))
-        chunks = FORMATS[media_type](_pages(self._uploads.list(call.container)), _describe)
+        chunks = FORMATS[media_type](_pages(uploads.list(call.container)), _describe)
         headers = {**caching.LISTED, "content-type": media_type}
         return Streamed(chunks, 200, headers)
 
-    async def create(self, call: Call) -> Response:
-        """Begin an upload with tus; the other dialect does so on the file itself."""
-        if "tus-resumable" not in call.headers:
-            raise UnsupportedTusVersion(VERSION)
-        return await self._tus.create(call)
-
-    async def head(self, call: Call) -> Response:
-        """Where the upload goes on."""
-        return await self._dialect(call).head(call)
-
-    async def patch(self, call: Call) -> Response:
-        """Go on with the upload."""
-        return await self._dialect(call).patch(call)
-
-    async def delete(self, call: Call) -> Response:
-        """Forget the upload."""
-        return await self._dialect(call).delete(call)
-
-    def _dialect(self, call: Call) -> Dialect:
-        return self._tus if "tus-resumable" in call.headers else self._resumable
+    return endpoint
 
 
 async def _pages(uploads: AsyncIterator[Upload]) -> AsyncIterator[Sequence[Upload]]:

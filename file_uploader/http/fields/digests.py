@@ -19,6 +19,8 @@ from .headers import combined, single
 ALGORITHMS = {"sha-256": ("sha256", 32), "sha-512": ("sha512", 64)}
 """The active algorithms of RFC 9530: name in `hashlib`, and length in bytes."""
 
+_UNLESS_ASKED = {"sha-256": "sha256"}
+
 MOST_WANTED = 10
 """The highest preference in a ``Want-`` field (RFC 9530, 4)."""
 
@@ -97,8 +99,10 @@ def announced_by(headers: Headers, name: str) -> dict[str, bytes]:
     return {} if value is None else _known_members(name, value)
 
 
-def wanted(headers: Headers) -> list[str]:
-    """The names of known algorithms that ``Want-Repr-Digest`` asks for, the most wanted first.
+def wanted(headers: Headers) -> Mapping[str, str]:
+    """The known algorithms that ``Want-Repr-Digest`` asks for, the most wanted first.
+
+    Of each its name in the field, and in `hashlib`.
 
     Without the header, or with one that cannot be read: SHA-256. An algorithm with a preference
     of 0 is not wanted (section 4).
@@ -106,10 +110,11 @@ def wanted(headers: Headers) -> list[str]:
     value = combined(headers, WANTED)
     members = None if value is None else structured.dictionary(value)
     if members is None:
-        return ["sha-256"]
+        return _UNLESS_ASKED
     preferences = {name: structured.as_integer(members.get(name, "")) or 0 for name in ALGORITHMS}
     asked = [name for name in ALGORITHMS if 0 < preferences[name] <= MOST_WANTED]
-    return sorted(asked, key=lambda name: -preferences[name])
+    asked.sort(key=lambda name: -preferences[name])
+    return {name: ALGORITHMS[name][0] for name in asked}
 
 
 def described(headers: Headers, info: FileInfo) -> dict[str, str]:

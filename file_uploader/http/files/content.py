@@ -1,11 +1,12 @@
-"""The content of one file, read and written whole, for whoever has a right to it.
+"""One file, read and written whole, and removed, for whoever has a right to it.
 
-Who that is, and which container and name it is for, was decided before.
+Who that is, and which container it is for, was decided before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from starlette.responses import Response
 
@@ -20,11 +21,9 @@ from file_uploader.errors import (
 from file_uploader.http import caching
 from file_uploader.http.fields import conditions, digests, metadata, ranges, sandbox, target
 from file_uploader.http.fields.headers import content_length, single
-from file_uploader.http.resumable.versions import said_length, version_of
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import Answer, Streamed, incoming
 from file_uploader.model.files import ByteRange, FileInfo, Metadata, TransferLimits
-from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import UploadPlan
 from file_uploader.storage.base import Storage
 from file_uploader.transfer.body import ClientBody
@@ -41,8 +40,9 @@ def private(_metadata: Metadata) -> caching.Headers:
     return caching.PRIVATE
 
 
-def planned(call: Call, name: FileName) -> UploadPlan:
-    """What the head of a PUT says, its digests aside. Raises `InvalidHeader`."""
+def planned(call: Call) -> UploadPlan:
+    """What the head of a PUT says, its digests aside. Raises `InvalidName` and `InvalidHeader`."""
+    name = call.name
     target.parameters(call.query, ())
     if "content-range" in call.headers:
         raise InvalidHeader("Content-Range is not possible on PUT (RFC 9110, 14.5).")
@@ -54,7 +54,7 @@ def planned(call: Call, name: FileName) -> UploadPlan:
 
 
 class Contents:
-    """Reads and one-shot writes, on any store."""
+    """The endpoints of one file, on any store."""
 
     def __init__(
         self, storage: Storage, limits: TransferLimits, *, kept: Caching = private
@@ -63,34 +63,42 @@ class Contents:
         self._limits = limits
         self._kept = kept
 
-    async def put(
+    async def put(self, call: Call) -> Response:
+        """Store the body."""
+        return await self.store(call, planned(call))
+
+    async def store(
         self,
         call: Call,
-        container: Container,
-        name: FileName,
         plan: UploadPlan,
+        *,
         limits: TransferLimits | None = None,
+        said: int | None = None,
+        about: Mapping[str, str] = MappingProxyType({}),
     ) -> Response:
-        """Store the body. Everything that can be refused is refused before it is read.
+        """Store the body as planned. Everything that can be refused is refused before it is read.
 
-        ``limits`` are this body's own, where they are not those of all.
+        ``limits`` are this body's own, where they are not those of all. ``said`` is the length
+        that a body has whose Content-Length is missing, and ``about`` are headers of the answer.
         """
         wanted = digests.wanted(call.headers)
-        version, size = version_of(call.headers), content_length(call.headers)
-        complete = version.complete(call.headers)
-        said = said_length(call.headers, size, complete=True) if complete else None
+        size = content_length(call.headers)
         body = ClientBody(
             incoming(call.receive),
             length=said if size is None else size,
             limits=limits or self._limits,
             expected=digests.announced(call.headers),
-            algorithms={"sha256", *(digests.ALGORITHMS[each][0] for each in wanted)},
+            algorithms=("sha256", *wanted.values()),
         )
         if plan.precondition:
-            plan.precondition.check(await self._current(container, name))
+            plan.precondition.check(await self._current(call))
         try:
             info = await self._storage.put(
-                container, name, body, metadata=plan.metadata, precondition=plan.precondition
+                call.container,
+                call.name,
+                body,
+                metadata=plan.metadata,
+                precondition=plan.precondition,
             )
         except BodyLengthMismatch:
             if size is not None:
@@ -98,34 +106,27 @@ class Contents:
             raise InconsistentLength(
                 f"Upload-Length is {said}; {body.received} bytes arrived."
             ) from None
-        headers = {**caching.PRIVATE, "etag": f'"{info.etag}"'}
-        if complete:
-            headers.update(version.says(complete=True))
+        headers = {**caching.PRIVATE, "etag": f'"{info.etag}"', **about}
         if wanted:
-            found = {each: body.digests[digests.ALGORITHMS[each][0]] for each in wanted}
+            found = {name: body.digests[of_hashlib] for name, of_hashlib in wanted.items()}
             headers["repr-digest"] = digests.render(found)
         return Answer(204, headers)
 
-    async def get(self, call: Call, container: Container, name: FileName) -> Response:
+    async def get(self, call: Call) -> Response:
         """Send the file, a range of it, or nothing where the client has it already."""
-        download = download_wanted(call)
+        name, download = call.name, download_wanted(call)
         if not conditions.of_read(call.headers.raw):
-            return await self._send(call, container, name, download=download)
+            return await self._send(call, download=download)
         tries = _OPEN_TRIES
         while True:
-            info = await self._storage.head(container, name)
+            info = await self._storage.head(call.container, name)
             if conditions.not_modified(call.headers, info):
                 headers = self._describe(call, info, download=download)
                 return Response(status_code=304, headers=headers)
             byte_range = _requested_range(call, info)
             try:
                 return await self._send(
-                    call,
-                    container,
-                    name,
-                    etag=info.etag,
-                    byte_range=byte_range,
-                    download=download,
+                    call, etag=info.etag, byte_range=byte_range, download=download
                 )
             except PreconditionFailed:
                 tries -= 1
@@ -134,33 +135,39 @@ class Contents:
                         "The file is being replaced all the time; try again."
                     ) from None
 
-    async def head(self, call: Call, container: Container, name: FileName) -> Response:
+    async def head(self, call: Call) -> Response:
         """Describe the file; Range counts for GET only (RFC 9110, 14.2)."""
-        download = download_wanted(call)
-        info = await self._storage.head(container, name)
+        name, download = call.name, download_wanted(call)
+        info = await self._storage.head(call.container, name)
         headers = self._describe(call, info, download=download)
         if conditions.not_modified(call.headers, info):
             return Response(status_code=304, headers=headers)
         return Response(headers={**headers, "content-length": str(info.size)})
 
-    async def _current(self, container: Container, name: FileName) -> FileInfo | None:
+    async def delete(self, call: Call) -> Response:
+        """Remove the file."""
+        name = call.name
+        target.parameters(call.query, ())
+        precondition = conditions.write_precondition(call.headers)
+        await self._storage.delete(call.container, name, precondition=precondition)
+        return Response(status_code=204, headers=caching.PRIVATE)
+
+    async def _current(self, call: Call) -> FileInfo | None:
         try:
-            return await self._storage.head(container, name)
+            return await self._storage.head(call.container, call.name)
         except NoSuchFile:
             return None
 
     async def _send(
         self,
         call: Call,
-        container: Container,
-        name: FileName,
         *,
         etag: str | None = None,
         byte_range: ByteRange | None = None,
         download: bool,
     ) -> Response:
         content = await call.resources.enter_async_context(
-            self._storage.open(container, name, etag=etag, byte_range=byte_range)
+            self._storage.open(call.container, call.name, etag=etag, byte_range=byte_range)
         )
         headers = self._describe(call, content.info, download=download)
         size, status = content.info.size, 200

@@ -12,7 +12,7 @@ from file_uploader.http import caching
 from file_uploader.http.fields import target
 from file_uploader.http.fields.headers import combined
 from file_uploader.http.fields.negotiation import choose
-from file_uploader.http.routing import Call, Endpoint
+from file_uploader.http.routing import Call
 from file_uploader.http.streams import Streamed
 from file_uploader.model.listing import ListedPrefix, ListEntry, ListQuery
 from file_uploader.storage.base import Storage
@@ -30,11 +30,6 @@ class Listing:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-
-    @property
-    def endpoints(self) -> dict[str, Endpoint]:
-        """By method."""
-        return {"GET": self.get, "HEAD": self.head}
 
     async def head(self, call: Call) -> Response:
         """What the container holds, where the store can tell."""

@@ -15,8 +15,9 @@ from file_uploader.http import caching
 from file_uploader.http.fields import target
 from file_uploader.http.fields.base_url import DEPENDS_ON
 from file_uploader.http.files.content import Contents, planned
-from file_uploader.http.resumable.versions import version_of
-from file_uploader.http.routing import Call, Endpoint, LinkEndpoint
+from file_uploader.http.resumable.resource import store_whole
+from file_uploader.http.resumable.versions import begun
+from file_uploader.http.routing import Call
 from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
 from file_uploader.model import storable
 from file_uploader.model.conditions import EntityTags, Precondition
@@ -55,16 +56,6 @@ class LinkResources:
         self._direct = direct
         self._contents = Contents(storage, limits, kept=kept_caching)
 
-    @property
-    def endpoints(self) -> dict[str, Endpoint]:
-        """Those of all links, by method."""
-        return {"POST": self.post}
-
-    @property
-    def endpoints_of_one(self) -> dict[str, LinkEndpoint]:
-        """Those of one, by method."""
-        return {"GET": self.get, "HEAD": self.head, "PUT": self.put}
-
     async def post(self, call: Call) -> Response:
         """Make a link."""
         target.parameters(call.query, ())
@@ -86,25 +77,27 @@ class LinkResources:
             elsewhere = await self._direct.redirect(call, link)
             if elsewhere is not None:
                 return elsewhere
-        return await self._contents.get(call, link.container, link.name)
+        return await self._contents.get(call)
 
-    async def head(self, call: Call, link: Link) -> Response:
+    async def head(self, call: Call, _link: Link) -> Response:
         """Describe the link's file."""
-        return await self._contents.head(call, link.container, link.name)
+        return await self._contents.head(call)
 
     async def put(self, call: Call, link: Link) -> Response:
         """Store the body as the link's file, in one piece."""
-        plan = planned(call, link.name)
-        if version_of(call.headers).complete(call.headers) is False:
+        plan, upload = planned(call), begun(call.headers)
+        version, complete = upload or (None, True)
+        if not complete:
             # A part, stored as if it were the whole, would look complete.
             raise InvalidHeader(
                 "A link takes a file in one piece: Upload-Complete has to be ?1, or left out."
             )
         if not link.overwrite:
             plan = replace(plan, precondition=_only_new(plan.precondition))
-        return await self._contents.put(
-            call, link.container, link.name, plan, self._limits.within(link.max_size)
-        )
+        limits = self._limits.within(link.max_size)
+        if version is None:
+            return await self._contents.store(call, plan, limits=limits)
+        return await store_whole(self._contents, call, version, plan, limits)
 
 
 def _described(document: dict[str, Any], container: Container) -> Link:

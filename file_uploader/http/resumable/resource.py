@@ -33,6 +33,7 @@ from file_uploader.http import caching, problems
 from file_uploader.http.fields import digests, structured, target
 from file_uploader.http.fields.headers import content_length
 from file_uploader.http.fields.negotiation import require_type
+from file_uploader.http.files.content import Contents, planned
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
 from file_uploader.model.files import TransferLimits
@@ -58,8 +59,11 @@ _NOWHERE: Mapping[str, str] = MappingProxyType({})
 class Resumable:
     """The endpoints, on any store. ``interim``: whether interim responses may be sent."""
 
-    def __init__(self, uploads: Uploads, limits: TransferLimits, *, interim: bool) -> None:
+    def __init__(
+        self, uploads: Uploads, contents: Contents, limits: TransferLimits, *, interim: bool
+    ) -> None:
         self._uploads = uploads
+        self._contents = contents
         self._transfer = limits
         self._interim = interim
 
@@ -68,28 +72,24 @@ class Resumable:
         """What OPTIONS tells of a resource that takes resumable uploads (4.1.4)."""
         return {"accept-patch": MEDIA_TYPE, **self._limits(NEWEST, self._uploads.expiry)}
 
-    async def create(
-        self, call: Call, plan: UploadPlan, store: Callable[[], Awaitable[Response]]
-    ) -> Response:
-        """Begin an upload, with its first bytes (4.2). ``plan`` has no digests yet.
+    async def create(self, call: Call, version: Version, *, complete: bool) -> Response:
+        """Begin an upload, with its first bytes (4.2); ``complete``: they are all there are.
 
-        Everything that can be refused is refused before anything is made. ``store`` serves the
-        request as an ordinary one: where it asks for no upload, or for one whose URI it could not
-        be told in time, or the store can keep none.
+        Everything that can be refused is refused before anything is made. A complete one is served
+        as an ordinary request where its client cannot be told the upload's URI in time, or the
+        store can keep no upload.
         """
-        version = version_of(call.headers)
-        complete = version.complete(call.headers)
-        if complete is None:
-            return await store()
+        plan = planned(call)
         if complete and not self._informs(version):
-            return await self._at_once(version, store)
-        plan, piece = _planned(call, plan, complete=complete)
+            return await self._at_once(call, version, plan)
+        expected, piece = _digests(call, complete=complete)
+        plan = replace(plan, digests=expected)
         try:
             length = self._length(call.headers, piece, complete=complete)
             upload = await self._uploads.create(call.container, plan, length)
         except FileUploaderError as error:
             if complete and isinstance(error, ResumableUnsupported):
-                return await self._at_once(version, store)
+                return await self._at_once(call, version, plan)
             return self._refusal(version, error)
         place = {"location": call.upload_url(upload.id)}
         if self._informs(version):
@@ -102,12 +102,10 @@ class Resumable:
             return await self._with_offset(call, version, upload.id, answer)
         return self._accepted(call, version, upload, 201, place)
 
-    async def _at_once(
-        self, version: Version, store: Callable[[], Awaitable[Response]]
-    ) -> Response:
+    async def _at_once(self, call: Call, version: Version, plan: UploadPlan) -> Response:
         """Serve a request that brings all there is, and answer its failure as an upload's."""
         try:
-            return await store()
+            return await store_whole(self._contents, call, version, plan)
         except FileUploaderError as error:
             return self._refusal(version, error)
 
@@ -277,8 +275,25 @@ class Resumable:
         return {"upload-limit": ", ".join(f"{key}={value}" for key, value in limits.items())}
 
 
-def _planned(call: Call, plan: UploadPlan, *, complete: bool) -> tuple[UploadPlan, Piece]:
-    """What to do in the end, and the first piece, each with the digests that it must have (10).
+async def store_whole(
+    contents: Contents,
+    call: Call,
+    version: Version,
+    plan: UploadPlan,
+    limits: TransferLimits | None = None,
+) -> Response:
+    """Store what a request brings that says that it is all there is; see `Contents.store`."""
+    return await contents.store(
+        call,
+        plan,
+        limits=limits,
+        said=said_length(call.headers, content_length(call.headers), complete=True),
+        about=version.says(complete=True),
+    )
+
+
+def _digests(call: Call, *, complete: bool) -> tuple[Mapping[str, bytes], Piece]:
+    """The digests that the whole must have, and the first piece with those of its own (10).
 
     Of a request that brings all there is, every digest speaks of the whole, so that what came
     before a cut counts: nothing does of a piece that must have a digest and was cut.
@@ -289,4 +304,4 @@ def _planned(call: Call, plan: UploadPlan, *, complete: bool) -> tuple[UploadPla
         of_content = digests.of_content(call.headers)
         of_whole = digests.announced_by(call.headers, "Repr-Digest")
     piece = Piece(incoming(call.receive), content_length(call.headers), of_content)
-    return replace(plan, digests=of_whole), piece
+    return of_whole, piece

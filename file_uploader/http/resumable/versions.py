@@ -15,6 +15,7 @@ from file_uploader.errors import InconsistentLength, InvalidHeader
 from file_uploader.http.fields import structured
 
 HEADER = "Upload-Draft-Interop-Version"
+_BEGINNING = frozenset({"upload-complete", "upload-incomplete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,18 @@ def version_of(headers: Headers) -> Version:
         return NEWEST
     number = structured.integer(headers, HEADER)
     return NEWEST if number is None else VERSIONS.get(number, NEWEST)
+
+
+def begun(headers: Headers) -> tuple[Version, bool] | None:
+    """What a request for a file says that begins an upload; None for any other.
+
+    Its version, and whether the upload ends with its body.
+    """
+    if _BEGINNING.isdisjoint(headers):
+        return None
+    version = version_of(headers)
+    complete = version.complete(headers)
+    return None if complete is None else (version, complete)
 
 
 def said_length(headers: Headers, size: int | None, *, complete: bool) -> int | None:

@@ -29,7 +29,7 @@ from file_uploader.http import caching, problems
 from file_uploader.http.fields import conditions, digests, metadata, target
 from file_uploader.http.fields.headers import bytes_number, content_length, has_body
 from file_uploader.http.fields.negotiation import require_type
-from file_uploader.http.refusals import ChecksumMismatch
+from file_uploader.http.refusals import ChecksumMismatch, UnsupportedTusVersion
 from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
 from file_uploader.model.files import Metadata, TransferLimits
@@ -81,6 +81,8 @@ class Tus:
 
         Everything that can be refused is refused before anything is made.
         """
+        if "tus-resumable" not in call.headers:
+            raise UnsupportedTusVersion(tus_headers.VERSION)
         target.parameters(call.query, ())
         concat = tus_headers.concat(call.headers, call.path)
         plan = _plan(call, concat)
