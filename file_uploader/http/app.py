@@ -18,7 +18,6 @@ from file_uploader.http.files.content import Contents
 from file_uploader.http.files.listing import Listing
 from file_uploader.http.links.redirect import DirectDownloads
 from file_uploader.http.links.resource import LinkResources
-from file_uploader.http.operations.traces import Traced
 from file_uploader.http.resumable.resource import Resumable
 from file_uploader.http.tus.resource import Tus, described
 from file_uploader.links import Links
@@ -32,15 +31,6 @@ from file_uploader.uploads.rules import Uploads
 from . import access_log
 from .access_log import AccessLog
 from .application import Application
-from .cors import CrossOrigin
-from .middleware import (
-    AnswerFailure,
-    BodilessHead,
-    DrainUnread,
-    RequireBaseURL,
-    UploadMethod,
-    UploadProtocol,
-)
 from .operations import health, scrape
 from .pages import contract, page, problem_types
 from .routing import (
@@ -104,19 +94,11 @@ def create_app(
 
     return Application(
         entrances,
-        layers=[
-            Traced(),
-            BodilessHead(),
-            UploadMethod(described(transfer_limits(settings))),
-            CrossOrigin(settings.cors_origins),
-            DrainUnread(),
-            UploadProtocol(),
-            AnswerFailure(),
-            RequireBaseURL(),
-        ],
         base_urls=BaseURLs(settings.root_path, TrustedProxies(settings.forwarded_allow_ips)),
         lifespan=lifespan,
         log=log,
+        origins=settings.cors_origins,
+        uploads_described=described(transfer_limits(settings)),
     )
 
 

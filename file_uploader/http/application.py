@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from time import monotonic
-from typing import Protocol
+from types import MappingProxyType
 
 from starlette.routing import Router
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from file_uploader import metrics
-from file_uploader.http.fields.base_url import BaseURLs
-from file_uploader.http.fields.target import METHODS
+from file_uploader import metrics, tracing
+from file_uploader.http.fields import target
+from file_uploader.http.fields.base_url import KEY, BaseURLs, Misaddressed
+from file_uploader.http.fields.headers import has_body
+from file_uploader.http.operations.traces import traced
+from file_uploader.http.tus.protocol import meant, versioned
 
-from . import context, sendfile
+from . import context, problems, sendfile
 from .access_log import AccessLog, Served
+from .cors import cross_origin
+from .middleware import answered, bodiless, drained
 
 CLIENT_GONE = 499
 """What logs and figures say of a request whose client left before it was answered."""
@@ -25,38 +30,28 @@ CLIENT_GONE = 499
 _REQUEST_ID = context.HEADER.lower().encode()
 
 
-class Layer(Protocol):
-    """What is around the endpoint for some of the requests."""
-
-    def concerns(self, scope: Scope) -> bool:
-        """Whether a request takes its way through here."""
-        ...
-
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have it answered by ``app``, which is what is further inside."""
-        ...
-
-
 class Application:
-    """An ASGI 3 application. ``layers`` are around the endpoint, the first of them outermost.
+    """An ASGI 3 application. ``endpoint`` is called for HTTP only, with the scope of `BaseURLs`.
 
-    An endpoint or a layer is called for HTTP only, with the scope that `BaseURLs` makes.
+    Pages of the ``origins`` are let in. ``uploads_described`` are headers of OPTIONS for uploads.
     """
 
     def __init__(
         self,
         endpoint: ASGIApp,
         *,
-        layers: Sequence[Layer],
         base_urls: BaseURLs,
         lifespan: Lifespan[Router],
         log: AccessLog,
+        origins: Collection[str] = (),
+        uploads_described: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._endpoint = endpoint
-        self._layers = tuple(reversed(layers))
         self._base_urls = base_urls
         self._life = Router(lifespan=lifespan)
         self._log = log
+        self._origins = frozenset(origins)
+        self._uploads_described = uploads_described
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what the server asks for."""
@@ -92,10 +87,7 @@ class Application:
                 message = {**message, "headers": [*message["headers"], identified]}
             await send(message)
 
-        app = self._endpoint
-        for layer in self._layers:
-            if layer.concerns(located):
-                app = partial(layer, app)
+        app = self._around(located)
         metrics.IN_PROGRESS.inc()
         try:
             await app(located, receive_and_count, send_and_count)
@@ -109,11 +101,30 @@ class Application:
             self._log.note(served)
             _count(served)
 
+    def _around(self, scope: Scope) -> ASGIApp:
+        """What answers a request, and around it what concerns that one, the outermost last."""
+        app, base = self._endpoint, scope[KEY]
+        if isinstance(base, Misaddressed):
+            app = problems.response(problems.BAD_REQUEST, str(base))
+        app = partial(answered, app)
+        of_upload = target.of_upload(scope["raw_path"])
+        if of_upload:
+            app = partial(versioned, app)
+        if has_body(scope["headers"]):
+            app = partial(drained, app)
+        if self._origins:
+            app = partial(cross_origin, self._origins, app)
+        if of_upload:
+            app = partial(meant, self._uploads_described, app)
+        if scope["method"] == "HEAD":
+            app = partial(bodiless, app)
+        return partial(traced, app) if tracing.active() else app
+
 
 def _count(served: Served) -> None:
     method = served.scope["method"]
     metrics.request_ended(
-        method if method in METHODS else "other",
+        method if method in target.METHODS else "other",
         served.context.route,
         served.status,
         received=served.received,

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from file_uploader import tokens
 
@@ -24,10 +24,6 @@ _ID = re.compile(rb"[A-Za-z0-9+/=@_.:-]{1,128}")
 _HEADER, _TOKEN = HEADER.lower().encode(), tokens.HEADER.lower().encode()
 
 
-def _new_id() -> str:
-    return secrets.token_hex(16)
-
-
 @dataclass(slots=True)
 class RequestContext:
     """A request and its answer.
@@ -36,7 +32,7 @@ class RequestContext:
     each path of ours.
     """
 
-    id: str = field(default_factory=_new_id)
+    id: str
     route: str = NOWHERE
     container: str | None = None
     prefix: str = ""
@@ -69,8 +65,7 @@ def refused(headers: Iterable[tuple[bytes, bytes]] = ()) -> Iterator[RequestCont
 
 
 def _of(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
-    given = _given_id(headers)
-    return RequestContext() if given is None else RequestContext(given)
+    return RequestContext(_given_id(headers) or secrets.token_hex(16))
 
 
 def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

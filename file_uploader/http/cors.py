@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -37,49 +37,35 @@ _ASKED_BY_PREFLIGHTS = (
 )
 
 
-class CrossOrigin:
-    """Lets pages of these origins in, ``*`` for all.
+async def cross_origin(
+    origins: Collection[str], app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Let pages of these origins in, ``*`` for all: answer a preflight, or say who may read.
 
+    Also without an origin the answer depends on that (3.2.5).
     Any request header is allowed, since those that are kept have names of the client's own making.
     Without credentials: a token is a header that a page has to send by itself.
     """
+    headers = Fields(scope["headers"])
+    origin = combined(headers, "Origin")
+    allowed = None
+    if origin is not None and ("*" in origins or origin in origins):
+        allowed = "*" if "*" in origins else origin
+    asks = scope["method"] == "OPTIONS"
 
-    def __init__(self, origins: Sequence[str]) -> None:
-        self._origins = frozenset(origins)
+    async def send_said(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said = MutableHeaders(raw=list(message["headers"]))
+            said.add_vary_header(_ASKED_BY_PREFLIGHTS if asks else "Origin")
+            if allowed is not None:
+                said["Access-Control-Allow-Origin"] = allowed
+                said["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
+            message = {**message, "headers": said.raw}
+        await send(message)
 
-    def concerns(self, _scope: Scope) -> bool:
-        """All: also without an origin the answer depends on that (3.2.5)."""
-        return bool(self._origins)
-
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight; else say whose pages may read the answer."""
-        headers = Fields(scope["headers"])
-        origin = combined(headers, "Origin")
-        allowed = self._allowed(origin)
-        asks = scope["method"] == "OPTIONS"
-
-        async def send_said(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                said = MutableHeaders(raw=list(message["headers"]))
-                said.add_vary_header(_ASKED_BY_PREFLIGHTS if asks else "Origin")
-                if allowed is not None:
-                    said["Access-Control-Allow-Origin"] = allowed
-                    said["Access-Control-Expose-Headers"] = ", ".join(EXPOSED)
-                message = {**message, "headers": said.raw}
-            await send(message)
-
-        if asks and origin is not None and "Access-Control-Request-Method" in headers:
-            await _preflight(headers, let_in=allowed is not None)(scope, receive, send_said)
-        else:
-            await app(scope, receive, send_said)
-
-    def _allowed(self, origin: str | None) -> str | None:
-        """The value of ``Access-Control-Allow-Origin``; None where no page is let in."""
-        if origin is None:
-            return None
-        if "*" in self._origins:
-            return "*"
-        return origin if origin in self._origins else None
+    if asks and origin is not None and "Access-Control-Request-Method" in headers:
+        app = _preflight(headers, let_in=allowed is not None)
+    await app(scope, receive, send_said)
 
 
 def _preflight(headers: Headers, *, let_in: bool) -> Response:

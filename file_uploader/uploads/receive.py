@@ -75,9 +75,8 @@ class Receiving:
         try:
             await self._store()
         except FileUploaderError as error:
-            outcome = next(does for kind, does in self._outcomes if isinstance(error, kind))
-            told = await outcome(self)
-            if told is None:
+            told = await self._leave(error)
+            if told is error:
                 raise
             raise told from None
         finally:
@@ -101,49 +100,37 @@ class Receiving:
                 )
                 await self._request.acknowledge(self._upload)
 
-    async def _too_large(self) -> FileUploaderError | None:
-        """More came than the upload has: it is worth nothing. Or than fits: it stays as it is."""
-        length = self._upload.length
-        if length is None or self._body.received <= length - self._request.offset:
-            await self._release(self._upload)
-            return None
-        await self._ends.forget(self._container, self._upload)
-        return InconsistentLength(
-            f"More came than the {length} bytes of this upload; it was cancelled."
-        )
-
-    async def _lost(self) -> None:
-        """The store has nothing of the upload any more: then we have not, either."""
-        _log.warning("the store has lost upload %s", self._upload.id)
-        with contextlib.suppress(FileUploaderError):
-            await self._ends.forget(self._container, self._upload)
-
-    async def _in_doubt(self) -> None:
-        """What was on its way may still arrive. Whoever is next has to know: no release."""
-
-    async def _mismatched(self) -> FileUploaderError:
-        """It is not the announced piece: nothing of it counts."""
-        await self._release(replace(self._upload, length=self._known))
-        return PieceMismatch(
-            "The digest of this piece is not the announced one; nothing of the piece was kept."
-            " Send it again."
-        )
-
-    async def _broken_off(self) -> None:
-        """The client is gone, or another request came. What is kept may be all there is."""
-        await self._release(self._upload)
-        if self._upload.state is UploadState.COMPLETING:
+    async def _leave(self, error: FileUploaderError) -> FileUploaderError:
+        """Leave the upload as a failure of its piece has it, and return what is told of that."""
+        upload = self._upload
+        came = self._request.offset + self._body.received
+        if isinstance(error, FileTooLarge) and upload.length is not None and came > upload.length:
+            # More than the upload has: it is worth nothing. With more than fits, it stays as it is.
+            await self._ends.forget(self._container, upload)
+            return InconsistentLength(
+                f"More came than the {upload.length} bytes of this upload; it was cancelled."
+            )
+        if isinstance(error, NoSuchUpload):
+            # The store has nothing of the upload any more: then we have not, either.
+            _log.warning("the store has lost upload %s", upload.id)
             with contextlib.suppress(FileUploaderError):
-                await self._ends.complete(self._container, self._upload)
-
-    _outcomes = (
-        (FileTooLarge, _too_large),
-        (NoSuchUpload, _lost),
-        (StorageError, _in_doubt),
-        (DigestMismatch, _mismatched),
-        (FileUploaderError, _broken_off),
-    )
-    """What a failure leaves, by the first kind that it is of, and what is told in its place."""
+                await self._ends.forget(self._container, upload)
+        elif isinstance(error, DigestMismatch):
+            # It is not the announced piece: nothing of it counts.
+            await self._release(replace(upload, length=self._known))
+            return PieceMismatch(
+                "The digest of this piece is not the announced one; nothing of the piece was kept."
+                " Send it again."
+            )
+        elif not isinstance(error, StorageError):
+            # The client is gone, or another request came. What is kept may be all there is.
+            await self._release(upload)
+            if upload.state is UploadState.COMPLETING:
+                with contextlib.suppress(FileUploaderError):
+                    await self._ends.complete(self._container, upload)
+        # After a failure of the store, what was on its way may still arrive. Whoever is next has to
+        # know that: no release.
+        return error
 
     async def _release(self, upload: Upload) -> None:
         """Say that nothing is being written any more."""

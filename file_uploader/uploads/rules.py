@@ -54,8 +54,6 @@ from .append import Acknowledge, Append, Piece, Turns, taken_over, to_nobody
 from .ends import Ends
 from .receive import Receiving
 
-__all__ = ["Acknowledge", "Piece", "Uploads"]
-
 HANDOVER = 0.6
 """Seconds that an older append has to put in safety what it received, before it is taken over."""
 
@@ -75,7 +73,8 @@ def _now() -> datetime:
 class Uploads:
     """The uploads of all containers in one store, as one process sees them.
 
-    Belongs to one event loop; `aclose` ends it, before the store.
+    ``expiry`` is how long one is kept from its creation on. Belongs to one event loop; `aclose`
+    ends it, before the store.
     """
 
     def __init__(
@@ -88,17 +87,12 @@ class Uploads:
     ) -> None:
         self._files = storage
         self._storage: UploadStorage = storage.uploads
-        self._expiry = expiry
+        self.expiry = expiry
         self._limits = limits
         self._now = now
         self._tasks = OwnedTasks()
         self._turns = Turns()
         self._ends = Ends(self._storage, self._tasks, expiry=expiry, now=now)
-
-    @property
-    def expiry(self) -> timedelta:
-        """How long an upload is kept from its creation on."""
-        return self._expiry
 
     async def create(self, container: Container, plan: UploadPlan, length: int | None) -> Upload:
         """Begin an upload. ``length`` in bytes, None if it is to be said later.
@@ -192,7 +186,7 @@ class Uploads:
             id=new_upload_id(created),
             plan=plan,
             created=created,
-            expires=created + self._expiry,
+            expires=created + self.expiry,
             length=length,
         )
 

@@ -25,7 +25,8 @@ from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage.base import Storage
 from file_uploader.storage.s3.uploads import append
 from file_uploader.transfer.body import ClientBody
-from file_uploader.uploads.rules import Piece, Uploads
+from file_uploader.uploads.append import Piece
+from file_uploader.uploads.rules import Uploads
 from tests.contract.stores import Place
 from tests.contract.uploading import EXPIRY, METADATA, NAME, begun, cut, piece, record, send
 from tests.support.bodies import KIB, MIB, Source, body_of, content, pieces

@@ -9,7 +9,8 @@ from file_uploader.errors import ClientDisconnected
 from file_uploader.model.files import Metadata
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Upload, UploadPlan, new_upload_id
-from file_uploader.uploads.rules import Piece, Uploads
+from file_uploader.uploads.append import Piece
+from file_uploader.uploads.rules import Uploads
 from tests.support.bodies import KIB, Source, pieces
 
 NAME = FileName("file")

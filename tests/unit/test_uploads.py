@@ -31,9 +31,9 @@ from file_uploader.model.conditions import EntityTags, Precondition
 from file_uploader.model.files import Metadata, TransferLimits
 from file_uploader.model.names import FileName
 from file_uploader.model.uploads import Upload, UploadPlan, UploadState
-from file_uploader.uploads.append import REST, Turn
+from file_uploader.uploads.append import REST, Piece, Turn
 from file_uploader.uploads.receive import WATCH
-from file_uploader.uploads.rules import HANDOVER, Piece, Uploads
+from file_uploader.uploads.rules import HANDOVER, Uploads
 from tests.support.double import StorageDouble, raise_
 from tests.support.files import new_container
 from tests.support.waiting import happens

@@ -30,7 +30,8 @@ from file_uploader.errors import (
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Upload, UploadPlan, UploadState
 from file_uploader.uploads import append, receive, rules
-from file_uploader.uploads.rules import Piece, Uploads
+from file_uploader.uploads.append import Piece
+from file_uploader.uploads.rules import Uploads
 from tests.support.double import StorageDouble
 from tests.support.rounds import rounds
 

@@ -28,7 +28,7 @@ from file_uploader import root_path
 from file_uploader.errors import InvalidHeader
 
 from . import target
-from .headers import Fields, combined
+from .headers import Fields, combined, elements
 
 DEPENDS_ON = (
     *("Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix"),
@@ -63,9 +63,9 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 class Misaddressed(Exception):
-    """A request does not say where it was sent, or says what cannot be.
+    """A request does not say where it was sent (RFC 9112, 3.2), or says what cannot be.
 
-    A scope has it until it can be answered.
+    The server lets it by; a scope has it until it can be answered.
     """
 
 
@@ -135,42 +135,35 @@ class BaseURLs:
     def located(self, scope: Scope) -> Scope:
         """The scope of a request with its base URL, and with the path that is below that."""
         absolute, path = target.split(scope["raw_path"])
-        path = self._below(path)
+        # A proxy may have taken the root off already.
+        if self._root and (path == self._raw_root or path.startswith(self._raw_root + b"/")):
+            path = path.removeprefix(self._raw_root) or b"/"
+        located = {**scope, "raw_path": path}
         try:
             base = self._find(scope, absolute)
         except Misaddressed as error:
-            return {**scope, "raw_path": path, KEY: error}
-        return {
-            **scope,
-            "raw_path": path,
-            "scheme": base.scheme,
-            "root_path": base.prefix,
-            KEY: base,
-        }
+            return {**located, KEY: error}
+        located.update(scheme=base.scheme, root_path=base.prefix)
+        located[KEY] = base
+        return located
 
-    def _below(self, path: bytes) -> bytes:
-        """The path without the root, which a proxy may have taken off already."""
-        if self._root and (path == self._raw_root or path.startswith(self._raw_root + b"/")):
-            return path.removeprefix(self._raw_root) or b"/"
-        return path
-
-    def _find(self, scope: Scope, absolute: target.Absolute | None) -> BaseURL:
+    def _find(self, scope: Scope, absolute: tuple[str, str] | None) -> BaseURL:
         hosts, told = [], False
         for name, value in scope["headers"]:
             if name == b"host":
                 hosts.append(value)
             elif name in _READ:
                 told = True
-        named = _host(hosts, absolute, required=scope["http_version"] == "1.1")
+        scheme, other = absolute or (scope["scheme"], None)
+        named = _host(hosts, other, required=scope["http_version"] == "1.1")
         base = _base(scope["scheme"], named, self._root)
         if absolute is None and not told:
             return base
         trusted = self._proxies.sent(scope)
-        if absolute is not None:
-            # RFC 9110, 7.4.
-            if absolute.scheme == "https" != base.scheme and not trusted:
-                raise Misaddressed("This connection is not secure, and a URL with https asks that.")
-            base = replace(base, scheme=absolute.scheme)
+        # RFC 9110, 7.4.
+        if scheme == "https" != base.scheme and not trusted:
+            raise Misaddressed("This connection is not secure, and a URL with https asks that.")
+        base = replace(base, scheme=scheme)
         return _as_told(Fields(scope["headers"]), base) if trusted and told else base
 
 
@@ -185,19 +178,17 @@ def authority(text: str) -> str:
     return text.removesuffix(":")
 
 
-def _host(
-    hosts: Sequence[bytes], absolute: target.Absolute | None, *, required: bool
-) -> str | None:
-    """What the target names, else Host, which has to be right in any case (RFC 9112, 3.2)."""
+def _host(hosts: Sequence[bytes], other: str | None, *, required: bool) -> str | None:
+    """``other``, which the target names, else Host: right in any case (RFC 9112, 3.2)."""
     if len(hosts) > 1 or (not hosts and required):
         raise Misaddressed("Send one Host header (RFC 9112, section 3.2).")
     host = hosts[0].decode("latin-1") if hosts else None
     try:
-        if absolute is None:
+        if other is None:
             return None if host is None else authority(host)
         if host:
             authority(host)
-        return authority(absolute.authority)
+        return authority(other)
     except ValueError:
         raise Misaddressed(
             "Host, and a target that is a URL, have to name a host: by its name, or its address"
@@ -207,9 +198,9 @@ def _host(
 
 def _as_told(headers: Headers, base: BaseURL) -> BaseURL:
     """What a trusted proxy tells, and the rest of ``base``."""
+    said = {name: elements(combined(headers, name)) for name in DEPENDS_ON}
     proto, host, port = (
-        next(iter(_elements(headers, f"X-Forwarded-{each}")), None)
-        for each in ("Proto", "Host", "Port")
+        next(iter(said[f"X-Forwarded-{each}"]), None) for each in ("Proto", "Host", "Port")
     )
     try:
         if proto is host is port is None:
@@ -219,7 +210,7 @@ def _as_told(headers: Headers, base: BaseURL) -> BaseURL:
             base = replace(base, scheme=_SCHEMES[proto.lower()])
         if host is not None:
             base = replace(base, authority=_with_port(authority(host), port))
-        if prefixes := _elements(headers, "X-Forwarded-Prefix"):
+        if prefixes := said["X-Forwarded-Prefix"]:
             joined = "".join(each.rstrip("/") for each in prefixes)
             base = replace(base, prefix=root_path.check(joined) if joined else "")
     except (KeyError, ValueError):
@@ -227,12 +218,6 @@ def _as_told(headers: Headers, base: BaseURL) -> BaseURL:
             f"The proxy tells what cannot be in a URL, in one of {', '.join(DEPENDS_ON)}."
         ) from None
     return base
-
-
-def _elements(headers: Headers, name: str) -> list[str]:
-    """Those of a list (RFC 9110, 5.6.1): without the empty ones."""
-    elements = (each.strip(" \t") for each in (combined(headers, name) or "").split(","))
-    return [each for each in elements if each]
 
 
 def _with_port(named: str, port: str | None) -> str:

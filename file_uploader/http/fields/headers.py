@@ -52,6 +52,12 @@ def combined(headers: Headers, name: str) -> str | None:
     return ", ".join(values) if values else None
 
 
+def elements(value: str | None) -> list[str]:
+    """Those of a list (RFC 9110, 5.6.1): without the empty ones."""
+    parts = (part.strip(" \t") for part in (value or "").split(","))
+    return [part for part in parts if part]
+
+
 def content_length(headers: Headers) -> int | None:
     """The announced number of bytes; 0 where there is no body at all (RFC 9112, 6.3)."""
     length = bytes_number(headers, "Content-Length")
@@ -72,7 +78,7 @@ def bytes_number(headers: Headers, name: str) -> int | None:
 
 def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether a body follows the request's head, which is as ASGI has it."""
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in headers
-    )
+    for name, value in headers:
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            return True
+    return False

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from file_uploader.http.refusals import NothingAcceptable, UnsupportedMediaType
 
+from .headers import elements
+
 
 def require_type(
     content_type: str | None, supported: str, *, told_in: str = "Accept-Patch"
@@ -26,7 +28,7 @@ def choose(accept: str | None, offered: Sequence[str]) -> str:
     """
     if accept is None or not accept.strip():
         return offered[0]
-    ranges = [_parse(part) for part in accept.split(",") if part.strip()]
+    ranges = [_parse(part) for part in elements(accept)]
     qualities = {media_type: _quality(media_type, ranges) for media_type in offered}
     best = max(offered, key=lambda media_type: qualities[media_type])
     if qualities[best] <= 0:
@@ -39,8 +41,7 @@ def admits(accept_encoding: str | None, coding: str) -> bool:
 
     One that says nothing could be sent any; it gets what everybody can read.
     """
-    parts = (accept_encoding or "").split(",")
-    qualities = dict(_parse(part) for part in parts if part.strip())
+    qualities = dict(map(_parse, elements(accept_encoding)))
     return qualities.get(coding, qualities.get("*", 0.0)) > 0
 
 

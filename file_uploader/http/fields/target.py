@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 from file_uploader.errors import (
@@ -33,20 +32,16 @@ _LINK_MAC = re.compile(r"((?:/|%2F)links(?:/|%2F)[^/?#]{48})[^/?#]+", re.IGNOREC
 _ABSOLUTE_FORM = re.compile(rb"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
-class Absolute(NamedTuple):
-    """What a target in absolute form (RFC 9112, 3.2.2) has before its path."""
+def split(sent: bytes) -> tuple[tuple[str, str] | None, bytes]:
+    """The path of a target as it was sent, without its query; and what comes before it.
 
-    scheme: str
-    authority: str
-
-
-def split(sent: bytes) -> tuple[Absolute | None, bytes]:
-    """The path of a target as it was sent, without its query; and what comes before it."""
+    That is a scheme and an authority in absolute form (RFC 9112, 3.2.2), else nothing.
+    """
     match = None if sent.startswith(b"/") else _ABSOLUTE_FORM.fullmatch(sent)
     if match is None:
         return None, sent
     scheme, authority, path = (each.decode("latin-1") for each in match.groups())
-    return Absolute(scheme.lower(), authority), path.encode("latin-1") or b"/"
+    return (scheme.lower(), authority), path.encode("latin-1") or b"/"
 
 
 def file_name(path: bytes) -> FileName:

@@ -9,32 +9,25 @@ from file_uploader import tracing
 from file_uploader.http import context
 
 
-class Traced:
-    """Traces requests while there is somebody to trace for; no target, since that can be secret."""
+async def traced(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the application in a span, without the target, since that can be secret."""
+    status = 0
 
-    def concerns(self, _scope: Scope) -> bool:
-        """All, where traces are wanted."""
-        return tracing.active()
+    async def send_and_note(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        await send(message)
 
-    async def __call__(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application in a span."""
-        status = 0
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        with tracing.request_span(scope["method"], Headers(scope=scope)) as span:
-            try:
-                await app(scope, receive, send_and_note)
-            finally:
-                here = context.current()
-                if here is not None:
-                    span.update_name(f"{scope['method']} {here.route}")
-                    span.set_attribute("http.route", here.route)
-                    span.set_attribute("http.request.header.x-request-id", [here.id])
-                    span.set_attribute("file_uploader.container", here.container or "")
-                span.set_attribute("http.request.method", scope["method"])
-                span.set_attribute("http.response.status_code", status or 500)
+    with tracing.request_span(scope["method"], Headers(scope=scope)) as span:
+        try:
+            await app(scope, receive, send_and_note)
+        finally:
+            here = context.current()
+            if here is not None:
+                span.update_name(f"{scope['method']} {here.route}")
+                span.set_attribute("http.route", here.route)
+                span.set_attribute("http.request.header.x-request-id", [here.id])
+                span.set_attribute("file_uploader.container", here.container or "")
+            span.set_attribute("http.request.method", scope["method"])
+            span.set_attribute("http.response.status_code", status or 500)

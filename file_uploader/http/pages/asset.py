@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 
 from starlette.datastructures import Headers
@@ -18,24 +17,6 @@ from file_uploader.http import caching
 from file_uploader.http.fields.conditions import tag_not_modified
 from file_uploader.http.fields.headers import combined
 from file_uploader.http.fields.negotiation import admits
-
-
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    """The content in one coding. Its tag is of the bytes that are sent, and so strong."""
-
-    content: bytes
-    etag: str
-    headers: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """All that there is to send."""
-
-    headers: dict[str, str]
-    plain: _Encoded
-    compressed: _Encoded
 
 
 class Asset:
@@ -50,27 +31,26 @@ class Asset:
     ) -> None:
         self._media_type = media_type
         self._make = make
-        self._made: _Made | None = None
+        self._made: tuple[Mapping[str, str], Sequence[tuple[bytes, str]]] | None = None
 
     async def endpoint(self, headers: Headers) -> Response:
         """Send it, or `304` to who has it. Raises `InvalidHeader`."""
         if self._made is None:
             self._made = await asyncio.to_thread(self._make_all)
-        made = self._made
-        accepted = combined(headers, "Accept-Encoding")
-        chosen = made.compressed if admits(accepted, "gzip") else made.plain
-        about = {**made.headers, "etag": f'"{chosen.etag}"'}
-        if tag_not_modified(headers, chosen.etag):
+        headers_of_all, contents = self._made
+        compressed = admits(combined(headers, "Accept-Encoding"), "gzip")
+        content, etag = contents[compressed]
+        about = {**headers_of_all, "etag": f'"{etag}"'}
+        if tag_not_modified(headers, etag):
             return Response(status_code=304, headers=about)
-        headers_of_all = {**about, **chosen.headers}
-        return Response(chosen.content, headers=headers_of_all, media_type=self._media_type)
+        if compressed:
+            about["content-encoding"] = "gzip"
+        return Response(content, headers=about, media_type=self._media_type)
 
-    def _make_all(self) -> _Made:
+    def _make_all(self) -> tuple[Mapping[str, str], Sequence[tuple[bytes, str]]]:
+        """The headers, and the content plain and compressed. Tags are of what is sent: strong."""
         content, headers = self._make()
         # Without a time in it, all processes make the same bytes, and so the same tag.
         compressed = gzip.compress(content, compresslevel=9, mtime=0)
-        return _Made(
-            {**caching.PUBLIC, **headers},
-            _Encoded(content, sha256(content).hexdigest(), {}),
-            _Encoded(compressed, sha256(compressed).hexdigest(), {"content-encoding": "gzip"}),
-        )
+        contents = [(each, sha256(each).hexdigest()) for each in (content, compressed)]
+        return {**caching.PUBLIC, **headers}, contents

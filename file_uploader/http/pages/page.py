@@ -70,8 +70,8 @@ def policy(content: bytes) -> str:
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_sources(inline.texts('script'))}",
-            f"style-src {_sources(inline.texts('style'))}",
+            f"script-src {_sources(inline.texts['script'])}",
+            f"style-src {_sources(inline.texts['style'])}",
             "img-src 'self' blob: data:",
             "media-src 'self' blob:",
             "connect-src 'self'",
@@ -89,28 +89,24 @@ def _sources(texts: Iterable[str]) -> str:
 
 
 class _Inline(HTMLParser):
-    """Finds inline scripts and styles, whose text the parser leaves as it is."""
+    """Finds the ``texts`` of inline scripts and styles, which the parser leaves as they are."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._found: list[tuple[str, list[str]]] = []
-        self._inside = False
-
-    def texts(self, tag: str) -> list[str]:
-        """The text of each of these elements."""
-        return ["".join(pieces) for name, pieces in self._found if name == tag]
+        self.texts: dict[str, list[str]] = {"script": [], "style": []}
+        self._inside: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note where one begins."""
-        self._inside = tag == "style" or (tag == "script" and "src" not in dict(attrs))
-        if self._inside:
-            self._found.append((tag, []))
+        self._inside = None if tag == "script" and "src" in dict(attrs) else self.texts.get(tag)
+        if self._inside is not None:
+            self._inside.append("")
 
     def handle_data(self, data: str) -> None:
         """Collect what is in it; long text comes in pieces."""
-        if self._inside:
-            self._found[-1][1].append(data)
+        if self._inside is not None:
+            self._inside[-1] += data
 
     def handle_endtag(self, tag: str) -> None:
         """Note where it ends."""
-        self._inside = False
+        self._inside = None

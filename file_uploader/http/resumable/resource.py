@@ -38,7 +38,8 @@ from file_uploader.http.routing import Call
 from file_uploader.http.streams import incoming
 from file_uploader.model.files import TransferLimits
 from file_uploader.model.uploads import Upload, UploadPlan, UploadState
-from file_uploader.uploads.rules import Acknowledge, Piece, Uploads
+from file_uploader.uploads.append import Acknowledge, Piece
+from file_uploader.uploads.rules import Uploads
 
 from .versions import NEWEST, Version, said_length, version_of
 

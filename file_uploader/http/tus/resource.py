@@ -35,7 +35,8 @@ from file_uploader.http.streams import incoming
 from file_uploader.model.files import Metadata, TransferLimits
 from file_uploader.model.names import FileName
 from file_uploader.model.uploads import Upload, UploadPlan, UploadState, upload_created
-from file_uploader.uploads.rules import Piece, Uploads
+from file_uploader.uploads.append import Piece
+from file_uploader.uploads.rules import Uploads
 
 from . import headers as tus_headers
 

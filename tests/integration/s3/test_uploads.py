@@ -24,7 +24,7 @@ from file_uploader.model.uploads import UploadPlan, UploadState, upload_created
 from file_uploader.storage.s3.client.retry import FAILING
 from file_uploader.storage.s3.upkeep import sweep as sweeping
 from file_uploader.storage.s3.write.conditions import Support
-from file_uploader.uploads.rules import Piece
+from file_uploader.uploads.append import Piece
 from tests.contract.stores import S3Place
 from tests.contract.uploading import PLAN, begun, piece, send
 from tests.integration.s3.proxied import Node, Proxied, proxied, proxied_node

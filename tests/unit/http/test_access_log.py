@@ -198,13 +198,14 @@ async def test_a_client_that_left_is_told_from_one_that_was_answered(
     base_urls = BaseURLs("", TrustedProxies(()))
     application = Application(
         endpoint,
-        layers=[],
         base_urls=base_urls,
         lifespan=nothing,  # type: ignore[arg-type]
         log=log,
     )
     for _ in range(2):
-        serving = asyncio.create_task(application(_scope(), nothing, nothing))
+        serving = asyncio.create_task(
+            application(_scope(headers=[(b"host", b"a")]), nothing, nothing)
+        )
         await happens(started, "it is served")
         await asyncio.sleep(0)
         serving.cancel()
