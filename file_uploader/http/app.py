@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from starlette.types import ASGIApp
-
 from file_uploader import __version__, metrics, tracing
 from file_uploader.errors import StorageError
 from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
@@ -34,7 +32,6 @@ from .application import Application
 from .operations import health, scrape
 from .pages import contract, page, problem_types
 from .routing import (
-    Entrances,
     LinkRoute,
     NoRoute,
     OpenEndpoint,
@@ -64,11 +61,8 @@ def create_app(
     The store is opened when the server starts the application up.
     """
     unchanging = fixed(pages)
-    resources, figures_only = Routes(), Routes()
+    resources = Routes()
     log = AccessLog(access_log.RENDER[settings.log_format])
-    entrances: ASGIApp = resources
-    if settings.metrics_address is not None:
-        entrances = Entrances({settings.metrics_address.port: figures_only}, others=resources)
 
     @asynccontextmanager
     async def lifespan(_life: object) -> AsyncIterator[None]:
@@ -79,11 +73,12 @@ def create_app(
             limits = transfer_limits(settings)
             uploads = Uploads(storage, expiry=settings.upload_expiry, limits=limits)
             resources.table = routes(storage, uploads, settings, unchanging)
-            figures_only.table = [
-                PublicRoute("/metrics", scrape.endpoint(storage, None)),
-                PublicRoute(problem_types.PATH, problem_types.SENT.endpoint),
-                NoRoute(),
-            ]
+            if settings.metrics_address is not None:
+                resources.at_port[settings.metrics_address.port] = [
+                    PublicRoute("/metrics", scrape.endpoint(storage, None)),
+                    PublicRoute(problem_types.PATH, problem_types.SENT.endpoint),
+                    NoRoute(),
+                ]
             try:
                 async with _swept(storage):
                     yield
@@ -93,7 +88,7 @@ def create_app(
                 await log.aclose()
 
     return Application(
-        entrances,
+        resources,
         base_urls=BaseURLs(settings.root_path, TrustedProxies(settings.forwarded_allow_ips)),
         lifespan=lifespan,
         log=log,

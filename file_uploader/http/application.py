@@ -55,20 +55,18 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what the server asks for."""
-        if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] == "lifespan":
             await self._life.lifespan(scope, receive, send)
-        else:
+            return
+        if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+            return
         began = monotonic()
         here = context.begin(scope["headers"])
         located = self._base_urls.located(scope)
         here.prefix = located["root_path"]
         identified = (_REQUEST_ID, here.id.encode())
-        status = received = sent = 0
+        received = sent = 0
 
         async def receive_and_count() -> Message:
             nonlocal received
@@ -77,13 +75,13 @@ class Application:
             return message
 
         async def send_and_count(message: Message) -> None:
-            nonlocal status, sent
+            nonlocal sent
             if message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             elif message["type"] == sendfile.EXTENSION:
                 sent += message["count"]
             elif message["type"] == "http.response.start":
-                status = message["status"]
+                here.status = message["status"]
                 message = {**message, "headers": [*message["headers"], identified]}
             await send(message)
 
@@ -92,12 +90,12 @@ class Application:
         try:
             await app(located, receive_and_count, send_and_count)
         except asyncio.CancelledError:
-            status = status or CLIENT_GONE
+            here.status = here.status or CLIENT_GONE
             raise
         finally:
             metrics.IN_PROGRESS.dec()
             seconds = monotonic() - began
-            served = Served(scope, here, status or 500, received, sent, seconds)
+            served = Served(scope, here, here.status or 500, received, sent, seconds)
             self._log.note(served)
             _count(served)
 

@@ -29,13 +29,14 @@ class RequestContext:
     """A request and its answer.
 
     ``route`` is a template of paths, ``container`` a name, ``prefix`` what the client has before
-    each path of ours.
+    each path of ours, and ``status`` 0 until it is answered.
     """
 
     id: str
     route: str = NOWHERE
     container: str | None = None
     prefix: str = ""
+    status: int = 0
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request", default=None)
@@ -65,15 +66,15 @@ def refused(headers: Iterable[tuple[bytes, bytes]] = ()) -> Iterator[RequestCont
 
 
 def _of(headers: Iterable[tuple[bytes, bytes]]) -> RequestContext:
-    return RequestContext(_given_id(headers) or secrets.token_hex(16))
-
-
-def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    ids = [value for name, value in headers if name == _HEADER]
-    if len(ids) != 1 or not _ID.fullmatch(ids[0]):
-        return None
-    # It is logged, which a token never is.
-    tokens = [value.strip(b" \t") for name, value in headers if name == _TOKEN]
-    if any(token and token.lower() in ids[0].lower() for token in tokens):
-        return None
-    return ids[0].decode("ascii")
+    ids, tokens = [], []
+    for name, value in headers:
+        if name == _HEADER:
+            ids.append(value)
+        elif name == _TOKEN:
+            tokens.append(value.strip(b" \t").lower())
+    if len(ids) == 1 and _ID.fullmatch(ids[0]):
+        given = ids[0].lower()
+        # It is logged, which a token never is.
+        if not any(token and token in given for token in tokens):
+            return RequestContext(ids[0].decode("ascii"))
+    return RequestContext(secrets.token_hex(16))

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from file_uploader.errors import ClientDisconnected
 
-from . import problems
+from . import context, problems
 from .fields import target
 from .streams import incoming
 
@@ -80,17 +80,10 @@ async def answered(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> 
     What nobody foresaw is answered with `500`, logged, and raised on: gunicorn logs only what is
     raised before an answer is whole.
     """
-    started = False
-
-    async def send_and_note(message: Message) -> None:
-        nonlocal started
-        started = started or message["type"] == "http.response.start"
-        await send(message)
-
     try:
-        await app(scope, receive, send_and_note)
+        await app(scope, receive, send)
     except Exception as error:
-        if started:
+        if (here := context.current()) is not None and here.status:
             raise
         if problems.of_error(error) is problems.INTERNAL:
             detail = "The server failed; the log tells its operator."

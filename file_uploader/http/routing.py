@@ -13,7 +13,7 @@ from functools import cached_property
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from file_uploader.errors import Unauthenticated
 from file_uploader.http.fields.base_url import BaseURL
@@ -94,15 +94,21 @@ class Route:
 
 
 class Routes:
-    """All there is, as an ASGI application: the first route that takes a path answers for it."""
+    """All there is, as an ASGI application: the first route that takes a path answers for it.
+
+    What comes in at a port that is in ``at_port`` has a table of its own, whatever it says of
+    itself.
+    """
 
     def __init__(self) -> None:
         self.table: Sequence[Route] = ()
+        self.at_port: dict[int | None, Sequence[Route]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; the last route of the table takes whatever is left."""
         path = scope["raw_path"]
-        for route in self.table:
+        _, port = scope["server"] or ("", None)
+        for route in self.at_port.get(port, self.table):
             if route.takes(path):
                 break
         if (here := context.current()) is not None:
@@ -111,19 +117,6 @@ class Routes:
             await Response(status_code=204, headers=route.allowed)(scope, receive, send)
         else:
             await route.handle(scope, receive, send)
-
-
-class Entrances:
-    """What is behind each port: of those that are named, something of their own."""
-
-    def __init__(self, by_port: Mapping[int | None, ASGIApp], others: ASGIApp) -> None:
-        self._by_port = by_port
-        self._others = others
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, whatever it says of itself: by where it came in."""
-        _, port = scope["server"] or ("", None)
-        await self._by_port.get(port, self._others)(scope, receive, send)
 
 
 class PrivateRoute(Route):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 
-from file_uploader.errors import PreconditionFailed
+from file_uploader.errors import NoSuchFile, PreconditionFailed
 
 from .files import FileInfo
 
@@ -41,6 +42,14 @@ class Precondition:
     def create_only(self) -> bool:
         """Whether this is the plain ``If-None-Match: *``: only write what is not there yet."""
         return self.if_none_match is not None and self.if_none_match.any and self.if_match is None
+
+    async def check_now(self, look: Awaitable[FileInfo]) -> None:
+        """`check` the file as it is found by this look at it; where there is none, too."""
+        try:
+            current = await look
+        except NoSuchFile:
+            current = None
+        self.check(current)
 
     def check(self, current: FileInfo | None) -> None:
         """Raise `PreconditionFailed` unless ``current`` is as demanded, in the order of 13.2.2."""

@@ -31,7 +31,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from file_uploader.errors import (
-    NoSuchFile,
     NoSuchUpload,
     NotConcatenable,
     StorageUnavailable,
@@ -101,8 +100,7 @@ class Uploads:
         `ResumableUnsupported` and `StorageError`.
         """
         self._limits.check_size(length)
-        await self._check_precondition(container, plan)
-        upload = self._new(plan, length)
+        upload = await self._new(container, plan, length)
         return await self._tasks.finish(self._storage.create(container, upload))
 
     async def concatenate(self, container: Container, plan: UploadPlan) -> Upload:
@@ -118,8 +116,8 @@ class Uploads:
                 raise NotConcatenable("Only partial uploads that are finished can be put together.")
             length += part.offset
         self._limits.check_size(length)
-        await self._check_precondition(container, plan)
-        upload = replace(self._new(plan, length), offset=length, state=UploadState.COMPLETING)
+        upload = await self._new(container, plan, length)
+        upload = replace(upload, offset=length, state=UploadState.COMPLETING)
         return await self._tasks.finish(self._concatenate(container, upload))
 
     async def append(
@@ -180,7 +178,9 @@ class Uploads:
         self._turns.interrupt_all()
         await self._tasks.drain()
 
-    def _new(self, plan: UploadPlan, length: int | None) -> Upload:
+    async def _new(self, container: Container, plan: UploadPlan, length: int | None) -> Upload:
+        if plan.name is not None and plan.precondition:
+            await plan.precondition.check_now(self._files.head(container, plan.name))
         created = self._now()
         return Upload(
             id=new_upload_id(created),
@@ -189,15 +189,6 @@ class Uploads:
             expires=created + self.expiry,
             length=length,
         )
-
-    async def _check_precondition(self, container: Container, plan: UploadPlan) -> None:
-        if plan.name is None or not plan.precondition:
-            return
-        try:
-            current = await self._files.head(container, plan.name)
-        except NoSuchFile:
-            current = None
-        plan.precondition.check(current)
 
     def _visible(self, upload: Upload) -> Upload:
         """The upload, if it is there for its client. Raises `NoSuchUpload`."""

@@ -134,7 +134,9 @@ class BaseURLs:
 
     def located(self, scope: Scope) -> Scope:
         """The scope of a request with its base URL, and with the path that is below that."""
-        absolute, path = target.split(scope["raw_path"])
+        absolute, path = None, scope["raw_path"]
+        if not path.startswith(b"/"):
+            absolute, path = target.split(path)
         # A proxy may have taken the root off already.
         if self._root and (path == self._raw_root or path.startswith(self._raw_root + b"/")):
             path = path.removeprefix(self._raw_root) or b"/"

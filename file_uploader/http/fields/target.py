@@ -37,7 +37,7 @@ def split(sent: bytes) -> tuple[tuple[str, str] | None, bytes]:
 
     That is a scheme and an authority in absolute form (RFC 9112, 3.2.2), else nothing.
     """
-    match = None if sent.startswith(b"/") else _ABSOLUTE_FORM.fullmatch(sent)
+    match = _ABSOLUTE_FORM.fullmatch(sent)
     if match is None:
         return None, sent
     scheme, authority, path = (each.decode("latin-1") for each in match.groups())

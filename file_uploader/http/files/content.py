@@ -14,7 +14,6 @@ from file_uploader.errors import (
     BodyLengthMismatch,
     InconsistentLength,
     InvalidHeader,
-    NoSuchFile,
     PreconditionFailed,
     StorageUnavailable,
 )
@@ -63,24 +62,22 @@ class Contents:
         self._limits = limits
         self._kept = kept
 
-    async def put(self, call: Call) -> Response:
-        """Store the body."""
-        return await self.store(call, planned(call))
-
-    async def store(
+    async def put(
         self,
         call: Call,
-        plan: UploadPlan,
+        plan: UploadPlan | None = None,
         *,
         limits: TransferLimits | None = None,
         said: int | None = None,
         about: Mapping[str, str] = MappingProxyType({}),
     ) -> Response:
-        """Store the body as planned. Everything that can be refused is refused before it is read.
+        """Store the body. Everything that can be refused is refused before it is read.
 
-        ``limits`` are this body's own, where they are not those of all. ``said`` is the length
-        that a body has whose Content-Length is missing, and ``about`` are headers of the answer.
+        ``plan`` is what the head says, where the caller has read that already; ``limits`` are this
+        body's own, where they are not those of all. ``said`` is the length that a body has whose
+        Content-Length is missing, and ``about`` are headers of the answer.
         """
+        plan = plan or planned(call)
         wanted = digests.wanted(call.headers)
         size = content_length(call.headers)
         body = ClientBody(
@@ -91,7 +88,7 @@ class Contents:
             algorithms=("sha256", *wanted.values()),
         )
         if plan.precondition:
-            plan.precondition.check(await self._current(call))
+            await plan.precondition.check_now(self._storage.head(call.container, call.name))
         try:
             info = await self._storage.put(
                 call.container,
@@ -151,12 +148,6 @@ class Contents:
         precondition = conditions.write_precondition(call.headers)
         await self._storage.delete(call.container, name, precondition=precondition)
         return Response(status_code=204, headers=caching.PRIVATE)
-
-    async def _current(self, call: Call) -> FileInfo | None:
-        try:
-            return await self._storage.head(call.container, call.name)
-        except NoSuchFile:
-            return None
 
     async def _send(
         self,

@@ -96,7 +96,7 @@ class LinkResources:
             plan = replace(plan, precondition=_only_new(plan.precondition))
         limits = self._limits.within(link.max_size)
         if version is None:
-            return await self._contents.store(call, plan, limits=limits)
+            return await self._contents.put(call, plan, limits=limits)
         return await store_whole(self._contents, call, version, plan, limits)
 
 

@@ -277,8 +277,8 @@ async def store_whole(
     plan: UploadPlan,
     limits: TransferLimits | None = None,
 ) -> Response:
-    """Store what a request brings that says that it is all there is; see `Contents.store`."""
-    return await contents.store(
+    """Store what a request brings that says that it is all there is; see `Contents.put`."""
+    return await contents.put(
         call,
         plan,
         limits=limits,
