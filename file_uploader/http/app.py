@@ -8,13 +8,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from file_uploader import __version__, metrics, tracing
 from file_uploader.errors import StorageError
 from file_uploader.http.fields.base_url import BaseURLs, TrustedProxies
 from file_uploader.http.files.content import Contents
 from file_uploader.http.files.listing import Listing
-from file_uploader.http.links.redirect import DirectDownloads
 from file_uploader.http.links.resource import LinkResources
 from file_uploader.http.resumable.resource import Resumable
 from file_uploader.http.tus.resource import Tus, described
@@ -79,10 +79,13 @@ def create_app(
                     PublicRoute(problem_types.PATH, problem_types.SENT.endpoint),
                     NoRoute(),
                 ]
+            sweeper = asyncio.create_task(_sweep_for_ever(storage))
             try:
-                async with _swept(storage):
-                    yield
+                yield
             finally:
+                sweeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await sweeper
                 await uploads.aclose()
                 await storage.aclose()
                 await log.aclose()
@@ -121,7 +124,7 @@ def routes(
     uploads: Uploads,
     settings: Settings,
     unchanging: Mapping[str, OpenEndpoint],
-) -> list[Route]:
+) -> list[Route[Any]]:
     """Every resource there is, in the order in which they are tried.
 
     ``unchanging`` are those that are the same for everybody, by path.
@@ -132,8 +135,7 @@ def routes(
     resumable = Resumable(uploads, files, limits, interim=settings.interim_responses)
     secrets = [key.get_secret_value().encode() for key in settings.link_keys]
     links = Links(storage, secrets)
-    direct = DirectDownloads(storage) if settings.direct_downloads else None
-    shared = LinkResources(links, storage, limits, direct)
+    shared = LinkResources(links, storage, limits, direct=settings.direct_downloads)
     all_uploads = listed(uploads)
     token = settings.metrics_token
     counted = scrape.endpoint(storage, token.get_secret_value() if token else None)
@@ -169,17 +171,6 @@ def routes(
         *([PublicRoute("/metrics", counted)] if token else []),
         NoRoute(),
     ]
-
-
-@asynccontextmanager
-async def _swept(storage: Storage) -> AsyncIterator[None]:
-    sweeper = asyncio.create_task(_sweep_for_ever(storage))
-    try:
-        yield
-    finally:
-        sweeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeper
 
 
 async def _sweep_for_ever(storage: Storage) -> None:

@@ -97,7 +97,14 @@ class Application:
             seconds = monotonic() - began
             served = Served(scope, here, here.status or 500, received, sent, seconds)
             self._log.note(served)
-            _count(served)
+            metrics.request_ended(
+                scope["method"] if scope["method"] in target.METHODS else "other",
+                here.route,
+                served.status,
+                received=received,
+                sent=sent,
+                seconds=seconds,
+            )
 
     def _around(self, scope: Scope) -> ASGIApp:
         """What answers a request, and around it what concerns that one, the outermost last."""
@@ -117,15 +124,3 @@ class Application:
         if scope["method"] == "HEAD":
             app = partial(bodiless, app)
         return partial(traced, app) if tracing.active() else app
-
-
-def _count(served: Served) -> None:
-    method = served.scope["method"]
-    metrics.request_ended(
-        method if method in target.METHODS else "other",
-        served.context.route,
-        served.status,
-        received=served.received,
-        sent=served.sent,
-        seconds=served.seconds,
-    )

@@ -30,7 +30,6 @@ the others where a browser knows it."""
 MAX_AGE = 86_400
 """Seconds for which a browser may remember a preflight; each has a limit of its own."""
 
-
 _ASKED_BY_PREFLIGHTS = (
     "Origin, Access-Control-Request-Method, Access-Control-Request-Headers,"
     " Access-Control-Request-Private-Network"

@@ -12,16 +12,7 @@ from starlette.responses import Response
 
 from file_uploader import errors
 
-from . import caching, context
-from .refusals import (
-    ChecksumMismatch,
-    DocumentTooLarge,
-    NothingAcceptable,
-    RangeNotSatisfiable,
-    RefusedWithHeaders,
-    UnsupportedMediaType,
-    UnsupportedTusVersion,
-)
+from . import caching, context, refusals
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +74,7 @@ BY_ERROR: Mapping[type[Exception], Problem] = {
     errors.InvalidLink: Problem("invalid-link", 403, "Link not valid"),
     errors.NotAppendable: Problem("not-appendable", 403, "Upload takes no bytes"),
     errors.NoSuchUpload: Problem("no-such-upload", 404, "No such upload"),
-    NothingAcceptable: Problem("not-acceptable", 406, "Nothing acceptable"),
+    refusals.NothingAcceptable: Problem("not-acceptable", 406, "Nothing acceptable"),
     errors.BodyTimeout: Problem("body-timeout", 408, "Body stopped or too slow"),
     errors.OffsetMismatch: Problem(
         "mismatching-upload-offset", 409, "Mismatching upload offset", registered=True
@@ -91,12 +82,14 @@ BY_ERROR: Mapping[type[Exception], Problem] = {
     errors.Superseded: Problem("upload-taken-over", 409, "Upload taken over"),
     errors.BodyInterrupted: Problem("upload-taken-over", 409, "Upload taken over"),
     errors.PreconditionFailed: Problem("precondition-failed", 412, "Precondition failed"),
-    UnsupportedTusVersion: Problem("unsupported-tus-version", 412, "Version of tus not known"),
+    refusals.UnsupportedTusVersion: Problem(
+        "unsupported-tus-version", 412, "Version of tus not known"
+    ),
     errors.FileTooLarge: Problem("file-too-large", 413, "File too large"),
-    DocumentTooLarge: Problem("document-too-large", 413, "Request document too large"),
-    UnsupportedMediaType: Problem("unsupported-media-type", 415, "Unsupported media type"),
-    RangeNotSatisfiable: Problem("range-not-satisfiable", 416, "Range not satisfiable"),
-    ChecksumMismatch: Problem("checksum-mismatch", 460, "Checksum mismatch"),
+    refusals.DocumentTooLarge: Problem("document-too-large", 413, "Request document too large"),
+    refusals.UnsupportedMediaType: Problem("unsupported-media-type", 415, "Unsupported media type"),
+    refusals.RangeNotSatisfiable: Problem("range-not-satisfiable", 416, "Range not satisfiable"),
+    refusals.ChecksumMismatch: Problem("checksum-mismatch", 460, "Checksum mismatch"),
     errors.ResumableUnsupported: Problem(
         "resumable-unsupported", 501, "Resumable uploads not possible"
     ),
@@ -183,7 +176,7 @@ def answer(error: Exception) -> Response:
         raise error  # and so neither is its message
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.warning("%s: %s", problem.slug, error.__cause__ or error)
-    if isinstance(error, RefusedWithHeaders):
+    if isinstance(error, refusals.RefusedWithHeaders):
         return response(problem, str(error), error.headers)
     if isinstance(error, errors.OffsetMismatch):
         members = {"expected-offset": error.expected, "provided-offset": error.provided}

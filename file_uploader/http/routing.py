@@ -5,11 +5,12 @@ The only place where a request gets a container: by its token, or by a link that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -37,10 +38,10 @@ class Call:
 
     container: Container
     linked: FileName | None
+    headers: Headers
     base: BaseURL
     path: bytes
     query: bytes
-    headers: Headers
     receive: Receive
     send: Send
     resources: AsyncExitStack
@@ -65,20 +66,24 @@ LinkEndpoint = Callable[[Call, Link], Awaitable[Response]]
 OpenEndpoint = Callable[[Headers], Awaitable[Response]]
 
 
-class Route:
+E = TypeVar("E")
+
+
+class Route(Generic[E]):
     """A resource, or all below one, whose template is ``path``: ``/api/files/{name}``.
 
     A variable stands for whatever follows. A path without one may have a slash at its end: so do
     people configure URLs. The comparison is byte by byte, so that an encoded slash or letter never
-    selects a route. ``described`` are headers that tell whoever asks with OPTIONS what is possible
-    here.
+    selects a route. ``endpoints`` are by method, and ``described`` headers that tell whoever asks
+    with OPTIONS what is possible here.
     """
 
     def __init__(
-        self, path: str, methods: Iterable[str], described: Mapping[str, str] | None = None
+        self, path: str, endpoints: Mapping[str, E], described: Mapping[str, str] | None = None
     ) -> None:
         self.path = path
-        self.methods = (*methods, "OPTIONS")
+        self.methods = (*endpoints, "OPTIONS")
+        self._endpoints = endpoints
         self.allowed = {"Allow": ", ".join(self.methods), **(described or {})}
         literal, variable, _ = path.partition("{")
         self._begins = literal.encode() if variable else None
@@ -101,8 +106,8 @@ class Routes:
     """
 
     def __init__(self) -> None:
-        self.table: Sequence[Route] = ()
-        self.at_port: dict[int | None, Sequence[Route]] = {}
+        self.table: Sequence[Route[Any]] = ()
+        self.at_port: dict[int | None, Sequence[Route[Any]]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; the last route of the table takes whatever is left."""
@@ -119,17 +124,8 @@ class Routes:
             await route.handle(scope, receive, send)
 
 
-class PrivateRoute(Route):
+class PrivateRoute(Route[Endpoint]):
     """A resource, or all below one, that only an authenticated client reaches."""
-
-    def __init__(
-        self,
-        path: str,
-        endpoints: Mapping[str, Endpoint],
-        described: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(path, endpoints, described)
-        self._endpoints = endpoints
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate, call the endpoint, send what it answers."""
@@ -139,16 +135,15 @@ class PrivateRoute(Route):
         if endpoint is None:
             await _not_allowed(scope["method"], self.methods)(scope, receive, send)
         else:
-            await _answer(endpoint, fields, scope, receive, send, container=container)
+            await _answer(endpoint, (container, None, fields), scope, receive, send)
 
 
-class LinkRoute(Route):
+class LinkRoute(Route[LinkEndpoint]):
     """All below ``/api/links/``: what whoever has a link reaches, without a token."""
 
     def __init__(self, links: Links, endpoints: Mapping[str, LinkEndpoint]) -> None:
         super().__init__(f"{LINKS.decode()}/{{link}}/{{name}}", endpoints)
         self._links = links
-        self._endpoints = endpoints
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Verify the link, call the endpoint, send what it answers."""
@@ -159,35 +154,28 @@ class LinkRoute(Route):
         if method not in admitted:
             await _not_allowed(method, (*admitted, "OPTIONS"))(scope, receive, send)
             return
-        endpoint, fields = self._endpoints[method], Fields(scope["headers"])
-        await _answer(
-            lambda call: endpoint(call, link),
-            fields,
-            scope,
-            receive,
-            send,
-            container=link.container,
-            linked=link.name,
-        )
+        endpoint = self._endpoints[method]
+        who = (link.container, link.name, Fields(scope["headers"]))
+        await _answer(lambda call: endpoint(call, link), who, scope, receive, send)
 
 
-class PublicRoute(Route):
+class PublicRoute(Route[OpenEndpoint]):
     """A resource that needs no token and tells nothing of any client."""
 
     def __init__(self, path: str, endpoint: OpenEndpoint) -> None:
-        super().__init__(path, ("GET", "HEAD"))
-        self._endpoint = endpoint
+        super().__init__(path, {"GET": endpoint, "HEAD": endpoint})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint and send what it answers."""
-        if scope["method"] in self.methods:
-            response = await self._endpoint(Fields(scope["headers"]))
-        else:
+        endpoint = self._endpoints.get(scope["method"])
+        if endpoint is None:
             response = _not_allowed(scope["method"], self.methods)
+        else:
+            response = await endpoint(Fields(scope["headers"]))
         await response(scope, receive, send)
 
 
-class NoRoute(Route):
+class NoRoute(Route[OpenEndpoint]):
     """The end of the table: nothing is here, and under ``/api/`` only its clients learn that."""
 
     def __init__(self) -> None:
@@ -226,29 +214,17 @@ def authenticate(headers: Headers) -> Container:
 
 async def _answer(
     endpoint: Endpoint,
-    fields: Fields,
+    who: tuple[Container, FileName | None, Headers],
     scope: Scope,
     receive: Receive,
     send: Send,
-    *,
-    container: Container,
-    linked: FileName | None = None,
 ) -> None:
     """Call the endpoint, and send what it answers while it still has its resources."""
     if (here := context.current()) is not None:
-        here.container = container.name
+        here.container = who[0].name
     async with AsyncExitStack() as resources:
-        call = Call(
-            container,
-            linked,
-            scope[base_url.KEY],
-            scope["raw_path"],
-            scope["query_string"],
-            fields,
-            receive,
-            send,
-            resources,
-        )
+        base, path, query = scope[base_url.KEY], scope["raw_path"], scope["query_string"]
+        call = Call(*who, base, path, query, receive, send, resources)
         response = await endpoint(call)
         await response(scope, receive, send)
 

@@ -13,7 +13,6 @@ from file_uploader.errors import InvalidName
 MAX_NAME_BYTES = 960
 """Longest file name in UTF-8: with our prefixes it stays below the 1,024 bytes of an S3 key."""
 
-
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -71,7 +70,6 @@ class FileName:
 
 
 _BREAKS_A_RULE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|(?:^|/)\.{0,2}(?:/|\Z)")
-
 
 _SURELY_SHORT = MAX_NAME_BYTES // 4
 

@@ -34,7 +34,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 # S3 takes it for its own way to send a body, and forgets it.
 _S3S_OWN_CODING = re.compile(r"(^|,)\s*aws-chunked\s*(,|$)", re.IGNORECASE)
 
-
 # RFC 9110, 5.5: `field-value`.
 _SENDABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 

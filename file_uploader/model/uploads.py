@@ -96,7 +96,6 @@ class Appended:
 
 _UPLOAD_ID = re.compile("0[0-9a-f]{31}")  # until the year 2527
 
-
 _RANDOM_BYTES = 10
 
 

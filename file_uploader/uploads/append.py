@@ -48,10 +48,6 @@ class Piece:
                 raise PieceMismatch("The digest is not that of this piece, which is empty.")
 
 
-async def to_nobody(_upload: Upload) -> None:
-    """Acknowledge nothing to anybody."""
-
-
 @dataclass(frozen=True, slots=True)
 class Append:
     """What a request to append asks for; see `Uploads.append`."""
@@ -61,7 +57,7 @@ class Append:
     length: int | None
     final: bool | None
     repeats: bool
-    acknowledge: Acknowledge
+    acknowledge: Acknowledge | None
 
     @property
     def end(self) -> int | None:
@@ -220,11 +216,3 @@ def taken_over(upload: Upload, *, claimed: bool) -> Upload:
     generation = upload.generation + 1
     torn = generation if upload.claimed else upload.torn
     return replace(upload, generation=generation, claimed=claimed, torn=torn)
-
-
-def appended(upload: Upload, stored: Appended, *, complete: bool) -> Upload:
-    """The record that names what a store has made durable."""
-    record = replace(upload, offset=stored.offset, held=stored.held, claimed=not stored.last)
-    if not complete:
-        return record
-    return replace(record, state=UploadState.COMPLETING, length=stored.offset)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from file_uploader.errors import (
     DigestMismatch,
@@ -24,7 +24,7 @@ from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage.uploads import UploadStorage
 from file_uploader.transfer.body import ClientBody
 
-from .append import Append, Turn, appended
+from .append import Append, Turn
 from .ends import Ends
 
 WATCH = 1.0
@@ -33,6 +33,7 @@ WATCH = 1.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True)
 class Receiving:
     """One piece of an ``upload`` that this ``request`` has claimed.
 
@@ -40,32 +41,23 @@ class Receiving:
     even the length counts that came with it.
     """
 
-    def __init__(
-        self,
-        storage: UploadStorage,
-        ends: Ends,
-        container: Container,
-        upload: Upload,
-        request: Append,
-        *,
-        turn: Turn,
-        limits: TransferLimits,
-        known: int | None,
-    ) -> None:
-        self._storage = storage
-        self._ends = ends
-        self._container = container
-        self._upload = upload
-        self._request = request
-        self._turn = turn
-        self._known = known
-        limits = limits.within(upload.length)
-        room = None if limits.max_size is None else limits.max_size - upload.offset
-        self._body = ClientBody(
-            turn,
-            length=request.piece.length,
+    storage: UploadStorage
+    ends: Ends
+    container: Container
+    upload: Upload
+    request: Append
+    turn: Turn
+    limits: TransferLimits
+    known: int | None
+
+    def __post_init__(self) -> None:
+        limits = self.limits.within(self.upload.length)
+        room = None if limits.max_size is None else limits.max_size - self.upload.offset
+        self.body = ClientBody(
+            self.turn,
+            length=self.request.piece.length,
             limits=replace(limits, max_size=room),
-            expected=request.piece.expected,
+            expected=self.request.piece.expected,
             algorithms=(),
         )
 
@@ -82,31 +74,37 @@ class Receiving:
         finally:
             watching.cancel()
             await asyncio.wait([watching])
-        if self._request.final and self._upload.state is UploadState.OPEN:
+        if self.request.final and self.upload.state is UploadState.OPEN:
             raise InconsistentLength(
-                f"The upload was said to have {self._upload.length} bytes and to end with byte"
-                f" {self._upload.offset}; nothing is lost: send the rest."
+                f"The upload was said to have {self.upload.length} bytes and to end with byte"
+                f" {self.upload.offset}; nothing is lost: send the rest."
             )
-        return self._upload
+        return self.upload
 
     async def _store(self) -> None:
-        final = self._request.final is True
-        storing = self._storage.append(self._container, self._upload, self._body, final=final)
+        final = self.request.final is True
+        storing = self.storage.append(self.container, self.upload, self.body, final=final)
         async with aclosing(storing):
             async for stored in storing:
-                complete = stored.last and self._request.completes(self._upload, stored, self._body)
-                self._upload = await self._storage.swap(
-                    self._container, appended(self._upload, stored, complete=complete)
+                record = replace(
+                    self.upload,
+                    offset=stored.offset,
+                    held=stored.held,
+                    claimed=not stored.last,
                 )
-                await self._request.acknowledge(self._upload)
+                if stored.last and self.request.completes(self.upload, stored, self.body):
+                    record = replace(record, state=UploadState.COMPLETING, length=stored.offset)
+                self.upload = await self.storage.swap(self.container, record)
+                if self.request.acknowledge is not None:
+                    await self.request.acknowledge(self.upload)
 
     async def _leave(self, error: FileUploaderError) -> FileUploaderError:
         """Leave the upload as a failure of its piece has it, and return what is told of that."""
-        upload = self._upload
-        came = self._request.offset + self._body.received
+        upload = self.upload
+        came = self.request.offset + self.body.received
         if isinstance(error, FileTooLarge) and upload.length is not None and came > upload.length:
             # More than the upload has: it is worth nothing. With more than fits, it stays as it is.
-            await self._ends.forget(self._container, upload)
+            await self.ends.forget(self.container, upload)
             return InconsistentLength(
                 f"More came than the {upload.length} bytes of this upload; it was cancelled."
             )
@@ -114,10 +112,10 @@ class Receiving:
             # The store has nothing of the upload any more: then we have not, either.
             _log.warning("the store has lost upload %s", upload.id)
             with contextlib.suppress(FileUploaderError):
-                await self._ends.forget(self._container, upload)
+                await self.ends.forget(self.container, upload)
         elif isinstance(error, DigestMismatch):
             # It is not the announced piece: nothing of it counts.
-            await self._release(replace(upload, length=self._known))
+            await self._release(replace(upload, length=self.known))
             return PieceMismatch(
                 "The digest of this piece is not the announced one; nothing of the piece was kept."
                 " Send it again."
@@ -127,7 +125,7 @@ class Receiving:
             await self._release(upload)
             if upload.state is UploadState.COMPLETING:
                 with contextlib.suppress(FileUploaderError):
-                    await self._ends.complete(self._container, upload)
+                    await self.ends.complete(self.container, upload)
         # After a failure of the store, what was on its way may still arrive. Whoever is next has to
         # know that: no release.
         return error
@@ -137,21 +135,21 @@ class Receiving:
         if not upload.claimed:
             return
         with contextlib.suppress(Superseded, NoSuchUpload, StorageError):
-            await self._storage.swap(self._container, replace(upload, claimed=False))
+            await self.storage.swap(self.container, replace(upload, claimed=False))
 
     async def _watch(self) -> None:
         """Interrupt an append whose client is silent once another generation has taken over."""
-        generation, seen = self._upload.generation, -1
+        generation, seen = self.upload.generation, -1
         while True:
-            received = self._body.received
+            received = self.body.received
             if received == seen:
                 with contextlib.suppress(StorageError):
                     try:
-                        current = await self._storage.load(self._container, self._upload.id)
+                        current = await self.storage.load(self.container, self.upload.id)
                     except NoSuchUpload:
                         current = None
                     if current is None or current.generation != generation:
-                        self._turn.interrupt()
+                        self.turn.interrupt()
                         return
             seen = received
             await asyncio.sleep(WATCH)

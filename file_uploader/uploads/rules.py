@@ -49,7 +49,7 @@ from file_uploader.storage.base import Storage
 from file_uploader.storage.uploads import UploadStorage
 from file_uploader.transfer.tasks import OwnedTasks
 
-from .append import Acknowledge, Append, Piece, Turns, taken_over, to_nobody
+from .append import Acknowledge, Append, Piece, Turns, taken_over
 from .ends import Ends
 from .receive import Receiving
 
@@ -130,7 +130,7 @@ class Uploads:
         length: int | None = None,
         final: bool | None = None,
         repeats: bool = True,
-        acknowledge: Acknowledge = to_nobody,
+        acknowledge: Acknowledge | None = None,
     ) -> Upload:
         """Append a piece at ``offset`` and return the upload after it.
 
@@ -232,11 +232,11 @@ class Uploads:
             await self._storage.check_fits(upload, request.announced(upload, known))
             upload = await self._claim(container, upload, request)
             upload = await Receiving(
-                self._storage,
-                self._ends,
-                container,
-                upload,
-                request,
+                storage=self._storage,
+                ends=self._ends,
+                container=container,
+                upload=upload,
+                request=request,
                 turn=turn,
                 limits=self._limits,
                 known=known,

@@ -43,7 +43,7 @@ _READ = frozenset(name.lower().encode() for name in DEPENDS_ON)
 # What begins a WebSocket is a request of HTTP, of which some proxies say this.
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 # As what a proxy was asked at by another one, they say nothing of the client's URL.
-_DEFAULT_PORTS = ("80", "443")
+_NO_PORTS = (None, "80", "443")
 _LAST_PORT = 65_535
 
 # RFC 3986, 3.2.2, but for the comma, by which two hosts would be joined.
@@ -211,7 +211,10 @@ def _as_told(headers: Headers, base: BaseURL) -> BaseURL:
         if proto is not None:
             base = replace(base, scheme=_SCHEMES[proto.lower()])
         if host is not None:
-            base = replace(base, authority=_with_port(authority(host), port))
+            named = authority(host)
+            if port not in _NO_PORTS and not _ENDS_IN_PORT.search(named):
+                named = authority(f"{named}:{port}")
+            base = replace(base, authority=named)
         if prefixes := said["X-Forwarded-Prefix"]:
             joined = "".join(each.rstrip("/") for each in prefixes)
             base = replace(base, prefix=root_path.check(joined) if joined else "")
@@ -220,13 +223,6 @@ def _as_told(headers: Headers, base: BaseURL) -> BaseURL:
             f"The proxy tells what cannot be in a URL, in one of {', '.join(DEPENDS_ON)}."
         ) from None
     return base
-
-
-def _with_port(named: str, port: str | None) -> str:
-    """A host with the port that goes with it; its own if it has one."""
-    if port is None or port in _DEFAULT_PORTS or _ENDS_IN_PORT.search(named):
-        return named
-    return authority(f"{named}:{port}")
 
 
 def _parameters(forwarded: str) -> dict[str, str]:

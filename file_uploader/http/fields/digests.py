@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 
@@ -96,16 +97,28 @@ def announced_by(headers: Headers, name: str) -> dict[str, bytes]:
     Raises `InvalidHeader` and `DigestUnsupported`.
     """
     value = combined(headers, name)
-    return {} if value is None else _known_members(name, value)
+    if value is None:
+        return {}
+    members = structured.dictionary(value)
+    if members is None:
+        raise InvalidHeader(f"{name} has to look like sha-256=:<base64>: (RFC 9530).")
+    known = {
+        algorithm: decode(name, members[key][1:-1] if members[key][0] == ":" else "", size)
+        for key, (algorithm, size) in ALGORITHMS.items()
+        if key in members
+    }
+    if not known:
+        raise DigestUnsupported(
+            f"{name} names no algorithm that is known here; use {' or '.join(ALGORITHMS)}."
+        )
+    return known
 
 
 def wanted(headers: Headers) -> Mapping[str, str]:
     """The known algorithms that ``Want-Repr-Digest`` asks for, the most wanted first.
 
-    Of each its name in the field, and in `hashlib`.
-
-    Without the header, or with one that cannot be read: SHA-256. An algorithm with a preference
-    of 0 is not wanted (section 4).
+    Of each its name in the field, and in `hashlib`. Without the header, or with one that cannot be
+    read: SHA-256. An algorithm with a preference of 0 is not wanted (section 4).
     """
     value = combined(headers, WANTED)
     members = None if value is None else structured.dictionary(value)
@@ -131,22 +144,7 @@ def render(digests: Mapping[str, bytes]) -> str:
     )
 
 
-def _known_members(name: str, value: str) -> dict[str, bytes]:
-    members = structured.dictionary(value)
-    if members is None:
-        raise InvalidHeader(f"{name} has to look like sha-256=:<base64>: (RFC 9530).")
-    known = {
-        algorithm: decode(name, members[key][1:-1] if members[key][0] == ":" else "", size)
-        for key, (algorithm, size) in ALGORITHMS.items()
-        if key in members
-    }
-    if not known:
-        raise DigestUnsupported(
-            f"{name} names no algorithm that is known here; use {' or '.join(ALGORITHMS)}."
-        )
-    return known
-
-
+@lru_cache(1024)
 def _unchecked(name: str) -> bool:
     if name in CHECKED or name.startswith(_NO_DIGESTS):
         return False

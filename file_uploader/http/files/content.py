@@ -34,11 +34,6 @@ Caching = Callable[[Metadata], caching.Headers]
 """The headers that tell caches what they may do with a file that has this metadata."""
 
 
-def private(_metadata: Metadata) -> caching.Headers:
-    """What is behind a token is nobody else's."""
-    return caching.PRIVATE
-
-
 def planned(call: Call) -> UploadPlan:
     """What the head of a PUT says, its digests aside. Raises `InvalidName` and `InvalidHeader`."""
     name = call.name
@@ -56,7 +51,11 @@ class Contents:
     """The endpoints of one file, on any store."""
 
     def __init__(
-        self, storage: Storage, limits: TransferLimits, *, kept: Caching = private
+        self,
+        storage: Storage,
+        limits: TransferLimits,
+        *,
+        kept: Caching = lambda _metadata: caching.PRIVATE,
     ) -> None:
         self._storage = storage
         self._limits = limits
@@ -120,7 +119,9 @@ class Contents:
             if conditions.not_modified(call.headers, info):
                 headers = self._describe(call, info, download=download)
                 return Response(status_code=304, headers=headers)
-            byte_range = _requested_range(call, info)
+            byte_range = None
+            if conditions.range_applies(call.headers, info):
+                byte_range = ranges.requested(single(call.headers, "Range"), info.size)
             try:
                 return await self._send(
                     call, etag=info.etag, byte_range=byte_range, download=download
@@ -187,9 +188,3 @@ class Contents:
 def download_wanted(call: Call) -> bool:
     """Whether the file is to be saved, not shown. Raises `InvalidParameter` for another query."""
     return "download" in target.parameters(call.query, ("download",))
-
-
-def _requested_range(call: Call, info: FileInfo) -> ByteRange | None:
-    if not conditions.range_applies(call.headers, info):
-        return None
-    return ranges.requested(single(call.headers, "Range"), info.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from starlette.responses import Response
@@ -44,8 +45,10 @@ class Listing:
     async def get(self, call: Call) -> Response:
         """The list, streamed; with ``limit`` a page of it and a link to the next."""
         given = target.parameters(call.query, ("prefix", "delimiter", "marker", "limit", "details"))
-        details = _boolean(given, "details")
-        offered = (JSON, LINES) if details else (JSON, LINES, TEXT)
+        details = given.get("details", "false")
+        if details not in ("true", "false"):
+            raise InvalidParameter("details has to be true or false.")
+        offered = (JSON, LINES) if details == "true" else (JSON, LINES, TEXT)
         media_type = choose(combined(call.headers, "Accept"), offered)
         query = ListQuery(
             prefix=given.get("prefix", ""),
@@ -53,15 +56,17 @@ class Listing:
             marker=given.get("marker", ""),
             limit=_limit(given),
         )
-        headers = {**caching.LISTED, "content-type": _content_type(media_type)}
+        charset = "; charset=utf-8" if media_type == TEXT else ""
+        headers = {**caching.LISTED, "content-type": media_type + charset}
         if query.limit is None:
             pages = self._storage.list(call.container, query)
         else:
             entries, following = await self._page(call, query, query.limit)
             if following is not None:
-                headers["link"] = f'<?{_render_query(given, following)}>; rel="next"'
+                onward = urlencode({**given, "marker": following}, quote_via=quote)
+                headers["link"] = f'<?{onward}>; rel="next"'
             pages = _single(entries)
-        render = _describe if details else _name
+        render = _describe if details == "true" else _name
         return Streamed(FORMATS[media_type](pages, render), 200, headers)
 
     async def _page(
@@ -69,20 +74,12 @@ class Listing:
     ) -> tuple[list[ListEntry], str | None]:
         """One page, and the marker of the next if there is one: it takes an entry more to know."""
         size = min(limit, MAX_PAGE)
-        one_more = ListQuery(query.prefix, query.delimiter, query.marker, size + 1)
         entries: list[ListEntry] = []
-        async for page in self._storage.list(call.container, one_more):
+        async for page in self._storage.list(call.container, replace(query, limit=size + 1)):
             entries.extend(page)
         if len(entries) <= size:
             return entries, None
         return entries[:size], entries[size - 1].name
-
-
-def _boolean(given: dict[str, str], name: str) -> bool:
-    value = given.get(name, "false")
-    if value not in ("true", "false"):
-        raise InvalidParameter(f"{name} has to be true or false.")
-    return value == "true"
 
 
 def _limit(given: dict[str, str]) -> int | None:
@@ -92,14 +89,6 @@ def _limit(given: dict[str, str]) -> int | None:
     if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value) >= 1):
         raise InvalidParameter("limit has to be a whole number, 1 or more.")
     return int(value)
-
-
-def _render_query(given: dict[str, str], marker: str) -> str:
-    return urlencode({**given, "marker": marker}, quote_via=quote)
-
-
-def _content_type(media_type: str) -> str:
-    return f"{media_type}; charset=utf-8" if media_type == TEXT else media_type
 
 
 def _name(entry: ListEntry) -> object:

@@ -22,7 +22,6 @@ JSON = "application/json"
 MAX_SIZE = 8 * 1024
 """Bytes of a document: the longest file name fits, with every byte escaped."""
 
-
 _BEYOND = 2**64
 
 

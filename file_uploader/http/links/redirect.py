@@ -29,37 +29,31 @@ _SHOWN = re.compile(
 """Media types that browsers show, or hand to a viewer of their own."""
 
 
-class DirectDownloads:
-    """Answers that send a client to the store."""
+async def redirected(storage: Storage, call: Call, link: Link) -> Response | None:
+    """The `307` for a GET of this link; None where the answer has to come from here.
 
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    async def redirect(self, call: Call, link: Link) -> Response | None:
-        """The `307` for a GET of this link; None where the answer has to come from here.
-
-        Raises what a GET raises: `NoSuchFile` and `PreconditionFailed` among it. Ranges are the
-        store's to answer: the ETag that they may depend on is the same one there.
-        """
-        wanted = download_wanted(call)
-        info = await self._storage.head(link.container, link.name)
-        disposition = _disposition(info, wanted=wanted)
-        if disposition is None or conditions.not_modified(call.headers, info):
-            return None
-        url = await self._storage.direct_url(
-            link.container,
-            link.name,
-            lifetime=min(LIFETIME, max(link.expires - datetime.now(UTC), timedelta(seconds=1))),
-            disposition=disposition,
-        )
-        if url is None:
-            return None
-        headers = {
-            **caching.NOT_KEPT,
-            "location": url,
-            "referrer-policy": "no-referrer",
-        }
-        return Response(status_code=307, headers=headers)
+    Raises what a GET raises: `NoSuchFile` and `PreconditionFailed` among it. Ranges are the
+    store's to answer: the ETag that they may depend on is the same one there.
+    """
+    wanted = download_wanted(call)
+    info = await storage.head(link.container, link.name)
+    disposition = _disposition(info, wanted=wanted)
+    if disposition is None or conditions.not_modified(call.headers, info):
+        return None
+    url = await storage.direct_url(
+        link.container,
+        link.name,
+        lifetime=min(LIFETIME, max(link.expires - datetime.now(UTC), timedelta(seconds=1))),
+        disposition=disposition,
+    )
+    if url is None:
+        return None
+    headers = {
+        **caching.NOT_KEPT,
+        "location": url,
+        "referrer-policy": "no-referrer",
+    }
+    return Response(status_code=307, headers=headers)
 
 
 def _disposition(info: FileInfo, *, wanted: bool) -> str | None:

@@ -21,12 +21,12 @@ from file_uploader.http.routing import Call
 from file_uploader.links import MAX_SIZE, Link, LinkMethod, Links
 from file_uploader.model import storable
 from file_uploader.model.conditions import EntityTags, Precondition
-from file_uploader.model.files import Metadata, TransferLimits
+from file_uploader.model.files import TransferLimits
 from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Storage
 
 from . import json_body
-from .redirect import DirectDownloads
+from .redirect import redirected
 
 DEFAULT_LIFETIME = 3600
 MAX_LIFETIME = 7 * 24 * 3600
@@ -35,26 +35,25 @@ MAX_LIFETIME = 7 * 24 * 3600
 _MEMBERS = ("name", "method", "expires_in", "max_size", "overwrite")
 
 
-def kept_caching(metadata: Metadata) -> caching.Headers:
-    """What a browser may do with a file names its URL, and so depends on what tells that."""
-    return caching.by_link(metadata.cache_control, DEPENDS_ON)
-
-
 class LinkResources:
-    """The endpoints: of links, and of what one leads to."""
+    """The endpoints: of links, and of what one leads to; ``direct``: at the store itself."""
 
     def __init__(
         self,
         links: Links,
         storage: Storage,
         limits: TransferLimits,
-        direct: DirectDownloads | None,
+        *,
+        direct: bool,
     ) -> None:
         self._links = links
         self._storage = storage
         self._limits = limits
         self._direct = direct
-        self._contents = Contents(storage, limits, kept=kept_caching)
+        # What a browser may do with a file names its URL, and so depends on what tells that.
+        self._contents = Contents(
+            storage, limits, kept=lambda file: caching.by_link(file.cache_control, DEPENDS_ON)
+        )
 
     async def post(self, call: Call) -> Response:
         """Make a link."""
@@ -73,8 +72,8 @@ class LinkResources:
 
     async def get(self, call: Call, link: Link) -> Response:
         """Send the link's file, or say where the store sends it."""
-        if self._direct is not None:
-            elsewhere = await self._direct.redirect(call, link)
+        if self._direct:
+            elsewhere = await redirected(self._storage, call, link)
             if elsewhere is not None:
                 return elsewhere
         return await self._contents.get(call)
@@ -124,7 +123,7 @@ def _described(document: dict[str, Any], container: Container) -> Link:
         container=container,
         name=file_name,
         method=LinkMethod(method),
-        expires=_expiry(DEFAULT_LIFETIME if lifetime is None else lifetime),
+        expires=datetime.fromtimestamp(ceil(time()) + (lifetime or DEFAULT_LIFETIME), UTC),
         max_size=_number(document, "max_size", MAX_SIZE),
         overwrite=overwrite,
     )
@@ -139,11 +138,6 @@ def _number(document: dict[str, Any], member: str, most: int) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise InvalidParameter(f"The member {member!r} has to be a whole number, 1 to {most}.")
     return value
-
-
-def _expiry(lifetime: int) -> datetime:
-    """``lifetime`` seconds from now, rounded up to a whole second."""
-    return datetime.fromtimestamp(ceil(time()) + lifetime, UTC)
 
 
 def _only_new(precondition: Precondition) -> Precondition:

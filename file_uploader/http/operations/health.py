@@ -34,15 +34,12 @@ class Readiness:
         """Raises `StorageError` where it is not ready."""
         async with self._asking:
             if monotonic() >= self._until:
-                self._failure = await self._ask()
+                try:
+                    await self._storage.ready()
+                    self._failure = None
+                except StorageError as failure:
+                    self._failure = failure
                 self._until = monotonic() + FRESH
         if self._failure is not None:
             raise self._failure.with_traceback(None)
         return JSONResponse({"status": "ready"}, headers=caching.STATE)
-
-    async def _ask(self) -> StorageError | None:
-        try:
-            await self._storage.ready()
-        except StorageError as failure:
-            return failure
-        return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
@@ -70,12 +71,12 @@ def described(limits: TransferLimits) -> dict[str, str]:
     return said
 
 
+@dataclass(frozen=True, slots=True)
 class Tus:
     """The endpoints, on any store."""
 
-    def __init__(self, uploads: Uploads, limits: TransferLimits) -> None:
-        self._uploads = uploads
-        self._limits = limits
+    uploads: Uploads
+    limits: TransferLimits
 
     async def create(self, call: Call) -> Response:
         """Begin an upload, with its first bytes where there are some; or put others together.
@@ -89,31 +90,32 @@ class Tus:
         plan = _plan(call, concat)
         expected = tus_headers.digests_of(call.headers)
         if plan.sources:
-            return _created(call, await self._concatenate(call, plan, expected))
+            _check_concatenation(call, expected)
+            return _created(call, await self.uploads.concatenate(call.container, plan))
         length = tus_headers.length_or_deferred(call.headers)
         piece = self._first_piece(call, length, expected)
-        upload = await self._uploads.create(call.container, plan, length)
+        upload = await self.uploads.create(call.container, plan, length)
         if piece is None:
             return _created(call, upload)
         try:
             return _created(call, await self._append(call, upload.id, piece, offset=0))
         except FileTooLarge:
             with suppress(FileUploaderError):  # nobody else knows of it
-                await self._uploads.cancel(call.container, upload.id)
+                await self.uploads.cancel(call.container, upload.id)
             raise
         except _LEFT_TO_RESUME as error:
             answer = problems.answer(error)
             answer.headers.update(_place(call, upload))
             if isinstance(error, BodyError | ChecksumMismatch):
                 with suppress(FileUploaderError):
-                    left = await self._uploads.peek(call.container, upload.id)
+                    left = await self.uploads.peek(call.container, upload.id)
                     answer.headers["upload-offset"] = str(left.offset)
             return answer
 
     async def head(self, call: Call) -> Response:
         """Tell the offset, and what the creation said."""
         target.parameters(call.query, ())
-        upload = await self._uploads.look(call.container, target.upload_id(call.path))
+        upload = await self.uploads.look(call.container, target.upload_id(call.path))
         headers = {**caching.PRIVATE, "upload-offset": str(upload.offset), **_expires(upload)}
         if upload.length is None:
             headers["upload-defer-length"] = "1"
@@ -134,13 +136,13 @@ class Tus:
         except StorageError as error:
             # "Upload-Expires": in every answer to a PATCH, also where the record cannot be read.
             answer = problems.answer(error)
-            expires = upload_created(upload_id) + self._uploads.expiry
+            expires = upload_created(upload_id) + self.uploads.expiry
             answer.headers["upload-expires"] = conditions.http_date(expires)
             return answer
         except FileUploaderError as error:
             answer = problems.answer(error)
             with suppress(FileUploaderError):
-                left = await self._uploads.peek(call.container, upload_id)
+                left = await self.uploads.peek(call.container, upload_id)
                 answer.headers.update(_expires(left))
             return answer
         return Response(status_code=204, headers=_appended(call, upload))
@@ -148,22 +150,8 @@ class Tus:
     async def delete(self, call: Call) -> Response:
         """Forget the upload, never its file ("Termination")."""
         target.parameters(call.query, ())
-        await self._uploads.cancel(call.container, target.upload_id(call.path))
+        await self.uploads.cancel(call.container, target.upload_id(call.path))
         return Response(status_code=204, headers=caching.PRIVATE)
-
-    async def _concatenate(
-        self, call: Call, plan: UploadPlan, expected: Mapping[str, bytes]
-    ) -> Upload:
-        if "upload-length" in call.headers or "upload-defer-length" in call.headers:
-            raise InvalidHeader(
-                "A final upload is as long as its parts; send neither Upload-Length nor"
-                " Upload-Defer-Length."
-            )
-        if expected or has_body(call.headers.raw):
-            raise NotAppendable(
-                "A final upload is put together from others; send neither a body nor its digest."
-            )
-        return await self._uploads.concatenate(call.container, plan)
 
     def _first_piece(
         self, call: Call, length: int | None, expected: dict[str, bytes]
@@ -176,7 +164,7 @@ class Tus:
             return None
         if size is not None and length is not None and size > length:
             raise InconsistentLength(f"Upload-Length is {length}, and this body has {size} bytes.")
-        self._limits.check_size(size)
+        self.limits.check_size(size)
         return Piece(incoming(call.receive), size, expected)
 
     async def _patch(self, call: Call, upload_id: str) -> Upload:
@@ -194,11 +182,23 @@ class Tus:
         self, call: Call, upload_id: str, piece: Piece, *, offset: int, length: int | None = None
     ) -> Upload:
         try:
-            return await self._uploads.append(
+            return await self.uploads.append(
                 call.container, upload_id, piece, offset=offset, length=length
             )
         except PieceMismatch as error:
             raise ChecksumMismatch(str(error)) from None
+
+
+def _check_concatenation(call: Call, expected: Mapping[str, bytes]) -> None:
+    if "upload-length" in call.headers or "upload-defer-length" in call.headers:
+        raise InvalidHeader(
+            "A final upload is as long as its parts; send neither Upload-Length nor"
+            " Upload-Defer-Length."
+        )
+    if expected or has_body(call.headers.raw):
+        raise NotAppendable(
+            "A final upload is put together from others; send neither a body nor its digest."
+        )
 
 
 def _plan(call: Call, concat: tus_headers.Concat | None) -> UploadPlan:
