@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from starlette.types import Scope
@@ -27,68 +26,55 @@ MOST_WAITING = 100_000
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A request that has ended. ``received`` and ``sent`` are the bytes of the two bodies."""
-
-    scope: Scope
-    context: RequestContext
-    status: int
-    received: int
-    sent: int
-    seconds: float
-
-    @property
-    def client(self) -> str:
-        """The address that it came from."""
-        client = self.scope["client"]
-        return client[0] if client else "-"
-
-    @property
-    def target(self) -> str:
-        """The request target, without what makes a link valid."""
-        path = self.scope["raw_path"].decode("latin-1")
-        query = self.scope["query_string"].decode("latin-1")
-        return target.without_secrets(f"{path}?{query}" if query else path)
-
-
 def timestamp(seconds: float) -> str:
     """An instant as RFC 3339 has it, in UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-Render = Callable[[Served], str]
+def _client(scope: Scope) -> str:
+    """The address that a request came from."""
+    return scope["client"][0] if scope["client"] else "-"
 
 
-def console(served: Served) -> str:
+def _target(scope: Scope) -> str:
+    """The request target, without what makes a link valid."""
+    path = scope["raw_path"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    return target.without_secrets(f"{path}?{query}" if query else path)
+
+
+Render = Callable[[Scope, RequestContext], str]
+
+
+def console(scope: Scope, here: RequestContext) -> str:
     """A line for people."""
-    scope, asked = served.scope, served.target.replace('"', "%22")
+    asked = _target(scope).replace('"', "%22")
     return (
-        f"{timestamp(time.time())} {served.client}"
-        f' "{scope["method"]} {asked} HTTP/{scope["http_version"]}" {served.status}'
-        f" in={served.received} out={served.sent} {served.seconds * 1000:.0f}ms"
-        f" container={served.context.container or '-'} request={served.context.id}"
+        f"{timestamp(time.time())} {_client(scope)}"
+        f' "{scope["method"]} {asked} HTTP/{scope["http_version"]}" {here.status}'
+        f" in={here.received} out={here.sent} {here.seconds * 1000:.0f}ms"
+        f" container={here.container or '-'} request={here.id}"
     )
 
 
-def as_json(served: Served) -> str:
+def as_json(scope: Scope, here: RequestContext) -> str:
     """A line for machines. ``duration`` is in seconds."""
     return json.dumps(
         {
             "time": timestamp(time.time()),
             "level": "info",
             "logger": "access",
-            "request_id": served.context.id,
-            "client": served.client,
-            "method": served.scope["method"],
-            "route": served.context.route,
-            "target": served.target,
-            "protocol": f"HTTP/{served.scope['http_version']}",
-            "status": served.status,
-            "received": served.received,
-            "sent": served.sent,
-            "duration": round(served.seconds, 6),
-            "container": served.context.container,
+            "request_id": here.id,
+            "client": _client(scope),
+            "method": scope["method"],
+            "route": here.route,
+            "target": _target(scope),
+            "protocol": f"HTTP/{scope['http_version']}",
+            "status": here.status,
+            "received": here.received,
+            "sent": here.sent,
+            "duration": round(here.seconds, 6),
+            "container": here.container,
         }
     )
 
@@ -111,12 +97,12 @@ class AccessLog:
         self._closing = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
-    def note(self, served: Served) -> None:
+    def note(self, scope: Scope, here: RequestContext) -> None:
         """Enter a request that has ended."""
         if len(self._lines) >= MOST_WAITING:
             self._left_out += 1
             return
-        self._lines.append(f"{self._render(served)}\n")
+        self._lines.append(f"{self._render(scope, here)}\n")
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
 

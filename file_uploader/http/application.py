@@ -20,7 +20,7 @@ from file_uploader.http.operations.traces import traced
 from file_uploader.http.tus.protocol import meant, versioned
 
 from . import context, problems, sendfile
-from .access_log import AccessLog, Served
+from .access_log import AccessLog
 from .cors import cross_origin
 from .middleware import answered, bodiless, drained
 
@@ -66,20 +66,17 @@ class Application:
         located = self._base_urls.located(scope)
         here.prefix = located["root_path"]
         identified = (_REQUEST_ID, here.id.encode())
-        received = sent = 0
 
         async def receive_and_count() -> Message:
-            nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
+            here.received += len(message.get("body", b""))
             return message
 
         async def send_and_count(message: Message) -> None:
-            nonlocal sent
             if message["type"] == "http.response.body":
-                sent += len(message.get("body", b""))
+                here.sent += len(message.get("body", b""))
             elif message["type"] == sendfile.EXTENSION:
-                sent += message["count"]
+                here.sent += message["count"]
             elif message["type"] == "http.response.start":
                 here.status = message["status"]
                 message = {**message, "headers": [*message["headers"], identified]}
@@ -94,16 +91,16 @@ class Application:
             raise
         finally:
             metrics.IN_PROGRESS.dec()
-            seconds = monotonic() - began
-            served = Served(scope, here, here.status or 500, received, sent, seconds)
-            self._log.note(served)
+            here.status = here.status or 500
+            here.seconds = monotonic() - began
+            self._log.note(scope, here)
             metrics.request_ended(
                 scope["method"] if scope["method"] in target.METHODS else "other",
                 here.route,
-                served.status,
-                received=received,
-                sent=sent,
-                seconds=seconds,
+                here.status,
+                received=here.received,
+                sent=here.sent,
+                seconds=here.seconds,
             )
 
     def _around(self, scope: Scope) -> ASGIApp:

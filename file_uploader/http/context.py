@@ -29,7 +29,8 @@ class RequestContext:
     """A request and its answer.
 
     ``route`` is a template of paths, ``container`` a name, ``prefix`` what the client has before
-    each path of ours, and ``status`` 0 until it is answered.
+    each path of ours, and ``status`` 0 until it is answered. ``received`` and ``sent`` are bytes of
+    the two bodies, and ``seconds`` how long it took.
     """
 
     id: str
@@ -37,6 +38,9 @@ class RequestContext:
     container: str | None = None
     prefix: str = ""
     status: int = 0
+    received: int = 0
+    sent: int = 0
+    seconds: float = 0.0
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request", default=None)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from file_uploader.errors import (
@@ -36,50 +36,43 @@ _VERDICTS = (
 _log = logging.getLogger(__name__)
 
 
+@dataclass
 class Ends:
     """Those of all uploads in one store. ``expiry`` is how long an upload is kept at most."""
 
-    def __init__(
-        self,
-        storage: UploadStorage,
-        tasks: OwnedTasks,
-        *,
-        expiry: timedelta,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._storage = storage
-        self._tasks = tasks
-        self._remembered = min(FINISHED, expiry)
-        self._now = now
-        self._completing: dict[tuple[Container, str], asyncio.Task[Upload]] = {}
+    storage: UploadStorage
+    tasks: OwnedTasks
+    expiry: timedelta
+    now: Callable[[], datetime]
+    completing: dict[tuple[Container, str], asyncio.Task[Upload]] = field(default_factory=dict)
 
     async def complete(self, container: Container, upload: Upload) -> Upload:
         """Finish a completing upload, and return it. Raises as `UploadStorage.complete` does."""
         key = container, upload.id
-        running = self._completing.get(key)
+        running = self.completing.get(key)
         if running is None:
-            running = self._tasks.start(self._complete(container, upload))
-            self._completing[key] = running
-            running.add_done_callback(lambda _: self._completing.pop(key))
+            running = self.tasks.start(self._complete(container, upload))
+            self.completing[key] = running
+            running.add_done_callback(lambda _: self.completing.pop(key))
         return await asyncio.shield(running)
 
     async def forget(self, container: Container, upload: Upload) -> None:
         """Make an upload invisible, then remove it. Raises `Superseded`."""
         cancelled = replace(upload, state=UploadState.CANCELLED)
-        cancelled = await self._storage.swap(container, cancelled)
+        cancelled = await self.storage.swap(container, cancelled)
         try:
-            await self._storage.remove(container, cancelled)
+            await self.storage.remove(container, cancelled)
         except StorageError as error:
             _log.warning("a cancelled upload is left to the sweep: %s", error)
 
     async def _complete(self, container: Container, upload: Upload) -> Upload:
         if upload.plan.name is not None:  # A partial upload stays for as long as any.
-            upload = replace(upload, expires=self._now() + self._remembered)
+            upload = replace(upload, expires=self.now() + min(FINISHED, self.expiry))
         try:
-            return await self._storage.complete(container, upload)
+            return await self.storage.complete(container, upload)
         except _VERDICTS:
             with contextlib.suppress(Superseded, NoSuchUpload):
-                current = await self._storage.load(container, upload.id)
+                current = await self.storage.load(container, upload.id)
                 if current.state is UploadState.COMPLETE:  # Somebody else had it done by then.
                     return current
                 await self.forget(container, current)

@@ -91,7 +91,7 @@ class Uploads:
         self._now = now
         self._tasks = OwnedTasks()
         self._turns = Turns()
-        self._ends = Ends(self._storage, self._tasks, expiry=expiry, now=now)
+        self._ends = Ends(self._storage, self._tasks, expiry, now)
 
     async def create(self, container: Container, plan: UploadPlan, length: int | None) -> Upload:
         """Begin an upload. ``length`` in bytes, None if it is to be said later.

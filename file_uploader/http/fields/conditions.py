@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
@@ -17,12 +16,7 @@ from file_uploader.model.files import FileInfo
 from .headers import combined, single
 
 _OF_WRITE = frozenset({"if-match", "if-none-match", "if-unmodified-since"})
-_OF_READ = frozenset(
-    {
-        *(b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"),
-        *(b"if-range", b"range"),
-    }
-)
+_OF_READ = _OF_WRITE | {"if-modified-since", "if-range", "range"}
 
 # Empty elements of a list are to be ignored (5.6.1.2).
 _TAG = re.compile(r'[\s,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,[\s,]*|$)')
@@ -38,12 +32,9 @@ def _fixdate(second: datetime) -> str:
     return format_datetime(second.astimezone(UTC), usegmt=True)
 
 
-def of_read(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether a read can be answered only once the file's version is known.
-
-    ``headers`` as ASGI has them.
-    """
-    return any(name in _OF_READ for name, _ in headers)
+def of_read(headers: Headers) -> bool:
+    """Whether a read can be answered only once the file's version is known."""
+    return not _OF_READ.isdisjoint(headers)
 
 
 def write_precondition(headers: Headers) -> Precondition:

@@ -111,7 +111,7 @@ class Contents:
     async def get(self, call: Call) -> Response:
         """Send the file, a range of it, or nothing where the client has it already."""
         name, download = call.name, download_wanted(call)
-        if not conditions.of_read(call.headers.raw):
+        if not conditions.of_read(call.headers):
             return await self._send(call, download=download)
         tries = _OPEN_TRIES
         while True:

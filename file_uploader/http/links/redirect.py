@@ -48,11 +48,7 @@ async def redirected(storage: Storage, call: Call, link: Link) -> Response | Non
     )
     if url is None:
         return None
-    headers = {
-        **caching.NOT_KEPT,
-        "location": url,
-        "referrer-policy": "no-referrer",
-    }
+    headers = {**caching.NOT_KEPT, "location": url, "referrer-policy": "no-referrer"}
     return Response(status_code=307, headers=headers)
 
 

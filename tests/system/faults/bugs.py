@@ -76,15 +76,11 @@ ACKNOWLEDGED_FIRST = Bug(
     [
         Change(
             "uploads/receive.py",
-            """                self._upload = await self._storage.swap(
-                    self._container, appended(self._upload, stored, complete=complete)
-                )
+            """                self.upload = await self.storage.swap(self.container, record)
 """,
-            """                swapping = self._storage.swap(
-                    self._container, appended(self._upload, stored, complete=complete)
-                )
-                if complete:
-                    self._upload = await swapping
+            """                swapping = self.storage.swap(self.container, record)
+                if record.state is UploadState.COMPLETING:
+                    self.upload = await swapping
                 else:
 
                     async def swap_later(swapping: object = swapping) -> None:
@@ -92,7 +88,7 @@ ACKNOWLEDGED_FIRST = Bug(
                         await swapping
 
                     self._later = asyncio.ensure_future(swap_later())
-                    self._upload = appended(self._upload, stored, complete=complete)
+                    self.upload = record
 """,
         ),
     ],

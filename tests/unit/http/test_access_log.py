@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from file_uploader.http import access_log
-from file_uploader.http.access_log import AccessLog, Served
+from file_uploader.http.access_log import AccessLog
 from file_uploader.http.application import Application
 from file_uploader.http.context import RequestContext
 from file_uploader.http.fields import target
@@ -82,10 +83,10 @@ def _served(
     seconds: float = 0.0,
     here: RequestContext | None = None,
     **values: Any,
-) -> Served:
-    return Served(
-        _scope(**values), here or RequestContext("some-id"), status, received, sent, seconds
-    )
+) -> tuple[dict[str, Any], RequestContext]:
+    here = here or RequestContext("some-id")
+    ended = replace(here, status=status, received=received, sent=sent, seconds=seconds)
+    return _scope(**values), ended
 
 
 async def _logged(log: AccessLog, pipe: tuple[int, int]) -> list[str]:
@@ -112,7 +113,7 @@ WAYS = [
 async def test_a_line_for_people_has_all_of_a_request(pipe: tuple[int, int]) -> None:
     log = AccessLog(access_log.console, pipe[1])
     for served in WAYS:
-        log.note(served)
+        log.note(*served)
     await log.aclose()
     lines = os.read(pipe[0], 100_000).decode("latin-1").splitlines()
     nobody = "container=- request=some-id"
@@ -133,7 +134,7 @@ async def test_a_line_for_people_has_all_of_a_request(pipe: tuple[int, int]) -> 
 async def test_a_line_for_machines_has_all_of_a_request(pipe: tuple[int, int]) -> None:
     log = AccessLog(access_log.as_json, pipe[1])
     for served in WAYS:
-        log.note(served)
+        log.note(*served)
     lines = [json.loads(line) for line in await _logged(log, pipe)]
     moments = [datetime.fromisoformat(line.pop("time")) for line in lines]
     assert all(abs(datetime.now(UTC) - each) < timedelta(minutes=1) for each in moments)
@@ -163,19 +164,19 @@ async def test_who_does_not_read_it_stops_nobody(
     monkeypatch.setattr(access_log, "MOST_WAITING", 3)
     log = AccessLog(access_log.console, pipe[1])
     for status in range(200, 205):
-        log.note(_served(status))
+        log.note(*_served(status))
     lines = await _logged(log, pipe)
     assert [line.split()[5] for line in lines] == ["200", "201", "202"]
     assert caplog.messages == ["2 requests are not in the access log: it is read too slowly"]
-    log.note(_served(205))
+    log.note(*_served(205))
     assert len(await _logged(log, pipe)) == 1
 
 
 async def test_a_log_that_cannot_be_written_fails_no_request(pipe: tuple[int, int]) -> None:
     read_only = AccessLog(access_log.console, pipe[0])
-    read_only.note(_served())
+    read_only.note(*_served())
     await read_only.aclose()
-    read_only.note(_served())
+    read_only.note(*_served())
     await read_only.aclose()
 
 
