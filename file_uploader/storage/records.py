@@ -67,7 +67,7 @@ def _loads(text: str | bytes, version: str) -> Upload:
         precondition=_precondition_from_json(plan["precondition"]),
         digests={name: bytes.fromhex(digest) for name, digest in plan["digests"].items()},
         sources=tuple(plan["sources"]),
-        notes={name: plan[name] for name in plan.keys() - _OWN if plan[name] is not None},
+        notes={name: note for name, note in plan.items() if name not in _OWN and note is not None},
     )
     record["created"] = _moment(record["created"])
     record["expires"] = _moment(record["expires"])

@@ -165,7 +165,8 @@ class BaseURLs:
         # RFC 9110, 7.4.
         if scheme == "https" != base.scheme and not trusted:
             raise Misaddressed("This connection is not secure, and a URL with https asks that.")
-        base = replace(base, scheme=scheme)
+        if scheme != base.scheme:
+            base = replace(base, scheme=scheme)
         return _as_told(Fields(scope["headers"]), base) if trusted and told else base
 
 

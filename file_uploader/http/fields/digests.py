@@ -144,7 +144,7 @@ def render(digests: Mapping[str, bytes]) -> str:
     )
 
 
-@lru_cache(1024)
+@lru_cache(256)
 def _unchecked(name: str) -> bool:
     if name in CHECKED or name.startswith(_NO_DIGESTS):
         return False
