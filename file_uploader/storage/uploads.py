@@ -5,13 +5,15 @@ A store writes the bytes of an append into a `Sink` of its own; `appended` is ho
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from file_uploader.errors import BodyError
 from file_uploader.model.names import Container
 from file_uploader.model.uploads import Appended, Upload
-from file_uploader.transfer.body import ClientBody, with_pauses
+from file_uploader.transfer.body import ClientBody
 
 from .upkeep import Flaw
 
@@ -125,7 +127,7 @@ class Sink(Protocol):
 async def appended(sink: Sink, body: ClientBody, *, final: bool) -> AsyncGenerator[Appended, None]:
     """Store a body: what `UploadStorage.append` yields, and when it raises what."""
     try:
-        async with with_pauses(body, PAUSE) as chunks:
+        async with _with_pauses(body, PAUSE) as chunks:
             async for chunk in chunks:
                 await sink.add(chunk)
                 if body.all_or_nothing:
@@ -141,3 +143,43 @@ async def appended(sink: Sink, body: ClientBody, *, final: bool) -> AsyncGenerat
         raise
     yield await sink.finish(final=final)
     sink.acknowledged()
+
+
+@asynccontextmanager
+async def _with_pauses(body: ClientBody, pause: float) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Pull a body in a task of its own; yield its chunks, and ``b""`` for each ``pause`` without.
+
+    ``pause`` in seconds: so that whoever stores a body can put in safety what has arrived before
+    its client went silent. A chunk is pulled once the one before is done with: what is ahead of a
+    busy store waits in the connection alone, so that many bodies at once stay small.
+    """
+    chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def pull() -> None:
+        async for chunk in body:
+            chunks.put_nowait(chunk)
+            await chunks.join()
+
+    async def pulled() -> AsyncIterator[bytes]:
+        while True:
+            try:
+                async with asyncio.timeout(pause):
+                    chunk = await chunks.get()
+            except TimeoutError:
+                yield b""
+                continue
+            if chunk is None:
+                await pulling  # for what it raised
+                return
+            yield chunk
+            chunks.task_done()
+
+    pulling = asyncio.create_task(pull())
+    pulling.add_done_callback(lambda _: chunks.put_nowait(None))
+    try:
+        yield pulled()
+    finally:
+        pulling.cancel()
+        await asyncio.wait([pulling])
+        if not pulling.cancelled():
+            pulling.exception()  # seen, also where nobody came to hear of it

@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
 from typing import Self
 
 from file_uploader.errors import BodyLengthMismatch, BodyTimeout
@@ -139,43 +138,3 @@ class ClientBody:
         if self._expected:
             check_digests(found, self._expected, self.received)
         self._digests = found
-
-
-@asynccontextmanager
-async def with_pauses(body: ClientBody, pause: float) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Pull a body in a task of its own; yield its chunks, and ``b""`` for each ``pause`` without.
-
-    ``pause`` in seconds: so that whoever stores a body can put in safety what has arrived before
-    its client went silent. A chunk is pulled once the one before is done with: what is ahead of a
-    busy store waits in the connection alone, so that many bodies at once stay small.
-    """
-    chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    async def pull() -> None:
-        async for chunk in body:
-            chunks.put_nowait(chunk)
-            await chunks.join()
-
-    async def pulled() -> AsyncIterator[bytes]:
-        while True:
-            try:
-                async with asyncio.timeout(pause):
-                    chunk = await chunks.get()
-            except TimeoutError:
-                yield b""
-                continue
-            if chunk is None:
-                await pulling  # for what it raised
-                return
-            yield chunk
-            chunks.task_done()
-
-    pulling = asyncio.create_task(pull())
-    pulling.add_done_callback(lambda _: chunks.put_nowait(None))
-    try:
-        yield pulled()
-    finally:
-        pulling.cancel()
-        await asyncio.wait([pulling])
-        if not pulling.cancelled():
-            pulling.exception()  # seen, also where nobody came to hear of it
