@@ -1,41 +1,5 @@
 """What can go wrong, without a word of HTTP.
 
-::
-
-    FileUploaderError
-    ├── InvalidInput                 the caller sent something that no retry makes right
-    │   ├── InvalidName                  a file name
-    │   ├── InvalidParameter             a list parameter
-    │   ├── InvalidHeader                a header, kept metadata included
-    │   ├── DigestUnsupported            no algorithm of a digest field is known here
-    │   ├── DigestMismatch               the bytes are not those that were announced
-    │   │   └── PieceMismatch                those of one piece of an upload, and none was kept
-    │   ├── InconsistentLength           an upload's length, said twice and differently
-    │   └── NotConcatenable              uploads that cannot be put together (yet)
-    ├── Unauthenticated              no usable token
-    ├── InvalidLink                  a link that nobody here has signed, or that has expired
-    ├── NoSuchFile                   (or none of this client's)
-    ├── NoSuchUpload                 (or none of this client's, or one that is over)
-    ├── PreconditionFailed
-    ├── OffsetMismatch               an append that does not begin where the upload ends
-    ├── Superseded                   another request has taken the upload over
-    ├── NotAppendable                an upload that is made of others
-    ├── ResumableUnsupported         the store cannot keep two appends apart
-    ├── FileTooLarge                 over a limit of ours or of the store
-    ├── BodyError                    the client's stream broke, not the store
-    │   ├── ClientDisconnected           gone before the body was whole
-    │   ├── BodyLengthMismatch           more or fewer bytes than announced
-    │   ├── BodyTimeout                  idle for too long, or too slow
-    │   └── BodyInterrupted              ended here, for a newer request to go on
-    ├── StorageError                 the store broke, not the client
-    │   ├── StorageFailed                it answered, and wrongly
-    │   │   └── StorageRefused               it does not allow us what we ask for
-    │   ├── StorageUnavailable           it does not answer, or asks to come back later
-    │   ├── StorageTimeout               it did not answer in time
-    │   └── StorageFull                  no space, or no room under a quota
-    ├── Overloaded                   this process has no memory or spool room for another upload
-    └── ConfigurationError           settings that cannot work; stops the start
-
 Every message is written for the client who gets to read it: what was wrong and what would be
 right, and never a token, a key, a bucket or a path.
 """

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from time import monotonic
-from types import TracebackType
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -116,38 +115,24 @@ def request_ended(
     bytes_out.inc(sent)
 
 
-class StoreOperation:
-    """A call of the store, counted and timed from its beginning to its end.
+def store_operation_began(operation: str) -> float:
+    """Note that a call of a store has begun; returns what `store_operation_ended` is to be told."""
+    if operation in _TAKE_A_BODY:
+        UPLOADS_IN_PROGRESS.inc()
+    return monotonic()
 
-    Its outcome is ``ok``, the name of its error, or ``cancelled``.
-    """
 
-    __slots__ = ("_began", "_operation", "_store", "_takes_a_body")
-
-    def __init__(self, store: str, operation: str) -> None:
-        self._store = store
-        self._operation = operation
-        self._takes_a_body = operation in _TAKE_A_BODY
-        self._began = 0.0
-
-    def __enter__(self) -> None:
-        self._began = monotonic()
-        if self._takes_a_body:
-            UPLOADS_IN_PROGRESS.inc()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
-        if self._takes_a_body:
-            UPLOADS_IN_PROGRESS.dec()
-        outcome = "ok"
-        if kind is not None:
-            outcome = kind.__name__ if issubclass(kind, Exception) else "cancelled"
-        _count_operation(self._store, self._operation, outcome).inc()
-        _time_operation(self._store, self._operation).observe(monotonic() - self._began)
+def store_operation_ended(
+    store: str, operation: str, began: float, error: type[BaseException] | None
+) -> None:
+    """Count and time a call. Its outcome is ``ok``, the name of its error, or ``cancelled``."""
+    if operation in _TAKE_A_BODY:
+        UPLOADS_IN_PROGRESS.dec()
+    outcome = "ok"
+    if error is not None:
+        outcome = error.__name__ if issubclass(error, Exception) else "cancelled"
+    _count_operation(store, operation, outcome).inc()
+    _time_operation(store, operation).observe(monotonic() - began)
 
 
 def exposition(seen: Mapping[str, float]) -> bytes:

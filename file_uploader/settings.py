@@ -7,6 +7,7 @@ Sizes are written as ``5GiB`` or ``5GB`` (or a number of bytes), times as ``7d``
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_network
@@ -56,75 +57,6 @@ def parse_size(text: str) -> int:
     return int(number) * (base ** (" KMGTP".index(unit.upper())) if unit else 1)
 
 
-def _size(value: object) -> object:
-    return parse_size(value) if isinstance(value, str) else value
-
-
-def _duration(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise ValueError("write a time as 7d, 12h, 30m, 60s or a number of seconds")
-    number, unit = match.groups()
-    try:
-        return timedelta(seconds=int(number) * _SECONDS[(unit or "s").lower()])
-    except OverflowError:
-        raise ValueError("that is too long a time") from None
-
-
-def _link_keys(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    keys = tuple(key.strip() for key in value.split(","))
-    if any(len(key) < _LEAST_KEY for key in keys):
-        raise ValueError(
-            f"write one secret, or several separated by commas, of at least {_LEAST_KEY} characters"
-            " each, for example from `openssl rand -hex 32`"
-        )
-    return tuple(SecretStr(key) for key in keys)
-
-
-def _origins(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    origins = tuple(origin.strip() for origin in value.split(","))
-    if origins == ("*",):
-        return origins
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):
-            raise ValueError(
-                "write origins as browsers send them, separated by commas, for example"
-                " https://app.example.com,http://localhost:3000 (lower case, no path, no default"
-                " port), or * for all"
-            )
-    return origins
-
-
-def _root_path(value: object) -> object:
-    if not isinstance(value, str) or not value:
-        return value
-    if root_path.is_own(root_path.check(value)):
-        raise ValueError("the service has paths of its own that begin like this; choose another")
-    return value
-
-
-def _trusted(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    addresses = tuple(filter(None, (each.strip() for each in value.split(","))))
-    for each in addresses:
-        try:
-            if each != "*":
-                ip_network(each)
-        except ValueError:
-            raise ValueError(
-                "write addresses and networks, separated by commas, for example"
-                " 10.0.0.5,10.1.0.0/16, or * for all"
-            ) from None
-    return addresses
-
-
 class LogFormat(StrEnum):
     """How log lines look: for people, or a JSON object each."""
 
@@ -143,34 +75,94 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _metrics_token(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if not _BEARER.fullmatch(value):
+def _duration(text: str) -> timedelta:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("write a time as 7d, 12h, 30m, 60s or a number of seconds")
+    number, unit = match.groups()
+    try:
+        return timedelta(seconds=int(number) * _SECONDS[(unit or "s").lower()])
+    except OverflowError:
+        raise ValueError("that is too long a time") from None
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(","))
+
+
+def _link_keys(text: str) -> tuple[SecretStr, ...]:
+    keys = _listed(text)
+    if any(len(key) < _LEAST_KEY for key in keys):
+        raise ValueError(
+            f"write one secret, or several separated by commas, of at least {_LEAST_KEY} characters"
+            " each, for example from `openssl rand -hex 32`"
+        )
+    return tuple(SecretStr(key) for key in keys)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = _listed(text)
+    if origins == ("*",):
+        return origins
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) or _DEFAULT_PORT.fullmatch(origin):
+            raise ValueError(
+                "write origins as browsers send them, separated by commas, for example"
+                " https://app.example.com,http://localhost:3000 (lower case, no path, no default"
+                " port), or * for all"
+            )
+    return origins
+
+
+def _root_path(text: str) -> str:
+    if text and root_path.is_own(root_path.check(text)):
+        raise ValueError("the service has paths of its own that begin like this; choose another")
+    return text
+
+
+def _trusted(text: str) -> tuple[str, ...]:
+    addresses = tuple(filter(None, _listed(text)))
+    for each in addresses:
+        try:
+            if each != "*":
+                ip_network(each)
+        except ValueError:
+            raise ValueError(
+                "write addresses and networks, separated by commas, for example"
+                " 10.0.0.5,10.1.0.0/16, or * for all"
+            ) from None
+    return addresses
+
+
+def _metrics_token(text: str) -> SecretStr:
+    if not _BEARER.fullmatch(text):
         raise ValueError(
             f"write a secret of at least {_LEAST_TOKEN} letters and digits, for example from"
             " `openssl rand -hex 32`"
         )
-    return SecretStr(value)
+    return SecretStr(text)
 
 
-def _address(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = _ADDRESS.fullmatch(value.strip())
+def _address(text: str) -> Address:
+    match = _ADDRESS.fullmatch(text.strip())
     if match is None or int(match["port"]) > _LAST_PORT:
         raise ValueError("write an address and a port, as 127.0.0.1:9090 or [::1]:9090")
     return Address(match["host"].strip("[]"), int(match["port"]))
 
 
-Size = Annotated[int, BeforeValidator(_size)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-MetricsToken = Annotated[SecretStr, BeforeValidator(_metrics_token)]
-ListenAddress = Annotated[Address, NoDecode, BeforeValidator(_address)]
-LinkSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_link_keys)]
-RootPath = Annotated[str, BeforeValidator(_root_path)]
-Trusted = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_trusted)]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)]
+def _read(parse: Callable[[str], object]) -> BeforeValidator:
+    """Have a setting that is written read; one that is given by a program is what it is."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+Size = Annotated[int, _read(parse_size)]
+Duration = Annotated[timedelta, _read(_duration)]
+MetricsToken = Annotated[SecretStr, _read(_metrics_token)]
+ListenAddress = Annotated[Address, NoDecode, _read(_address)]
+LinkSecrets = Annotated[tuple[SecretStr, ...], NoDecode, _read(_link_keys)]
+RootPath = Annotated[str, _read(_root_path)]
+Trusted = Annotated[tuple[str, ...], NoDecode, _read(_trusted)]
+Origins = Annotated[tuple[str, ...], NoDecode, _read(_origins)]
 
 
 class Settings(BaseSettings):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _NAME = "file-uploader"
 
+_NO_SPAN = nullcontext()
+
 _tracer: Tracer | None = None
 
 
@@ -69,7 +71,7 @@ def active() -> bool:
 
 def span(name: str) -> AbstractContextManager[object]:
     """A step of what is being done; one that fails says with which kind of error."""
-    return nullcontext() if _tracer is None else _step(_tracer, name)
+    return _NO_SPAN if _tracer is None else _step(_tracer, name)
 
 
 @contextmanager

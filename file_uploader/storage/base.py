@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from file_uploader.model.conditions import UNCONDITIONAL, Precondition
@@ -33,7 +33,6 @@ from file_uploader.model.listing import ListEntry, ListQuery
 from file_uploader.model.names import Container, FileName
 from file_uploader.transfer.body import ClientBody
 
-from .secrets import Secrets
 from .upkeep import Upkeep
 from .uploads import UploadStorage
 
@@ -59,8 +58,8 @@ class Content:
     file: FilePosition | None = None
 
 
-class Files(Protocol):
-    """What a store is: files by name, stored and read whole."""
+class Storage(Upkeep, Protocol):
+    """A place for files. Instances belong to one event loop and are closed with `aclose`."""
 
     async def put(
         self,
@@ -125,9 +124,32 @@ class Files(Protocol):
         """
         ...
 
+    async def claim(self, container: Container) -> None:
+        """See to it that the container's place is ours, before its name gets to others.
 
-class Storage(Files, Upkeep, Secrets, Protocol):
-    """A place for files. Instances belong to one event loop and are closed with `aclose`."""
+        Where it is the only secret in the name of something that anybody could make, such as a
+        bucket, that is made now. Raises `StorageError`.
+        """
+        ...
+
+    async def kept_key(self, new: bytes | None = None) -> bytes:
+        """32 random bytes that the store makes once and keeps, to sign links with.
+
+        The same for every instance on the same place, also for those that ask for it first at the
+        same time; durable before it is given out (promise 2). It is no file of any container.
+        ``new`` is what it is to be where there is none yet: that of another store.
+        """
+        ...
+
+    async def direct_url(
+        self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
+    ) -> str | None:
+        """A URL at which the store itself sends the file to anybody, for ``lifetime`` from now.
+
+        With ``disposition`` as its Content-Disposition. None for a store that serves nobody but
+        this process. Whether there is such a file is not looked at.
+        """
+        ...
 
     @property
     def uploads(self) -> UploadStorage:

@@ -1,78 +1,86 @@
-"""Operations of a store that are counted, timed and traced under their names."""
+"""Operations of a store that are counted, timed and traced under their names.
+
+Figures call a store by the name of its package.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    aclosing,
-    contextmanager,
-)
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import wraps
-from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from file_uploader import metrics, tracing
-
-
-class Observed(Protocol):
-    """A store, or a part of one: figures call it by its ``kind``."""
-
-    @property
-    def kind(self) -> str:
-        """``local`` or ``s3``."""
-        ...
-
+from file_uploader import tracing
+from file_uploader.metrics import store_operation_began, store_operation_ended
 
 P = ParamSpec("P")
-S = TypeVar("S", bound=Observed)
 T = TypeVar("T")
 
-Call = Callable[Concatenate[S, P], Coroutine[Any, Any, T]]
-Items = Callable[Concatenate[S, P], AsyncGenerator[T, None]]
-Opening = Callable[Concatenate[S, P], AbstractAsyncContextManager[T]]
+Call = Callable[P, Coroutine[Any, Any, T]]
+Items = Callable[P, AsyncGenerator[T, None]]
+Opening = Callable[P, AbstractAsyncContextManager[T]]
 
 
-def observed(operation: str) -> Callable[[Call[S, P, T]], Call[S, P, T]]:
+def observed(operation: str) -> Callable[[Call[P, T]], Call[P, T]]:
     """Observe a coroutine method."""
 
-    def decorate(method: Call[S, P, T]) -> Call[S, P, T]:
+    def decorate(method: Call[P, T]) -> Call[P, T]:
+        store, step = _store_of(method), f"store.{operation}"
+
         @wraps(method)
-        async def call(store: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            with _observation(store.kind, operation):
-                return await method(store, *args, **kwargs)
+        async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            began, failure = store_operation_began(operation), None
+            try:
+                with tracing.span(step):
+                    return await method(*args, **kwargs)
+            except BaseException as error:
+                failure = type(error)
+                raise
+            finally:
+                store_operation_ended(store, operation, began, failure)
 
         return call
 
     return decorate
 
 
-def observed_items(operation: str) -> Callable[[Items[S, P, T]], Items[S, P, T]]:
+def observed_items(operation: str) -> Callable[[Items[P, T]], Items[P, T]]:
     """Observe an asynchronous generator, from its first item to its end."""
 
-    def decorate(method: Items[S, P, T]) -> Items[S, P, T]:
+    def decorate(method: Items[P, T]) -> Items[P, T]:
+        store, step = _store_of(method), f"store.{operation}"
+
         @wraps(method)
-        async def items(store: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
-            with _observation(store.kind, operation):
-                async with aclosing(method(store, *args, **kwargs)) as found:
-                    async for item in found:
-                        yield item
+        async def items(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
+            began, failure = store_operation_began(operation), None
+            try:
+                with tracing.span(step):
+                    async with aclosing(method(*args, **kwargs)) as found:
+                        async for item in found:
+                            yield item
+            except BaseException as error:
+                failure = type(error)
+                raise
+            finally:
+                store_operation_ended(store, operation, began, failure)
 
         return items
 
     return decorate
 
 
-def observed_opening(operation: str) -> Callable[[Opening[S, P, T]], Opening[S, P, T]]:
+def observed_opening(operation: str) -> Callable[[Opening[P, T]], Opening[P, T]]:
     """Observe how something is opened, and not what is done while it is open."""
 
-    def decorate(method: Opening[S, P, T]) -> Opening[S, P, T]:
+    def decorate(method: Opening[P, T]) -> Opening[P, T]:
         @wraps(method)
-        def opening(
-            store: S, /, *args: P.args, **kwargs: P.kwargs
-        ) -> AbstractAsyncContextManager[T]:
-            return _Opening(method(store, *args, **kwargs), store.kind, operation)
+        def opening(*args: P.args, **kwargs: P.kwargs) -> AbstractAsyncContextManager[T]:
+            return _Opening(method(*args, **kwargs), enter)
+
+        @observed(operation)
+        @wraps(method)
+        async def enter(inner: AbstractAsyncContextManager[T]) -> T:
+            return await inner.__aenter__()
 
         return opening
 
@@ -80,30 +88,21 @@ def observed_opening(operation: str) -> Callable[[Opening[S, P, T]], Opening[S, 
 
 
 class _Opening(AbstractAsyncContextManager[T]):
-    def __init__(self, inner: AbstractAsyncContextManager[T], kind: str, operation: str) -> None:
+    def __init__(
+        self,
+        inner: AbstractAsyncContextManager[T],
+        enter: Callable[[AbstractAsyncContextManager[T]], Coroutine[Any, Any, T]],
+    ) -> None:
         self._inner = inner
-        self._kind = kind
-        self._operation = operation
+        self._enter = enter
 
     async def __aenter__(self) -> T:
-        with _observation(self._kind, self._operation):
-            return await self._inner.__aenter__()
+        return await self._enter(self._inner)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        return await self._inner.__aexit__(kind, error, trace)
+    async def __aexit__(self, *error: Any) -> bool | None:
+        return await self._inner.__aexit__(*error)
 
 
-def _observation(kind: str, operation: str) -> AbstractContextManager[object]:
-    counting = metrics.StoreOperation(kind, operation)
-    return _traced(counting, operation) if tracing.active() else counting
-
-
-@contextmanager
-def _traced(counting: AbstractContextManager[object], operation: str) -> Iterator[None]:
-    with counting, tracing.span(f"store.{operation}"):
-        yield
+def _store_of(method: Callable[..., object]) -> str:
+    """``local`` or ``s3``."""
+    return method.__module__.split(".")[2]

@@ -127,7 +127,7 @@ class Sink(Protocol):
 async def appended(sink: Sink, body: ClientBody, *, final: bool) -> AsyncGenerator[Appended, None]:
     """Store a body: what `UploadStorage.append` yields, and when it raises what."""
     try:
-        async with _with_pauses(body, PAUSE) as chunks:
+        async with _with_pauses(body) as chunks:
             async for chunk in chunks:
                 await sink.add(chunk)
                 if body.all_or_nothing:
@@ -146,12 +146,12 @@ async def appended(sink: Sink, body: ClientBody, *, final: bool) -> AsyncGenerat
 
 
 @asynccontextmanager
-async def _with_pauses(body: ClientBody, pause: float) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Pull a body in a task of its own; yield its chunks, and ``b""`` for each ``pause`` without.
+async def _with_pauses(body: ClientBody) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Pull a body in a task of its own; yield its chunks, and ``b""`` for each `PAUSE` without.
 
-    ``pause`` in seconds: so that whoever stores a body can put in safety what has arrived before
-    its client went silent. A chunk is pulled once the one before is done with: what is ahead of a
-    busy store waits in the connection alone, so that many bodies at once stay small.
+    So whoever stores a body can put in safety what has arrived before its client went silent. A
+    chunk is pulled once the one before is done with: what is ahead of a busy store waits in the
+    connection alone, so that many bodies at once stay small.
     """
     chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
 
@@ -163,7 +163,7 @@ async def _with_pauses(body: ClientBody, pause: float) -> AsyncIterator[AsyncIte
     async def pulled() -> AsyncIterator[bytes]:
         while True:
             try:
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(PAUSE):
                     chunk = await chunks.get()
             except TimeoutError:
                 yield b""

@@ -67,8 +67,6 @@ class LocalStorage(Storage):
     Built with `connect`; `file_uploader.storage.base` says what it promises.
     """
 
-    kind = "local"
-
     def __init__(self, directory: DataDirectory) -> None:
         self._directory = directory
         self._index = directory.index

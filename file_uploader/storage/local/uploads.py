@@ -49,8 +49,6 @@ _HASHES = 4096
 class LocalUploads(UploadStorage):
     """The `UploadStorage` of a data directory."""
 
-    kind = "local"
-
     def __init__(
         self, directory: DataDirectory, changes: Changes, intake: Intake, reading: Threads
     ) -> None:

@@ -63,8 +63,6 @@ CLOSING = 30.0
 class S3Storage(Storage):
     """A `file_uploader.storage.base.Storage` in S3; `connect` makes it."""
 
-    kind = "s3"
-
     def __init__(self, config: S3Config, client: Client, room: Room) -> None:
         self._config = config
         self._client = client

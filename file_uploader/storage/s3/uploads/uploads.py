@@ -47,8 +47,6 @@ _AT_ONCE = 16
 class S3Uploads(UploadStorage):
     """Those of a bucket."""
 
-    kind = "s3"
-
     def __init__(
         self,
         client: Client,
