@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     log.addHandler(handler)
     log.setLevel(logging.ERROR)  # What is worth a warning of a server's, a command says in the end.
     try:
-        status = _run(options)
+        status = asyncio.run(_until_signalled(_work(options)))
         sys.stdout.flush()
     except Unauthenticated as error:
         return _failed(error, USAGE)
@@ -41,52 +41,25 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _run(options: argparse.Namespace) -> int:
-    if options.command == "container":
-        from file_uploader.cli.commands.container import container
-
-        return container(options.token)
-    if options.command == "completion":
-        from file_uploader.cli.commands.completion import completion
-
-        return completion(options.shell)
-    return asyncio.run(_until_signalled(_work(options)))
-
-
 async def _work(options: argparse.Namespace) -> int:
-    as_json: bool = options.json
     match options.command:
+        case "container":
+            from .commands.container import container as command
         case "usage":
-            from file_uploader.cli.commands.usage import usage
-
-            working = usage(options.token, as_json=as_json)
+            from .commands.usage import usage as command
         case "sweep":
-            from file_uploader.cli.commands.sweep import sweep
-
-            working = sweep(dry=options.dry_run, as_json=as_json)
+            from .commands.sweep import sweep as command
         case "verify":
-            from file_uploader.cli.commands.verify import verify
-
-            working = verify(
-                rate=options.rate,
-                state=options.state,
-                as_json=as_json,
-                progress=options.progress,
-            )
+            from .commands.verify import verify as command
         case "backup":
-            from file_uploader.cli.commands.backup import backup
-
-            working = backup(options.directory, as_json=as_json, progress=options.progress)
+            from .commands.backup import backup as command
         case "restore":
-            from file_uploader.cli.commands.backup import restore
-
-            working = restore(options.directory, as_json=as_json, progress=options.progress)
+            from .commands.backup import restore as command
+        case "migrate":
+            from .commands.migrate import migrate as command
         case _:
-            from file_uploader.cli.commands.migrate import migrate
-
-            to_s3 = options.to == "to-s3"
-            working = migrate(to_s3=to_s3, as_json=as_json, progress=options.progress)
-    return await working
+            from .commands.completion import completion as command
+    return await command(options)
 
 
 async def _until_signalled(work: Coroutine[Any, Any, int]) -> int:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from contextlib import aclosing, closing
-from pathlib import Path
 
-from file_uploader.cli.support import formatting
-from file_uploader.cli.support.progress import Progress
+from file_uploader.cli.support.report import Report, size
 from file_uploader.errors import ConfigurationError
 from file_uploader.settings import Settings, load_settings
 from file_uploader.storage import local
 from file_uploader.stores import check_owner, open_existing_local
 
-WRONG = 1
-"""The exit status where something is wrong with what was copied."""
 
-
-async def backup(directory: Path, *, as_json: bool, progress: bool) -> int:
+async def backup(options: Namespace) -> int:
     """Bring a backup up to date, or make one. Raises `ConfigurationError` and `StorageError`."""
     settings = _settings()
-    with closing(Progress(wanted=progress)) as bar:
+    with closing(Report(options)) as report:
         async with aclosing(await open_existing_local(settings)) as storage:
-            copied = await storage.back_up(directory, bar)
-    return _told(copied, as_json=as_json)
+            copied = await storage.back_up(options.directory, report)
+        return _told(report, copied)
 
 
-async def restore(directory: Path, *, as_json: bool, progress: bool) -> int:
+async def restore(options: Namespace) -> int:
     """Put a backup in the place of the store. Raises `ConfigurationError` and `StorageError`."""
     settings = _settings()
     check_owner(settings.data_dir)
-    with closing(Progress(wanted=progress)) as bar:
-        copied = await local.restore(directory, settings.data_dir, bar)
-    return _told(copied, as_json=as_json)
+    with closing(Report(options)) as report:
+        return _told(report, await local.restore(options.directory, settings.data_dir, report))
 
 
 def _settings() -> Settings:
@@ -44,13 +39,10 @@ def _settings() -> Settings:
     return settings
 
 
-def _told(copied: local.Copied, *, as_json: bool) -> int:
-    amount, flaws = copied.blobs, copied.flaws.values()
-    for flaw in flaws:
-        print(formatting.flaw(flaw, as_json=as_json))
-    if as_json:
-        counts = {"copied": amount.count, "bytes": amount.size, "wrong": len(flaws)}
-        print(formatting.json_line(counts))
-    else:
-        print(f"copied the index and {amount.count:,} contents, {formatting.size(amount.size)}")
-    return WRONG if flaws else 0
+def _told(report: Report, copied: local.Copied) -> int:
+    for flaw in copied.flaws.values():
+        report.tell(flaw)
+    amount = copied.blobs
+    figures = {"copied": amount.count, "bytes": amount.size, "wrong": report.told}
+    line = f"copied the index and {amount.count:,} contents, {size(amount.size)}"
+    return report.sum_up(figures, [line], wrong=report.told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import shtab
@@ -10,15 +10,15 @@ import shtab
 from file_uploader.cli.parser import make_parser
 
 
-def completion(shell: str) -> int:
+async def completion(options: Namespace) -> int:
     """Print the script."""
     parser = make_parser()
     _complete_paths(parser)
-    print(shtab.complete(parser, shell))
+    print(shtab.complete(parser, options.shell))
     return 0
 
 
-def _complete_paths(parser: argparse.ArgumentParser) -> None:
+def _complete_paths(parser: ArgumentParser) -> None:
     """Have paths completed where a path is wanted, as `shtab` wants to be told."""
     for action in parser._actions:  # noqa: SLF001 (there is no other way to them)
         if action.type is Path:

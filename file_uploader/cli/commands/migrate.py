@@ -6,12 +6,12 @@ runs. Nothing is removed, and nothing newer is replaced: a run in the wrong dire
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections import Counter
 from contextlib import aclosing, closing
 from functools import partial
 
-from file_uploader.cli.support import formatting
-from file_uploader.cli.support.progress import Progress
+from file_uploader.cli.support.report import Report, size
 from file_uploader.cli.support.transfer import Outcome, Transfer
 from file_uploader.cli.support.walk import Found, Place, Walk, at_once, both, total_size
 from file_uploader.model.names import Container
@@ -21,9 +21,6 @@ from file_uploader.storage.base import Storage
 from file_uploader.storage.passes import ItemFailed, Pass
 from file_uploader.storage.upkeep import Flaw
 from file_uploader.stores import open_existing_local, open_local, open_s3
-
-DIFFERENT = 1
-"""The exit status where the stores do not hold the same in the end."""
 
 _AT_ONCE = 8
 
@@ -35,30 +32,29 @@ _MISSING = "it has come or changed since it was looked at; run this again"
 _EXTRA = "only the target has it"
 
 
-async def migrate(*, to_s3: bool, as_json: bool, progress: bool) -> int:
+async def migrate(options: Namespace) -> int:
     """Copy what the target does not have yet. Raises `ConfigurationError` and `StorageError`."""
     settings = load_settings()
-    with closing(Progress(wanted=progress)) as bar:
+    to_s3 = options.to == "to-s3"
+    with closing(Report(options)) as report:
         open_disk = open_existing_local if to_s3 else open_local
         async with (
             aclosing(await open_s3(settings, patient=False)) as on_s3,
             aclosing(await open_disk(settings)) as on_disk,
         ):
             source, target = (on_disk, on_s3) if to_s3 else (on_s3, on_disk)
-            migration = _Migration(source, target, bar, as_json=as_json)
+            migration = _Migration(source, target, report)
             await migration.run()
-    print(migration.summary())
-    return 0 if migration.all_is_same else DIFFERENT
+        return migration.sum_up()
 
 
 class _Migration:
     """Copies everything from ``source`` to ``target``."""
 
-    def __init__(self, source: Storage, target: Storage, bar: Progress, *, as_json: bool) -> None:
+    def __init__(self, source: Storage, target: Storage, report: Report) -> None:
         self._source = source
         self._target = target
-        self._bar = bar
-        self._as_json = as_json
+        self._report = report
         self._pass = Pass(self._both_ready)
         self._different: set[Place] = set()
         """The files that are not the same in both."""
@@ -70,15 +66,10 @@ class _Migration:
         self._unfinished = 0
         self._same_key = True
 
-    @property
-    def all_is_same(self) -> bool:
-        """Whether the target has all that the source has, as far as both could be looked at."""
-        return not self._different and not self._failed
-
     async def run(self) -> None:
         """Copy all files and the key of links, then compare the two lists."""
-        if self._bar.shown:
-            self._bar.expect(await total_size(self._source))
+        if self._report.shows_progress:
+            self._report.expect(await total_size(self._source))
         try:
             self._same_key = await self._pass.attempt(self._copy_key, "the key of links")
         except ItemFailed as why:
@@ -98,13 +89,13 @@ class _Migration:
         return await self._target.kept_key(key) == key
 
     async def _copy(self) -> None:
-        transfer = Transfer(self._source, self._target, self._bar)
+        transfer = Transfer(self._source, self._target, self._report)
 
         async def copy(item: Found) -> Outcome | ItemFailed:
             place, _ = item
             try:
                 return await self._pass.attempt(
-                    lambda: transfer.copy(place.owner, place.file), str(place)
+                    partial(transfer.copy, place.owner, place.file), str(place)
                 )
             except ItemFailed as why:
                 return why
@@ -167,43 +158,35 @@ class _Migration:
 
     def _tell(self, place: Place, what: str) -> None:
         self._different.add(place)
-        self._say(Flaw(what, place.owner, place.name))
+        self._report.tell(place.flaw(what))
 
     def _fail(self, flaw: Flaw) -> None:
         if flaw not in self._failed:  # Each list is read more than once.
             self._failed.add(flaw)
-            self._say(flaw)
+            self._report.tell(flaw)
 
-    def _say(self, flaw: Flaw) -> None:
-        self._bar.say(formatting.flaw(flaw, as_json=self._as_json))
-
-    def summary(self) -> str:
-        """What was done."""
+    def sum_up(self) -> int:
+        """Say what was done. Returns the exit status: whether the target lacks nothing."""
         copied, same = self._outcomes[Outcome.COPIED], self._outcomes[Outcome.SAME]
-        if self._as_json:
-            return formatting.json_line(
-                {
-                    "copied": copied,
-                    "bytes": self._size,
-                    "there_already": same,
-                    "not_carried": self._not_carried,
-                    "different": len(self._different),
-                    "failed": len(self._failed),
-                    "unfinished_uploads": self._unfinished,
-                    "same_link_key": self._same_key,
-                }
-            )
-        lines = [
-            f"copied {copied:,} files, {formatting.size(self._size)}; {same:,} were there already"
-        ]
-        if self._not_carried:
-            lines.append(f"{self._not_carried:,} files were not carried over")
-        if self._different:
-            lines.append(f"{len(self._different):,} files are not the same in both")
-        if self._failed:
-            lines.append(f"{len(self._failed):,} other findings")
-        if self._unfinished:
-            lines.append(f"{self._unfinished:,} unfinished uploads stay behind; clients begin anew")
+        figures = {
+            "copied": copied,
+            "bytes": self._size,
+            "there_already": same,
+            "not_carried": self._not_carried,
+            "different": len(self._different),
+            "failed": len(self._failed),
+            "unfinished_uploads": self._unfinished,
+            "same_link_key": self._same_key,
+        }
+        lines = [f"copied {copied:,} files, {size(self._size)}; {same:,} were there already"]
+        for count, what in (
+            (self._not_carried, "files were not carried over"),
+            (len(self._different), "files are not the same in both"),
+            (len(self._failed), "other findings"),
+            (self._unfinished, "unfinished uploads stay behind; clients begin anew"),
+        ):
+            if count:
+                lines.append(f"{count:,} {what}")
         if not self._same_key:
             lines.append("the target has a key of links of its own: links made so far end")
-        return "\n".join(lines)
+        return self._report.sum_up(figures, lines, wrong=len(self._different) + len(self._failed))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
+from argparse import Namespace
 from contextlib import aclosing, closing
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from file_uploader.cli.support import formatting
-from file_uploader.cli.support.progress import Progress
-from file_uploader.cli.support.rate_limit import Pace
+from file_uploader.cli.support.report import WRONG, Report, size, swept
 from file_uploader.cli.support.state import Checked, StateFile
 from file_uploader.cli.support.walk import Found, Place, Walk, at_once, total_size
 from file_uploader.errors import NoSuchFile, StorageFailed
 from file_uploader.model import storable
-from file_uploader.model.names import Container, FileName
 from file_uploader.settings import load_settings
 from file_uploader.storage.base import Storage
 from file_uploader.storage.passes import ItemFailed, Pass, explained
 from file_uploader.storage.upkeep import Flaw, Swept
 from file_uploader.stores import open_existing, whereabouts
-
-WRONG = 1
-"""The exit status where something is."""
 
 _AT_ONCE = 4
 
@@ -31,17 +27,17 @@ _UNSENDABLE = "HTTP cannot carry what is kept of its headers, so it cannot be do
 _UNPROVEN = "nothing that is kept of it tells whether its bytes are those that were stored"
 
 
-async def verify(*, rate: int | None, state: Path | None, as_json: bool, progress: bool) -> int:
+async def verify(options: Namespace) -> int:
     """Read everything and tell what is wrong. Raises `ConfigurationError` and `StorageError`."""
     settings = load_settings()
-    file = StateFile(state)
+    file = StateFile(options.state)
     checked = file.load(whereabouts(settings))
-    with closing(Progress(wanted=progress)) as bar:
+    with closing(Report(options)) as report:
         async with aclosing(await open_existing(settings)) as storage:
-            if bar.shown:
-                bar.expect(await total_size(storage))
-                bar.advance(checked.size)
-            verification = _Verification(storage, checked, file, bar, Pace(rate), as_json=as_json)
+            if report.shows_progress:
+                report.expect(await total_size(storage))
+                report.advance(checked.size)
+            verification = _Verification(storage, checked, file, report, options.rate)
             try:
                 await verification.run()
             except StorageFailed as error:
@@ -53,39 +49,22 @@ async def verify(*, rate: int | None, state: Path | None, as_json: bool, progres
                 file.keep(checked)
             left = await storage.sweep(dry=True) or Swept()
             verification.tell_of_sweep(left)
-    file.forget()
-    print(_summary_as_json(checked, left) if as_json else _summary(checked, left))
-    return WRONG if checked.wrong else 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What came of reading a file: ``size`` bytes, or None where it was deleted meanwhile."""
-
-    size: int | None
-    wrong: str | None = None
-    proven: bool = True
+        file.forget()
+        return _sum_up(report, checked, left)
 
 
 class _Verification:
-    """Goes through a store from where ``checked`` says."""
+    """Goes through a store from where ``checked`` says, at ``rate`` bytes a second at most."""
 
     def __init__(
-        self,
-        storage: Storage,
-        checked: Checked,
-        file: StateFile,
-        bar: Progress,
-        pace: Pace,
-        *,
-        as_json: bool,
+        self, storage: Storage, checked: Checked, file: StateFile, report: Report, rate: int | None
     ) -> None:
         self._storage = storage
         self._checked = checked
         self._file = file
-        self._bar = bar
-        self._pace = pace
-        self._as_json = as_json
+        self._report = report
+        self._rate = rate
+        self._paid_until = 0.0
         self._pass = Pass(storage.ready)
         self._examined: set[Flaw] = set()
 
@@ -100,7 +79,9 @@ class _Verification:
         files = Walk(self._storage, self._tell).files(self._checked.place)
         async with aclosing(at_once(_AT_ONCE, files, self._read_again)) as reading:
             async for (place, _), read in reading:
-                self._count(place, read)
+                self._checked.place = place
+                if read is not None:
+                    self._count(*read)
                 self._file.note(self._checked)
 
     def tell_of_sweep(self, swept: Swept) -> None:
@@ -109,72 +90,75 @@ class _Verification:
             if flaw not in self._examined:
                 self._tell(flaw)
 
-    def _count(self, place: Place, read: _Read) -> None:
-        self._checked.place = place
-        if read.size is None:
-            return
+    def _count(self, size: int, flaw: Flaw | None) -> None:
         self._checked.files += 1
-        self._checked.size += read.size
-        if read.wrong is not None:
-            self._tell(Flaw(read.wrong, place.owner, place.name))
-        elif not read.proven:
-            self._checked.unproven += 1
-            self._tell(Flaw(_UNPROVEN, place.owner, place.name, harmless=True))
+        self._checked.size += size
+        if flaw is not None:
+            self._tell(flaw)
 
     def _tell(self, flaw: Flaw) -> None:
         if not flaw.harmless:
             self._checked.wrong += 1
         elif flaw.name is None:
             self._checked.harmless += 1
-        self._bar.say(formatting.flaw(flaw, as_json=self._as_json))
+        else:
+            self._checked.unproven += 1
+        self._report.tell(flaw)
 
-    async def _read_again(self, item: Found) -> _Read:
-        """Read a file; one that cannot be read is a finding."""
+    async def _read_again(self, item: Found) -> tuple[int, Flaw | None] | None:
+        """`_read` a file; one that cannot be read is a finding."""
         place, _ = item
         try:
-            return await self._pass.attempt(lambda: self._read(place.owner, place.file), str(place))
+            return await self._pass.attempt(partial(self._read, place), str(place))
         except ItemFailed as why:
-            return _Read(0, str(why))
+            return 0, place.flaw(str(why))
 
-    async def _read(self, container: Container, name: FileName) -> _Read:
+    async def _read(self, place: Place) -> tuple[int, Flaw | None] | None:
+        """A file's size and what is wrong with it; None where it was deleted meanwhile."""
         try:
-            async with self._storage.open(container, name) as content:
+            async with self._storage.open(place.owner, place.file) as content:
                 proof = self._storage.proof(content.info)
                 size = 0
                 async for chunk in content.chunks:
                     size += len(chunk)
                     proof.update(chunk)
-                    self._bar.advance(len(chunk))
-                    await self._pace.spend(len(chunk))
+                    self._report.advance(len(chunk))
+                    await self._keep_to_rate(len(chunk))
                 holds = proof.holds()
         except NoSuchFile:
-            return _Read(None)
-        wrong = _DIFFERENT if holds is False or size != content.info.size else None
-        if wrong is None and not storable.is_sendable(content.info.metadata):
-            wrong = _UNSENDABLE
-        return _Read(content.info.size, wrong, proven=holds is not None)
+            return None
+        flaw = None
+        if holds is False or size != content.info.size:
+            flaw = place.flaw(_DIFFERENT)
+        elif not storable.is_sendable(content.info.metadata):
+            flaw = place.flaw(_UNSENDABLE)
+        elif holds is None:
+            flaw = place.flaw(_UNPROVEN, harmless=True)
+        return content.info.size, flaw
+
+    async def _keep_to_rate(self, count: int) -> None:
+        """Return once so many bytes are within the rate."""
+        if self._rate is not None:
+            now = time.monotonic()
+            self._paid_until = max(now, self._paid_until) + count / self._rate
+            await asyncio.sleep(self._paid_until - now)
 
 
-def _summary(checked: Checked, left: Swept) -> str:
+def _sum_up(report: Report, checked: Checked, left: Swept) -> int:
     counts = f"{checked.wrong:,} wrong, {checked.unproven:,} that nothing proves"
     if checked.harmless:
         counts += f", {checked.harmless:,} that are nobody's"
-    swept = (
-        f"a sweep would remove {amount.count:,} {kind} ({formatting.size(amount.size)})"
+    would = (
+        f"a sweep would remove {amount.count:,} {kind} ({size(amount.size)})"
         for kind, amount in left.amounts.items()
     )
-    read = f"{checked.files:,} files, {formatting.size(checked.size)}: {counts}"
-    return "\n".join([read, *swept])
-
-
-def _summary_as_json(checked: Checked, left: Swept) -> str:
-    return formatting.json_line(
-        {
-            "files": checked.files,
-            "bytes": checked.size,
-            "wrong": checked.wrong,
-            "unproven": checked.unproven,
-            "harmless": checked.harmless,
-            "left_over": formatting.swept(left),
-        }
-    )
+    figures = {
+        "files": checked.files,
+        "bytes": checked.size,
+        "wrong": checked.wrong,
+        "unproven": checked.unproven,
+        "harmless": checked.harmless,
+        "left_over": swept(left),
+    }
+    read = f"{checked.files:,} files, {size(checked.size)}: {counts}"
+    return report.sum_up(figures, [read, *would], wrong=checked.wrong)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from enum import Enum, auto
 
@@ -20,7 +19,7 @@ from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content, Storage
 from file_uploader.transfer.body import ClientBody
 
-from .progress import Progress
+from .report import Report
 
 _MOST_TURNS = 10
 """How often a file is begun again that is replaced meanwhile."""
@@ -58,10 +57,10 @@ class _SourceError(Exception):
 class Transfer:
     """Copies files from ``source`` to ``target``."""
 
-    def __init__(self, source: Storage, target: Storage, bar: Progress) -> None:
+    def __init__(self, source: Storage, target: Storage, report: Report) -> None:
         self._source = source
         self._target = target
-        self._bar = bar
+        self._report = report
 
     async def copy(self, container: Container, name: FileName) -> Outcome:
         """Copy a file unless the target has it.
@@ -88,12 +87,11 @@ class Transfer:
         except NoSuchFile:
             pass
         else:
-            if _is_same(info, there) or there.modified > info.modified:
-                self._bar.advance(info.size)
-                return Outcome.SAME if _is_same(info, there) else Outcome.NEWER
-        async with AsyncExitStack() as opened:
-            opening = self._source.open(container, info.name, etag=info.etag)
-            content = await opened.enter_async_context(opening)
+            same = _is_same(info, there)
+            if same or there.modified > info.modified:
+                self._report.advance(info.size)
+                return Outcome.SAME if same else Outcome.NEWER
+        async with self._source.open(container, info.name, etag=info.etag) as content:
             body = ClientBody(
                 self._read(content),
                 length=info.size,
@@ -115,7 +113,7 @@ class Transfer:
             async for chunk in content.chunks:
                 if proof is not None:
                     proof.update(chunk)
-                self._bar.advance(len(chunk))
+                self._report.advance(len(chunk))
                 yield chunk
         except StorageError as error:
             raise _SourceError(error) from error

@@ -39,6 +39,10 @@ class Place(NamedTuple):
         """The file's name."""
         return FileName(self.name)
 
+    def flaw(self, what: str, *, harmless: bool = False) -> Flaw:
+        """Something that is not as it should be of the file."""
+        return Flaw(what, self.owner, self.name, harmless=harmless)
+
 
 Found = tuple[Place, ListedFile]
 
@@ -130,9 +134,8 @@ async def usage_of(storage: Storage, container: Container) -> Usage:
 
 async def total_size(storage: Storage) -> int:
     """The bytes of all files that can be counted."""
-    unheard: list[Flaw] = []
-    walk = Walk(storage, unheard.append)
-    return sum([usage.size async for _, usage in walk.usages()])
+    usages = Walk(storage, lambda _: None).usages()
+    return sum([usage.size async for _, usage in usages])
 
 
 async def both(
