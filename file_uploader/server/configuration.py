@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import sys
@@ -119,8 +120,9 @@ def _try_storage() -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give the worker a number."""
-    worker.number = worker_metrics.number_besides(each.number for each in server.WORKERS.values())
+    """Give the worker the least number that no other has."""
+    taken = {each.number for each in server.WORKERS.values()}
+    worker.number = next(number for number in itertools.count() if number not in taken)
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -15,15 +15,15 @@ NAMES = {
     "arbiter": "Arbiter",
     "arbiter.Arbiter": "WORKERS WORKER_BOOT_ERROR",
     "asgi.parser": "UnsupportedTransferCoding",
-    "asgi.parser.CallbackRequest": "content_length headers_bytes method path version",
+    "asgi.parser.CallbackRequest": "content_length headers_bytes method version",
     "asgi.parser.PythonProtocol": "remaining",
     "asgi.protocol": "ASGIProtocol BodyReceiver HIGH_WATER_LIMIT _REASON_PHRASES",
     "asgi.protocol.ASGIProtocol": """
-        _awaiting_request _body_receiver _build_environ _build_http_scope _callback_parser
+        _awaiting_request _body_receiver _build_http_scope _callback_parser
         _check_h1c_protocol_available _close_transport _closed _current_request
         _feed_callback_parser _finishing_calls _flow_control _is_ssl _is_websocket_upgrade
         _keepalive _max_buffer_size _maybe_resume_reading _on_body _on_headers_complete
-        _on_message_complete _pause_reading _pre_request _request_ready _response_buffer
+        _on_message_complete _pause_reading _request_ready _response_buffer
         _safe_write _send_body _send_error_response _send_response_start _task app cfg log
         transport worker
         """,
@@ -33,7 +33,7 @@ NAMES = {
         """,
     "asgi.protocol.FlowControl": "drain pause_writing resume_writing",
     "glogging": "Logger",
-    "glogging.Logger": "error_log setup",
+    "glogging.Logger": "access_log error_log setup",
     "workers.gasgi": "ASGIProtocol ASGIWorker",
     "workers.gasgi.ASGIWorker": """
         _quick_shutdown _serve _shutdown alive cfg handle_exit_signal handle_quit_signal

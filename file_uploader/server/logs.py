@@ -1,6 +1,7 @@
 """How log lines look: for people (``console``), or one JSON object each (``json``).
 
-Whichever it is, a line that has to do with a request has the request's id.
+Whichever it is, a line that has to do with a request has the request's id, and none shows a link
+that somebody could use.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from gunicorn import glogging
 
 from file_uploader.http import context
 from file_uploader.http.access_log import timestamp
+from file_uploader.http.fields import target
 
 _TRACE = logging.Formatter()
 
@@ -48,14 +50,22 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+def without_secrets(record: logging.LogRecord) -> bool:
+    """Leave out what makes a link valid, as a filter of logs."""
+    record.msg, record.args = target.without_secrets(record.getMessage()), ()
+    return True
+
+
 class ConsoleLog(glogging.Logger):  # type: ignore[misc]
     """gunicorn's log, which the package's goes to as well, for people."""
 
     formatter: logging.Formatter = ConsoleFormatter()
 
     def setup(self, cfg: Any) -> None:
-        """Set up what gunicorn does, but for how its lines look."""
+        """Set up what gunicorn does, but for how its lines look, and what they show of links."""
         super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.addFilter(without_secrets)
         for handler in self.error_log.handlers:
             handler.setFormatter(self.formatter)
 

@@ -9,13 +9,10 @@
 * A client that ends its side of the connection behind a whole request still gets its answer.
 * Of a request that the end of its connection cuts, the application gets all that has arrived.
 * A wish to speak another protocol is not heeded (RFC 9110, 7.8): the request is answered as it is.
-* A client that takes nothing of an answer is let go of, also at the end of a connection.
-* The kernel copies files to the client, where the application asks for it (`zerocopy`).
 * HTTP/1.0 connections end after one answer, whatever they ask for: its end may be the only mark
   of the answer's end.
 * Less is read ahead of a slow application, so that many uploads at once stay small.
 * ``Connection: close`` in an answer closes the connection.
-* No log shows a link that somebody could use.
 * A number with more digits than Python reads is a bad request, like any other that is none.
 
 It leans on inner names of gunicorn's (`inner_names`); the end-to-end tests hold every point of the
@@ -25,21 +22,17 @@ list against the version that is installed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 from gunicorn.asgi.parser import UnsupportedTransferCoding
-from gunicorn.asgi.protocol import HIGH_WATER_LIMIT, ASGIProtocol
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from gunicorn.asgi.protocol import ASGIProtocol
 
 from file_uploader import metrics
-from file_uploader.http import caching, context, problems, sendfile
-from file_uploader.http.fields import target
+from file_uploader.http import caching, context, problems
 
-from .receive_buffer import Reads
+from .sending import Sending
 from .time_limit import TimeLimit
 
 HEAD_TIMEOUT = 15.0
@@ -60,50 +53,18 @@ _HEAD = b"HEAD "
 _ENOUGH = len(_HEAD) + len(b"\r\n")
 """Bytes of a request that tell whether its method is HEAD, also behind an empty line."""
 
-FLUSH_TIMEOUT = 15.0
-"""Seconds without any progress after which a closed connection's unsent bytes are given up."""
 
-
-class HasConnections(Protocol):
-    """The worker, as far as a connection needs it; gunicorn's own needs are its own.
-
-    ``idle_timeout`` in seconds: for how long a client may take nothing of an answer. ``copiers``
-    are threads that may wait for a disk.
-    """
-
-    loop: asyncio.AbstractEventLoop
-    connections: Any
-    reads: Reads
-    idle_timeout: float
-    copiers: Executor
-
-    def has_room(self) -> bool:
-        """Whether the connection that was made last may stay."""
-        ...
-
-
-class Connection(ASGIProtocol):  # type: ignore[misc]
+class Connection(Sending, ASGIProtocol):  # type: ignore[misc]
     """One connection."""
 
-    def __init__(self, worker: HasConnections) -> None:
+    def __init__(self, worker: Any) -> None:
         super().__init__(worker)
-        self._pre_request: Callable[[Any, Any], object] | None
-        if self._pre_request is self.cfg.settings["pre_request"].default:
-            self._pre_request = _log_request
         self._closed: bool
-        self.app: ASGIApp
-        self._response_buffer: bytes | None
         self._callback_parser: Any
         self._body_receiver: Any
         worker.connections.add(self)
-        self._application = self.app
-        self.app = self._call
-        self._copying: asyncio.Task[None] | None = None
-        self._taken = asyncio.Event()
         self._max_buffer_size = READ_AHEAD
-        self._close_timer: asyncio.TimerHandle | None = None
         self._head_clock = TimeLimit(worker.loop, HEAD_TIMEOUT, self._head_timed_out)
-        self._stall_clock = TimeLimit(worker.loop, worker.idle_timeout, self._stalled)
         self._syntax = 0
         self._first = b""
         self._answer_begun = False
@@ -215,14 +176,9 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks; the request is told of it behind what has arrived of its body."""
         self._head_clock.stop()
-        self._stall_clock.stop()
+        self._stop_sending()
         self.worker.reads.end(self)
-        if self._close_timer is not None:
-            self._close_timer.cancel()
-        if self._copying is not None:
-            self._copying.cancel()
         self._lost, self._loss = True, exc
-        self._flow_control.resume_writing()  # Nobody takes any more of what was answered before.
         self.tell_end()
         self._task.add_done_callback(self._let_go)
 
@@ -243,83 +199,6 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._callback_parser = self._body_receiver = None
         del self.app, self._head_clock, self._stall_clock
 
-    def pause_writing(self) -> None:
-        """Start the clock of a client that takes less than there is for it."""
-        super().pause_writing()
-        self._stall_clock.start()
-
-    def resume_writing(self) -> None:
-        """Stop that clock."""
-        self._stall_clock.stop()
-        if self._copying is None:
-            super().resume_writing()
-        else:  # Whoever sends a file waits for the end of its copying.
-            self._taken.set()
-
-    def _stalled(self) -> None:
-        self.log.info("An answer ended early: its client took nothing of it.")
-        self.transport.abort()
-
-    def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> Scope:
-        scope: Scope = super()._build_http_scope(request, sockname, peername)
-        if request.method == "GET" and self._callback_parser is not None and not self._is_ssl:
-            scope.setdefault("extensions", {})[sendfile.EXTENSION] = {}
-        return scope
-
-    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application, and know what it says in the extension.
-
-        Not before the client takes what was answered before: of answers without a body nobody
-        waits for that.
-        """
-        await self._flow_control.drain()
-
-        async def send_or_copy(message: Message) -> None:
-            if message["type"] == sendfile.EXTENSION:
-                span = sendfile.FileSpan(message["file"], message["offset"], message["count"])
-                more = message.get("more_body", False)
-                message = {"type": "http.response.body", "body": span, "more_body": more}
-            await send(message)
-
-        extended = sendfile.EXTENSION in scope.get("extensions", ())
-        await self._application(scope, receive, send_or_copy if extended else send)
-
-    def _send_body(
-        self, body: Any, chunked: bool = False, last: bool = False, size: int | None = None
-    ) -> None:
-        if type(body) is not sendfile.FileSpan:
-            super()._send_body(body, chunked, last, size)
-            return
-        # Whoever sends a body waits for the flow control behind it.
-        self._flow_control.pause_writing()
-        self._copying = self.worker.loop.create_task(self._copy(body))
-
-    async def _copy(self, span: sendfile.FileSpan) -> None:
-        try:
-            # Only what answers a pipelined request finds something that was not sent yet.
-            if self.transport.get_write_buffer_size():
-                await self._all_taken()
-            head, self._response_buffer = self._response_buffer or b"", None
-            peer = self.transport.get_extra_info("socket")
-            await sendfile.Copying(peer, head, span).run(
-                self.worker.copiers, self.worker.idle_timeout
-            )
-        except TimeoutError:
-            self._stalled()
-        except (OSError, EOFError) as error:
-            self.log.info("An answer ended early: %s", error)
-            self.transport.abort()
-        else:
-            self._flow_control.resume_writing()
-        finally:
-            self._copying = None
-
-    async def _all_taken(self) -> None:
-        self._taken.clear()
-        self.transport.set_write_buffer_limits(high=0)
-        await self._taken.wait()
-        self.transport.set_write_buffer_limits(high=HIGH_WATER_LIMIT)
-
     def _head_timed_out(self) -> None:
         self._send_error_response(408, f"No complete request head in {HEAD_TIMEOUT:g} s.")
         self._close_transport()
@@ -329,7 +208,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             return
         if not self._refused:
             super()._close_transport()
-            self._give_up_unless_sending(None)
+            self._give_up_unless_sending()
             return
         self._closed = True
         if self.transport.can_write_eof():
@@ -339,15 +218,6 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
         self._request_ready.set()
         if self._body_receiver is not None:
             self._body_receiver.signal_disconnect()
-
-    def _give_up_unless_sending(self, unsent_before: int | None) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        if unsent and unsent == unsent_before:
-            self.transport.abort()
-        elif unsent:
-            self._close_timer = self.worker.loop.call_later(
-                FLUSH_TIMEOUT, self._give_up_unless_sending, unsent
-            )
 
     def _send_error_response(
         self, status: int, message: str, extra_headers: tuple[tuple[str, str], ...] = ()
@@ -393,13 +263,6 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
             return self._first.startswith(_HEAD)
         return bool(self._current_request.method == "HEAD")
 
-    def _build_environ(self, request: Any, sockname: Any, peername: Any) -> dict[str, str]:
-        """What the access log is written from."""
-        environ: dict[str, str] = super()._build_environ(request, sockname, peername)
-        logged = ("RAW_URI", "PATH_INFO", "HTTP_REFERER")
-        shown = {name: target.without_secrets(environ.get(name, "")) for name in logged}
-        return {**environ, **{name: text for name, text in shown.items() if text}}
-
     def _send_response_start(
         self,
         status: int,
@@ -417,8 +280,3 @@ class Connection(ASGIProtocol):  # type: ignore[misc]
 
 _UNKNOWN = SimpleNamespace(version=(1, 1))
 """What gunicorn has to know of a request whose head was not read: in which version to answer."""
-
-
-def _log_request(worker: Any, request: Any) -> None:
-    """What gunicorn logs of each request at the level debug, without a link's secret."""
-    worker.log.debug("%s %s", request.method, target.without_secrets(request.path))

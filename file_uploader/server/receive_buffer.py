@@ -7,7 +7,7 @@ answered, gunicorn's parser keeps so much and closes the connection for more.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any
 
 MOST = 1024 * 1024
 """Bytes read at once of one of a few bodies: so much takes little more work than a packet does."""
@@ -47,24 +47,10 @@ class Reads:
         self._left.pop(connection, None)
 
 
-class Reader(Protocol):
-    """The protocol of a connection, as far as it is fed."""
-
-    connection_made: object
-    connection_lost: object
-    eof_received: object
-    pause_writing: object
-    resume_writing: object
-
-    def data_received(self, data: memoryview) -> None:
-        """Take bytes that are overwritten afterwards."""
-        ...
-
-
 class BufferedReads(asyncio.BufferedProtocol):
-    """Feeds a connection from the buffer."""
+    """Feeds a connection, a protocol of gunicorn's, from the buffer; that is overwritten then."""
 
-    def __init__(self, connection: Reader, reads: Reads) -> None:
+    def __init__(self, connection: Any, reads: Reads) -> None:
         self._connection = connection
         self._reads = reads
         self._buffer = reads.buffer(connection)

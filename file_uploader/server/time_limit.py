@@ -1,4 +1,4 @@
-"""A limit on time that starts, and is over when what it limits has happened."""
+"""A limit on time that starts, and is over when what it limits has happened, or once it is up."""
 
 from __future__ import annotations
 
@@ -20,14 +20,10 @@ class TimeLimit:
     def start(self) -> None:
         """Let it run; one that runs already goes on as it does."""
         if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._run_out)
+            self._timer = self._loop.call_later(self._seconds, self._late)
 
     def stop(self) -> None:
         """Stop it, if it runs."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _run_out(self) -> None:
-        self._timer = None
-        self._late()

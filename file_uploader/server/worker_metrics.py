@@ -8,11 +8,9 @@ done still counts.
 from __future__ import annotations
 
 import fcntl
-import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +51,6 @@ def begin(place: Path) -> None:
     _lock(_here.directory)
     os.environ[_VARIABLE] = str(_here.directory)
     values.ValueClass = values.MultiProcessValue(lambda: _here.number)  # type: ignore[no-untyped-call]
-
-
-def number_besides(taken: Iterable[int]) -> int:
-    """The least number that none of the others has."""
-    others = set(taken)
-    return next(number for number in itertools.count() if number not in others)
 
 
 def begin_worker(number: int) -> None:

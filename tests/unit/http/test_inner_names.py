@@ -104,7 +104,7 @@ def test_its_version_is_the_one_that_is_required() -> None:
 
 
 def test_the_modules_that_take_some_are_looked_at() -> None:
-    assert {"protocol", "body_receiver", "worker", "logs"} <= SOURCES.keys()
+    assert {"protocol", "sending", "body_receiver", "worker", "logs"} <= SOURCES.keys()
 
 
 @pytest.mark.parametrize("module", SOURCES)
