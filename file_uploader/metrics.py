@@ -16,9 +16,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable, Prometheus' own, that names the directory of the figures of several processes."""
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # From what a small file takes to what a large one does over a slow line.
@@ -141,9 +138,9 @@ def exposition(seen: Mapping[str, float]) -> bytes:
     Reads files: for a thread.
     """
     registry = _registry
-    if directory := os.environ.get(DIRECTORY):
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry) + generate_latest(_Seen(seen))
 
 

@@ -157,12 +157,6 @@ def _read(parse: Callable[[str], object]) -> BeforeValidator:
 
 Size = Annotated[int, _read(parse_size)]
 Duration = Annotated[timedelta, _read(_duration)]
-MetricsToken = Annotated[SecretStr, _read(_metrics_token)]
-ListenAddress = Annotated[Address, NoDecode, _read(_address)]
-LinkSecrets = Annotated[tuple[SecretStr, ...], NoDecode, _read(_link_keys)]
-RootPath = Annotated[str, _read(_root_path)]
-Trusted = Annotated[tuple[str, ...], NoDecode, _read(_trusted)]
-Origins = Annotated[tuple[str, ...], NoDecode, _read(_origins)]
 
 
 class Settings(BaseSettings):
@@ -200,15 +194,18 @@ class Settings(BaseSettings):
     memory_budget: Size = Field(default=256 * 2**20, ge=16 * 2**20)
     spool_dir: Path = Field(default_factory=lambda: Path(tempfile.gettempdir()))
     spool_limit: Size = Field(default=4 * 2**30, ge=0)
-    cors_origins: Origins = ()
-    root_path: RootPath = ""
-    forwarded_allow_ips: Trusted = ("127.0.0.1", "::1")
+    cors_origins: Annotated[tuple[str, ...], NoDecode, _read(_origins)] = ()
+    root_path: Annotated[str, _read(_root_path)] = ""
+    forwarded_allow_ips: Annotated[tuple[str, ...], NoDecode, _read(_trusted)] = (
+        "127.0.0.1",
+        "::1",
+    )
     interim_responses: bool = True
-    link_keys: LinkSecrets = ()
+    link_keys: Annotated[tuple[SecretStr, ...], NoDecode, _read(_link_keys)] = ()
     direct_downloads: bool = False
     log_format: LogFormat = LogFormat.CONSOLE
-    metrics_token: MetricsToken | None = None
-    metrics_address: ListenAddress | None = None
+    metrics_token: Annotated[SecretStr, _read(_metrics_token)] | None = None
+    metrics_address: Annotated[Address | None, NoDecode, _read(_address)] = None
 
     @model_validator(mode="before")
     @classmethod

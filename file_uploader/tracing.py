@@ -24,20 +24,15 @@ _NO_SPAN = nullcontext()
 _tracer: Tracer | None = None
 
 
-def wanted() -> bool:
-    """Whether the environment names somebody who takes traces, and does not forbid them."""
-    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "otlp")
-    disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    return any(map(os.environ.get, _ENDPOINTS)) and exporter == "otlp" and not disabled
-
-
 @asynccontextmanager
 async def started() -> AsyncIterator[None]:
-    """Trace while this is entered, if that is `wanted`.
+    """Trace while this is entered, if the environment names who takes traces, and forbids none.
 
     Raises `ConfigurationError` where the packages for it are missing.
     """
-    if not wanted():
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "otlp")
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    if not any(map(os.environ.get, _ENDPOINTS)) or exporter != "otlp" or disabled:
         yield
         return
     global _tracer  # noqa: PLW0603 (one for a process, as OpenTelemetry has it)
@@ -71,7 +66,8 @@ def active() -> bool:
 
 def span(name: str) -> AbstractContextManager[object]:
     """A step of what is being done; one that fails says with which kind of error."""
-    return _NO_SPAN if _tracer is None else _step(_tracer, name)
+    # It does not become the current one: what is under way in a generator would leave it behind.
+    return _NO_SPAN if _tracer is None else _ended(_tracer.start_span(name))
 
 
 @contextmanager
@@ -90,14 +86,6 @@ def request_span(method: str, headers: Mapping[str, str]) -> Iterator[Span]:
     request = _tracer.start_span(method, client, SpanKind.SERVER)
     with _ended(request), use_span(request, record_exception=False, set_status_on_exception=False):
         yield request
-
-
-@contextmanager
-def _step(tracer: Tracer, name: str) -> Iterator[Span]:
-    # It does not become the current one: what is under way in a generator would leave it behind.
-    step = tracer.start_span(name)
-    with _ended(step):
-        yield step
 
 
 @contextmanager

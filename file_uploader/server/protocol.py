@@ -22,6 +22,7 @@ list against the version that is installed.
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
@@ -228,30 +229,20 @@ class Connection(Sending, ASGIProtocol):  # type: ignore[misc]
         problem = problems.of_status(status)
         ours = status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
         detail = problem.title if ours else message or problem.title
-        if (here := context.current()) is not None:
-            self._answer(here, problem, detail, extra_headers)
-            return
-        request = self._current_request
-        with context.refused(() if request is None else request.headers_bytes) as here:
-            metrics.REFUSED.labels(problem.status).inc()
-            self.log.info("Refused %s, before it was a request: %s", self._peer, problem.title)
-            self._answer(here, problem, detail, extra_headers)
-
-    def _answer(
-        self,
-        here: context.RequestContext,
-        problem: problems.Problem,
-        detail: str,
-        extra_headers: tuple[tuple[str, str], ...],
-    ) -> None:
-        body = problems.body(problem, detail)
-        headers = (
-            ("Content-Type", problems.MEDIA_TYPE),
-            ("Content-Length", str(len(body))),
-            *caching.STATE.items(),
-            (context.HEADER, here.id),
-            *extra_headers,
-        )
+        request, served = self._current_request, context.current()
+        named = () if request is None else request.headers_bytes
+        with context.refused(named) if served is None else nullcontext(served) as here:
+            if served is None:
+                metrics.REFUSED.labels(problem.status).inc()
+                self.log.info("Refused %s, before it was a request: %s", self._peer, problem.title)
+            body = problems.body(problem, detail)
+            headers = (
+                ("Content-Type", problems.MEDIA_TYPE),
+                ("Content-Length", str(len(body))),
+                *caching.STATE.items(),
+                (context.HEADER, here.id),
+                *extra_headers,
+            )
         super()._send_response_start(problem.status, headers, _UNKNOWN, close=True)
         head, self._response_buffer = self._response_buffer or b"", None
         self._safe_write(head if self._asks_for_head else head + body)

@@ -78,8 +78,10 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Make the worker build our connections: it looks the classes up in its own modules."""
         self.init_signals()
-        _open_as_many_files_as_allowed()
-        gasgi.ASGIProtocol = self._connect
+        # By itself the limit is 1,024 on most systems.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        gasgi.ASGIProtocol = lambda _worker: BufferedReads(Connection(self), self.reads)
         protocol.BodyReceiver = Receiver
         # It notes what it finds in the class that it is called on, and looks for it in its own.
         protocol.ASGIProtocol._check_h1c_protocol_available()  # noqa: SLF001
@@ -98,9 +100,6 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         if self._is_full and not was_full:
             self.log.warning("No more connections are taken: %d are open", most)
         return not self._is_full
-
-    def _connect(self, _worker: Worker) -> BufferedReads:
-        return BufferedReads(Connection(self), self.reads)
 
     def init_signals(self) -> None:
         """Heed a stop from now on: until here the handlers are the master's, in a copy of it."""
@@ -169,9 +168,3 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         if tasks:
             self.log.warning("Cancelled %d requests that did not end in time", len(tasks))
             await asyncio.wait(tasks, timeout=CLEANUP_TIMEOUT / 2)
-
-
-def _open_as_many_files_as_allowed() -> None:
-    """Raise the limit to the one that may not be raised; by itself it is 1,024 on most systems."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -81,7 +81,11 @@ class _Verification:
             async for (place, _), read in reading:
                 self._checked.place = place
                 if read is not None:
-                    self._count(*read)
+                    size, wrong = read
+                    self._checked.files += 1
+                    self._checked.size += size
+                    if wrong is not None:
+                        self._tell(wrong)
                 self._file.note(self._checked)
 
     def tell_of_sweep(self, swept: Swept) -> None:
@@ -89,12 +93,6 @@ class _Verification:
         for flaw in swept.flaws:
             if flaw not in self._examined:
                 self._tell(flaw)
-
-    def _count(self, size: int, flaw: Flaw | None) -> None:
-        self._checked.files += 1
-        self._checked.size += size
-        if flaw is not None:
-            self._tell(flaw)
 
     def _tell(self, flaw: Flaw) -> None:
         if not flaw.harmless:
