@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing
 from typing import Protocol
 
 from file_uploader.errors import BodyError
@@ -127,7 +127,7 @@ class Sink(Protocol):
 async def appended(sink: Sink, body: ClientBody, *, final: bool) -> AsyncGenerator[Appended, None]:
     """Store a body: what `UploadStorage.append` yields, and when it raises what."""
     try:
-        async with _with_pauses(body) as chunks:
+        async with aclosing(_with_pauses(body)) as chunks:
             async for chunk in chunks:
                 await sink.add(chunk)
                 if body.all_or_nothing:
@@ -145,41 +145,26 @@ async def appended(sink: Sink, body: ClientBody, *, final: bool) -> AsyncGenerat
     sink.acknowledged()
 
 
-@asynccontextmanager
-async def _with_pauses(body: ClientBody) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Pull a body in a task of its own; yield its chunks, and ``b""`` for each `PAUSE` without.
+async def _with_pauses(body: ClientBody) -> AsyncGenerator[bytes, None]:
+    """The chunks of a body, and ``b""`` for each `PAUSE` without one.
 
     So whoever stores a body can put in safety what has arrived before its client went silent. A
     chunk is pulled once the one before is done with: what is ahead of a busy store waits in the
     connection alone, so that many bodies at once stay small.
     """
-    chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    async def pull() -> None:
-        async for chunk in body:
-            chunks.put_nowait(chunk)
-            await chunks.join()
-
-    async def pulled() -> AsyncIterator[bytes]:
+    pulling = asyncio.create_task(body.__anext__())
+    try:
         while True:
-            try:
-                async with asyncio.timeout(PAUSE):
-                    chunk = await chunks.get()
-            except TimeoutError:
+            done, _ = await asyncio.wait((pulling,), timeout=PAUSE)
+            if not done:
                 yield b""
                 continue
-            if chunk is None:
-                await pulling  # for what it raised
-                return
-            yield chunk
-            chunks.task_done()
-
-    pulling = asyncio.create_task(pull())
-    pulling.add_done_callback(lambda _: chunks.put_nowait(None))
-    try:
-        yield pulled()
+            yield pulling.result()
+            pulling = asyncio.create_task(body.__anext__())
+    except StopAsyncIteration:
+        return
     finally:
-        pulling.cancel()
-        await asyncio.wait([pulling])
+        if pulling.cancel():
+            await asyncio.wait((pulling,))
         if not pulling.cancelled():
-            pulling.exception()  # seen, also where nobody came to hear of it
+            pulling.exception()  # seen, also where nobody comes to hear of it
