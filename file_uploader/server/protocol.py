@@ -75,19 +75,17 @@ class Connection(Sending, ASGIProtocol):  # type: ignore[misc]
         self._peer = "-"
 
     @property
-    def idle(self) -> bool:
-        """Whether no request is being served."""
-        return bool(self._awaiting_request) and not self._finishing_calls
-
-    @property
     def serving(self) -> asyncio.Task[None] | None:
         """The task that serves this connection, while it runs."""
         task: asyncio.Task[None] | None = self._task
         return None if task is None or task.done() else task
 
-    def close(self) -> None:
-        """Close an idle connection."""
-        self._close_transport()
+    def close_if_idle(self) -> bool:
+        """Close it where no request is being served. Returns whether it still serves something."""
+        if self._awaiting_request and not self._finishing_calls:
+            self._close_transport()
+            return False
+        return self.serving is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock of the first request head."""

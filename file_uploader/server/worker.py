@@ -145,21 +145,16 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]
         # The arbiter kills what is left after graceful_timeout; clean-ups have to fit as well.
         deadline = self.loop.time() + max(0, self.cfg.graceful_timeout - CLEANUP_TIMEOUT)
         # gunicorn sets no event when a connection has nothing left to serve.
-        while self._close_idle() and not self._quick_shutdown and self.loop.time() < deadline:  # noqa: ASYNC110
+        while self._are_busy() and not self._quick_shutdown and self.loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await self._cancel_requests()
         if self.lifespan is not None:
             await self.lifespan.shutdown()
 
-    def _close_idle(self) -> int:
-        """Close what serves nothing; return how many connections still serve something."""
-        busy = 0
-        for connection in list(self.connections):
-            if connection.idle:
-                connection.close()
-            elif connection.serving is not None:
-                busy += 1
-        return busy
+    def _are_busy(self) -> bool:
+        """Close connections that serve nothing; return whether others still serve something."""
+        busy = [each for each in list(self.connections) if each.close_if_idle()]
+        return bool(busy)
 
     async def _cancel_requests(self) -> None:
         tasks = [task for connection in self.connections if (task := connection.serving)]

@@ -7,6 +7,7 @@ import sys
 import time
 from argparse import Namespace
 from contextlib import aclosing, closing
+from dataclasses import dataclass, field
 from functools import partial
 
 from file_uploader.cli.support.report import WRONG, Report, size, swept
@@ -53,40 +54,37 @@ async def verify(options: Namespace) -> int:
         return _sum_up(report, checked, left)
 
 
+@dataclass
 class _Verification:
     """Goes through a store from where ``checked`` says, at ``rate`` bytes a second at most."""
 
-    def __init__(
-        self, storage: Storage, checked: Checked, file: StateFile, report: Report, rate: int | None
-    ) -> None:
-        self._storage = storage
-        self._checked = checked
-        self._file = file
-        self._report = report
-        self._rate = rate
-        self._paid_until = 0.0
-        self._pass = Pass(storage.ready)
-        self._examined: set[Flaw] = set()
+    storage: Storage
+    checked: Checked
+    file: StateFile
+    report: Report
+    rate: int | None
+    _paid_until: float = 0.0
+    _examined: set[Flaw] = field(default_factory=set)
 
     async def run(self) -> None:
         """Look at everything."""
-        if not self._checked.examined:
+        if not self.checked.examined:
             # Told once all are known: what is interrupted here is begun again.
-            for flaw in [flaw async for flaw in self._storage.examine()]:
+            for flaw in [flaw async for flaw in self.storage.examine()]:
                 self._tell(flaw)
                 self._examined.add(flaw)
-            self._checked.examined = True
-        files = Walk(self._storage, self._tell).files(self._checked.place)
+            self.checked.examined = True
+        files = Walk(self.storage, self._tell).files(self.checked.place)
         async with aclosing(at_once(_AT_ONCE, files, self._read_again)) as reading:
             async for (place, _), read in reading:
-                self._checked.place = place
+                self.checked.place = place
                 if read is not None:
                     size, wrong = read
-                    self._checked.files += 1
-                    self._checked.size += size
+                    self.checked.files += 1
+                    self.checked.size += size
                     if wrong is not None:
                         self._tell(wrong)
-                self._file.note(self._checked)
+                self.file.note(self.checked)
 
     def tell_of_sweep(self, swept: Swept) -> None:
         """Tell what a sweep cannot look at, as far as that is not told yet."""
@@ -96,31 +94,31 @@ class _Verification:
 
     def _tell(self, flaw: Flaw) -> None:
         if not flaw.harmless:
-            self._checked.wrong += 1
+            self.checked.wrong += 1
         elif flaw.name is None:
-            self._checked.harmless += 1
+            self.checked.harmless += 1
         else:
-            self._checked.unproven += 1
-        self._report.tell(flaw)
+            self.checked.unproven += 1
+        self.report.tell(flaw)
 
     async def _read_again(self, item: Found) -> tuple[int, Flaw | None] | None:
         """`_read` a file; one that cannot be read is a finding."""
         place, _ = item
         try:
-            return await self._pass.attempt(partial(self._read, place), str(place))
+            return await Pass(self.storage.ready).attempt(partial(self._read, place), str(place))
         except ItemFailed as why:
             return 0, place.flaw(str(why))
 
     async def _read(self, place: Place) -> tuple[int, Flaw | None] | None:
         """A file's size and what is wrong with it; None where it was deleted meanwhile."""
         try:
-            async with self._storage.open(place.owner, place.file) as content:
-                proof = self._storage.proof(content.info)
+            async with self.storage.open(place.owner, place.file) as content:
+                proof = self.storage.proof(content.info)
                 size = 0
                 async for chunk in content.chunks:
                     size += len(chunk)
                     proof.update(chunk)
-                    self._report.advance(len(chunk))
+                    self.report.advance(len(chunk))
                     await self._keep_to_rate(len(chunk))
                 holds = proof.holds()
         except NoSuchFile:
@@ -136,9 +134,9 @@ class _Verification:
 
     async def _keep_to_rate(self, count: int) -> None:
         """Return once so many bytes are within the rate."""
-        if self._rate is not None:
+        if self.rate is not None:
             now = time.monotonic()
-            self._paid_until = max(now, self._paid_until) + count / self._rate
+            self._paid_until = max(now, self._paid_until) + count / self.rate
             await asyncio.sleep(self._paid_until - now)
 
 
