@@ -73,14 +73,14 @@ def observed_opening(operation: str) -> Callable[[Opening[P, T]], Opening[P, T]]
     """Observe how something is opened, and not what is done while it is open."""
 
     def decorate(method: Opening[P, T]) -> Opening[P, T]:
+        @observed(operation)
+        @wraps(method)  # It is counted as that one.
+        async def enter(opened: AbstractAsyncContextManager[T]) -> T:
+            return await opened.__aenter__()
+
         @wraps(method)
         def opening(*args: P.args, **kwargs: P.kwargs) -> AbstractAsyncContextManager[T]:
             return _Opening(method(*args, **kwargs), enter)
-
-        @observed(operation)
-        @wraps(method)
-        async def enter(inner: AbstractAsyncContextManager[T]) -> T:
-            return await inner.__aenter__()
 
         return opening
 
@@ -90,17 +90,17 @@ def observed_opening(operation: str) -> Callable[[Opening[P, T]], Opening[P, T]]
 class _Opening(AbstractAsyncContextManager[T]):
     def __init__(
         self,
-        inner: AbstractAsyncContextManager[T],
-        enter: Callable[[AbstractAsyncContextManager[T]], Coroutine[Any, Any, T]],
+        opened: AbstractAsyncContextManager[T],
+        enter: Call[[AbstractAsyncContextManager[T]], T],
     ) -> None:
-        self._inner = inner
+        self._opened = opened
         self._enter = enter
 
     async def __aenter__(self) -> T:
-        return await self._enter(self._inner)
+        return await self._enter(self._opened)
 
     async def __aexit__(self, *error: Any) -> bool | None:
-        return await self._inner.__aexit__(*error)
+        return await self._opened.__aexit__(*error)
 
 
 def _store_of(method: Callable[..., object]) -> str:
