@@ -23,9 +23,8 @@ NAMES = {
         _check_h1c_protocol_available _close_transport _closed _current_request
         _feed_callback_parser _finishing_calls _flow_control _is_ssl _is_websocket_upgrade
         _keepalive _max_buffer_size _maybe_resume_reading _on_body _on_headers_complete
-        _on_message_complete _pause_reading _request_ready _response_buffer
-        _safe_write _send_body _send_error_response _send_response_start _task app cfg log
-        transport worker
+        _pause_reading _request_ready _response_buffer _safe_write _send_body
+        _send_error_response _send_response_start _task app log transport worker
         """,
     "asgi.protocol.BodyReceiver": """
         _chunks _complete _disconnected _pop_chunk _wait_for_data _waiter buffered protocol receive

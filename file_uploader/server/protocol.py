@@ -157,10 +157,6 @@ class Connection(Sending, ASGIProtocol):  # type: ignore[misc]
         self.worker.reads.arrived(self, len(chunk))
         super()._on_body(chunk)
 
-    def _on_message_complete(self) -> None:
-        self.worker.reads.end(self)
-        super()._on_message_complete()
-
     def eof_received(self) -> bool:
         """Keep the way back open while a request that is whole has no answer yet.
 

@@ -38,12 +38,15 @@ class Reads:
         self._left[connection] = length
 
     def arrived(self, connection: object, size: int) -> None:
-        """Say that so many bytes of it have arrived."""
-        if connection in self._left:
-            self._left[connection] -= size
+        """Say that so many bytes of it have arrived, which may be all."""
+        left = self._left.get(connection, 0) - size
+        if left > 0:
+            self._left[connection] = left
+        else:
+            self.end(connection)
 
     def end(self, connection: object) -> None:
-        """Say that it has arrived, or will not; may be said again."""
+        """Say that no more of it will; may be said again, or of a connection without a body."""
         self._left.pop(connection, None)
 
 
