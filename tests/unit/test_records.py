@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from file_uploader.errors import InvalidName
 from file_uploader.model.names import FileName, is_file_name
 from file_uploader.storage.records import UnreadableRecord, dumps, loads
-from file_uploader.storage.s3.uploads.layout import Held, HeldPart, Tail
+from file_uploader.storage.s3.uploads.layout import StoredPart, Tail, UploadLayout
 from tests.contract.uploading import record
 
-UPLOAD = replace(record(), held=Held(5, "id", (HeldPart(1, "a"),), (Tail(1, "b"),)).to_json())
+UPLOAD = replace(
+    record(), held=UploadLayout(5, "id", (StoredPart(1, "a"),), (Tail(1, "b"),)).to_json()
+)
 GOOD = dumps(UPLOAD)
 
 
@@ -79,7 +81,7 @@ def test_what_is_damaged_is_said_to_be(kind: str) -> None:
 )
 def test_so_is_what_s3_is_to_have(held: dict[str, Any]) -> None:
     with pytest.raises(UnreadableRecord):
-        Held.of(replace(UPLOAD, held=held))
+        UploadLayout.of(replace(UPLOAD, held=held))
 
 
 def test_notes_are_written_beside_the_plan_as_they_always_were() -> None:

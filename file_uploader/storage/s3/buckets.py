@@ -12,17 +12,17 @@ from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import BucketTaken, NoSuchBucket
 from file_uploader.storage.s3.client.retry import APPEARING, retry
 
-from .keys import FILES, PAST, UPLOADS, Layout, Place
+from .keys import FILES, PAST, UPLOADS, Keys, Place
 
 T = TypeVar("T")
 
 
 class Buckets:
-    """The buckets of one layout."""
+    """The buckets of one store."""
 
-    def __init__(self, client: Client, layout: Layout, *, aws: bool) -> None:
+    def __init__(self, client: Client, keys: Keys, *, aws: bool) -> None:
         self._client = client
-        self._layout = layout
+        self._keys = keys
         self._aws = aws
 
     async def with_bucket(self, place: Place, request: Callable[[], Awaitable[T]]) -> T:
@@ -33,7 +33,7 @@ class Buckets:
         try:
             return await request()
         except NoSuchBucket:
-            if not self._layout.own_buckets:
+            if not self._keys.own_buckets:
                 raise
         await self._make(place.bucket)
         try:
@@ -47,7 +47,7 @@ class Buckets:
         Who knows a name that is free could make such a bucket, and let us write to it. Raises
         `StorageError`, also where it is a stranger's already.
         """
-        if not self._layout.own_buckets:
+        if not self._keys.own_buckets:
             return
         try:
             await self._client.call("head_bucket", Bucket=place.bucket)
@@ -61,15 +61,15 @@ class Buckets:
         try:
             yield
         except NoSuchBucket:
-            if not self._layout.own_buckets:
+            if not self._keys.own_buckets:
                 raise
 
     async def all(self) -> tuple[list[str], StorageError | None]:
         """Every bucket that holds files, and what has kept others from being found, if anything."""
-        if not self._layout.own_buckets:
-            return [self._layout.bucket], None
+        if not self._keys.own_buckets:
+            return [self._keys.bucket], None
         own, broken = await _until_broken(self._own())
-        return [self._layout.bucket, *own], broken
+        return [self._keys.bucket, *own], broken
 
     async def containers(self) -> tuple[set[str], StorageError | None]:
         """The names of the containers that have files or uploads, or a bucket for them.
@@ -77,9 +77,9 @@ class Buckets:
         And what has kept others from being found, if anything.
         """
         uploading, broken = await _until_broken(self._below(UPLOADS))
-        if self._layout.own_buckets:
+        if self._keys.own_buckets:
             buckets, also_broken = await _until_broken(self._own())
-            owners = map(self._layout.container_of_bucket, buckets)
+            owners = map(self._keys.container_of_bucket, buckets)
             holding = [owner for owner in owners if owner is not None]
         else:
             holding, also_broken = await _until_broken(self._below(FILES))
@@ -91,7 +91,7 @@ class Buckets:
         while True:
             answer = await self._client.call(
                 "list_objects_v2",
-                Bucket=self._layout.bucket,
+                Bucket=self._keys.bucket,
                 Prefix=prefix,
                 Delimiter="/",
                 **more,
@@ -112,7 +112,7 @@ class Buckets:
         while True:
             answer = await self._client.call("list_buckets", **more)
             for name in (bucket["Name"] for bucket in answer.get("Buckets", ())):
-                if self._layout.container_of_bucket(name) is not None:
+                if self._keys.container_of_bucket(name) is not None:
                     yield name
             if not (token := answer.get("ContinuationToken")):
                 return

@@ -91,7 +91,7 @@ class Ledger:
         return self.address(CONTENT)
 
 
-class Layout:
+class Keys:
     """Where everything is."""
 
     def __init__(self, config: S3Config) -> None:

@@ -1,6 +1,6 @@
 """The S3 store: every operation of the protocol, put together from the parts beside it.
 
-A put: admitted to the `Room` -> `Cutter` pulls the body into a `Part` -> one PutObject, or a
+A put: admitted to the `Budget` -> `Cutter` pulls the body into a `Part` -> one PutObject, or a
 `Multipart` -> `Target` commits, in a task that the store owns -> `FileInfo`.
 """
 
@@ -25,8 +25,7 @@ from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content, Storage
 from file_uploader.storage.observed import observed, observed_items, observed_opening
 from file_uploader.storage.passes import Pass
-from file_uploader.storage.s3.buffers.budget import Room
-from file_uploader.storage.s3.buffers.cutter import Cutter
+from file_uploader.storage.s3.buffers.budget import Budget
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.buffers.sizes import MIN_PART, PartSizes
 from file_uploader.storage.s3.client.client import Client
@@ -36,6 +35,7 @@ from file_uploader.storage.s3.upkeep.sweep import Sweep
 from file_uploader.storage.s3.uploads.records import Records
 from file_uploader.storage.s3.uploads.uploads import S3Uploads
 from file_uploader.storage.s3.write.conditions import Probe
+from file_uploader.storage.s3.write.cutter import Cutter
 from file_uploader.storage.s3.write.etags import tag_proof
 from file_uploader.storage.s3.write.in_parts import Multipart
 from file_uploader.storage.s3.write.target import Target
@@ -48,7 +48,7 @@ from . import listing, read
 from .buckets import Buckets
 from .config import S3Config
 from .key import kept_key
-from .keys import PROBES, Layout
+from .keys import PROBES, Keys
 
 logger = logging.getLogger(__name__)
 
@@ -63,25 +63,25 @@ CLOSING = 30.0
 class S3Storage(Storage):
     """A `file_uploader.storage.base.Storage` in S3; `connect` makes it."""
 
-    def __init__(self, config: S3Config, client: Client, room: Room) -> None:
+    def __init__(self, config: S3Config, client: Client, budget: Budget) -> None:
         self._config = config
         self._client = client
-        self._room = room
-        self._layout = Layout(config)
-        self._buckets = Buckets(client, self._layout, aws=config.endpoint_url is None)
+        self._budget = budget
+        self._keys = Keys(config)
+        self._buckets = Buckets(client, self._keys, aws=config.endpoint_url is None)
         self._tasks = OwnedTasks()
         self._probe = Probe(client, config.bucket, self._tasks)
         self._uploads = S3Uploads(
             client,
-            room=room,
-            layout=self._layout,
-            records=Records(client, self._probe, self._layout),
+            budget=budget,
+            keys=self._keys,
+            records=Records(client, self._probe, self._keys),
             tasks=self._tasks,
             target=self._target,
         )
         self._live: set[str] = set()
         self._pass = Pass(self.ready)
-        self._inventory = Inventory(client, self._buckets, self._layout, self._pass)
+        self._inventory = Inventory(client, self._buckets, self._keys, self._pass)
         self._closed = False
 
     @classmethod
@@ -98,7 +98,7 @@ class S3Storage(Storage):
             raise ConfigurationError(
                 f"MEMORY_BUDGET and SPOOL_LIMIT: together at least {least} bytes."
             )
-        room = Room(
+        budget = Budget(
             memory=config.memory_budget,
             spool=config.spool_limit,
             spool_dir=config.spool_dir,
@@ -107,9 +107,9 @@ class S3Storage(Storage):
         try:
             client = await Client.open(config)
         except BaseException:
-            room.close()
+            budget.close()
             raise
-        store = cls(config, client, room)
+        store = cls(config, client, budget)
         try:
             await client.check_bucket(config.bucket)
         except StorageUnavailable as error:
@@ -146,7 +146,7 @@ class S3Storage(Storage):
         size = sizes.size if body.length is None else min(sizes.size, body.length)
         target = self._target(container, name)
         write = Write(target, body, metadata, precondition)
-        with self._room.admit(size) as share:
+        with self._budget.admit(size) as share:
             cutter = Cutter(body, share, sizes)
             first = await cutter.next()
             if cutter.ended:
@@ -169,8 +169,8 @@ class S3Storage(Storage):
         etag: str | None = None,
         byte_range: ByteRange | None = None,
     ) -> AbstractAsyncContextManager[Content]:
-        place = self._layout.place(container)
-        own_bucket = self._layout.own_buckets
+        place = self._keys.place(container)
+        own_bucket = self._keys.own_buckets
         return read.opened(self._client, place, name, etag, byte_range, own_bucket=own_bucket)
 
     @override
@@ -181,7 +181,7 @@ class S3Storage(Storage):
         return await self._client.presigned(
             "get_object",
             lifetime,
-            **self._layout.place(container).address(name),
+            **self._keys.place(container).address(name),
             ResponseContentDisposition=disposition,
         )
 
@@ -217,11 +217,11 @@ class S3Storage(Storage):
     @override
     @observed("claim")
     async def claim(self, container: Container) -> None:
-        await self._buckets.claim(self._layout.place(container))
+        await self._buckets.claim(self._keys.place(container))
 
     @override
     async def kept_key(self, new: bytes | None = None) -> bytes:
-        return await kept_key(self._client, self._probe, self._layout.link_key, new)
+        return await kept_key(self._client, self._probe, self._keys.link_key, new)
 
     @override
     @observed("ready")
@@ -272,18 +272,18 @@ class S3Storage(Storage):
         self._closed = True
         await self._tasks.drain(CLOSING)
         await self._client.aclose()
-        self._room.close()
+        self._budget.close()
 
     async def _pages(
         self, container: Container, query: ListQuery
     ) -> AsyncIterator[Sequence[ListEntry]]:
-        place = self._layout.place(container)
+        place = self._keys.place(container)
         with self._buckets.missing_is_empty():
             async for page in listing.entries(self._client, place, query):
                 yield page
 
     def _target(self, container: Container, name: FileName) -> Target:
-        place = self._layout.place(container)
+        place = self._keys.place(container)
         return Target(self._client, self._probe, self._buckets, place, name)
 
     async def _put_whole(self, write: Write, part: Part) -> FileInfo:

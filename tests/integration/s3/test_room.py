@@ -14,7 +14,7 @@ import pytest
 
 from file_uploader.errors import ConfigurationError, Overloaded
 from file_uploader.model.names import Container
-from file_uploader.storage.s3.buffers.budget import SLOT, Room, Share
+from file_uploader.storage.s3.buffers.budget import SLOT, Budget, Share
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.store import OVERHEAD
 from tests.contract.stores import S3Place
@@ -24,15 +24,15 @@ from tests.support.s3_servers import S3Server
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    made = Room(memory=4 * SLOT, spool=4 * SLOT, spool_dir=tmp_path)
+def room(tmp_path: Path) -> Iterator[Budget]:
+    made = Budget(memory=4 * SLOT, spool=4 * SLOT, spool_dir=tmp_path)
     yield made
     assert (made.reserved, made.held) == (0, 0)
     made.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_guarantee_is_given_or_refused_at_once(room: Room) -> None:
+def test_a_guarantee_is_given_or_refused_at_once(room: Budget) -> None:
     with room.admit(5 * SLOT), room.admit(3 * SLOT), pytest.raises(Overloaded), room.admit(1):
         pass
     with room.admit(8 * SLOT):
@@ -41,7 +41,7 @@ def test_a_guarantee_is_given_or_refused_at_once(room: Room) -> None:
         pass
 
 
-def test_beyond_its_guarantee_an_upload_gets_memory_that_nobody_may_claim(room: Room) -> None:
+def test_beyond_its_guarantee_an_upload_gets_memory_that_nobody_may_claim(room: Budget) -> None:
     with room.admit(SLOT) as one, room.admit(SLOT):
         got = []
         while (slot := one.take()) is not None:
@@ -52,7 +52,7 @@ def test_beyond_its_guarantee_an_upload_gets_memory_that_nobody_may_claim(room: 
 
 
 def test_what_an_upload_holds_besides_is_taken_from_the_memory(tmp_path: Path) -> None:
-    room = Room(memory=4 * SLOT, spool=8 * SLOT, spool_dir=tmp_path, overhead=SLOT)
+    room = Budget(memory=4 * SLOT, spool=8 * SLOT, spool_dir=tmp_path, overhead=SLOT)
     with room.admit(2 * SLOT) as one, room.admit(2 * SLOT) as other:
         slots = [(share, share.take()) for share in (one, one, other, other)]
         assert (room.held, room.spooled) == (4 * SLOT, 2 * SLOT)
@@ -71,21 +71,21 @@ def test_what_an_upload_holds_besides_is_taken_from_the_memory(tmp_path: Path) -
     room.close()
 
 
-def test_what_is_held_after_the_end_stays_counted(room: Room) -> None:
+def test_what_is_held_after_the_end_stays_counted(room: Budget) -> None:
     with room.admit(2 * SLOT) as share:
         slots = [share.take(), share.take()]
     assert room.reserved == 2 * SLOT
     share.give_back([slot for slot in slots if slot is not None])
 
 
-def test_growing_needs_room_and_changes_nothing_without(room: Room) -> None:
+def test_growing_needs_room_and_changes_nothing_without(room: Budget) -> None:
     with room.admit(SLOT) as one, room.admit(4 * SLOT):
         assert not one.grow(5 * SLOT)
         assert room.reserved == 5 * SLOT
         assert one.grow(4 * SLOT)
 
 
-def test_any_sequence_keeps_the_promise(room: Room) -> None:
+def test_any_sequence_keeps_the_promise(room: Budget) -> None:
     """Whatever uploads do, one below its guarantee gets a slot, and the counts come out even."""
     chance = random.Random(1)
     with contextlib.ExitStack() as stack:
@@ -113,7 +113,7 @@ def test_any_sequence_keeps_the_promise(room: Room) -> None:
             share.give_back(slots)
 
 
-async def test_bytes_come_back_from_memory_and_from_the_spool(room: Room) -> None:
+async def test_bytes_come_back_from_memory_and_from_the_spool(room: Budget) -> None:
     data = content(8 * SLOT - 100)
     with room.admit(len(data)) as share:
         part = Part(share)
@@ -129,7 +129,7 @@ async def test_bytes_come_back_from_memory_and_from_the_spool(room: Room) -> Non
         part.release()
 
 
-async def test_a_cancelled_write_ends_before_its_slot_is_given_back(room: Room) -> None:
+async def test_a_cancelled_write_ends_before_its_slot_is_given_back(room: Budget) -> None:
     with room.admit(8 * SLOT) as share:
         slots = [slot for _ in range(8) if (slot := share.take()) is not None]
         for _ in range(50):
@@ -143,7 +143,7 @@ async def test_a_cancelled_write_ends_before_its_slot_is_given_back(room: Room) 
 
 def test_a_spool_that_cannot_be_is_a_setting_that_cannot_work(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="SPOOL_DIR"):
-        Room(memory=SLOT, spool=SLOT, spool_dir=tmp_path / "missing")
+        Budget(memory=SLOT, spool=SLOT, spool_dir=tmp_path / "missing")
 
 
 async def test_settings_too_small_for_one_part(moto: S3Server) -> None:

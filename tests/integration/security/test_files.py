@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from file_uploader.storage.s3.buffers.budget import Room
+from file_uploader.storage.s3.buffers.budget import Budget
 from tests.support import raw
 from tests.support.links import made
 from tests.support.names import TRAPS
@@ -138,7 +138,7 @@ def test_the_spool_has_no_name(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     descriptors = Path("/proc/self/fd")
     before, mask = set(descriptors.iterdir()), os.umask(0)
-    room = Room(memory=2**24, spool=2**24, spool_dir=tmp_path, overhead=0)
+    room = Budget(memory=2**24, spool=2**24, spool_dir=tmp_path, overhead=0)
     try:
         opened = [
             (str(each.readlink()), os.fstat(int(each.name)))

@@ -53,7 +53,7 @@ _TRIM = 8 * 1024 * 1024
 _IO_THREADS = 8
 
 
-class Room:
+class Budget:
     """All the room of one process. Belongs to one event loop."""
 
     def __init__(self, *, memory: int, spool: int, spool_dir: Path, overhead: int = 0) -> None:
@@ -200,8 +200,8 @@ class Room:
 class Share:
     """One upload's part of the room: a guarantee, and what it holds."""
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self._guarantee = 0
         self._held = 0
 
@@ -212,30 +212,30 @@ class Share:
         """
         wanted = max(self._guarantee, -(-size // SLOT))
         missing = max(wanted, self._held) - self._reserved + overhead
-        if not self.room.reserve(missing, beyond_guarantee=False):
+        if not self.budget.reserve(missing, beyond_guarantee=False):
             return False
         self._guarantee = wanted
         return True
 
     def take(self) -> int | None:
         """A slot, or None: then one of this upload's own parts has to be sent first."""
-        if self._held >= self._guarantee and not self.room.reserve(1, beyond_guarantee=True):
+        if self._held >= self._guarantee and not self.budget.reserve(1, beyond_guarantee=True):
             return None
         self._held += 1
-        return self.room.take()
+        return self.budget.take()
 
     def give_back(self, slots: list[int]) -> None:
         """Return the slots of a part that nobody needs any more."""
         before = self._reserved
         self._held -= len(slots)
-        self.room.give_back(slots)
-        self.room.unreserve(before - self._reserved)
+        self.budget.give_back(slots)
+        self.budget.unreserve(before - self._reserved)
 
     def close(self) -> None:
         """Give the guarantee back. What is still held stays counted until it is given back."""
         before = self._reserved
         self._guarantee = 0
-        self.room.unreserve(before - self._reserved)
+        self.budget.unreserve(before - self._reserved)
 
     @property
     def _reserved(self) -> int:

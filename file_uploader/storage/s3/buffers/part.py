@@ -13,7 +13,7 @@ import hashlib
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
-from .budget import SLOT, Room, Share
+from .budget import SLOT, Budget, Share
 
 _HASH_INLINE = 16 * 1024
 """What is hashed on the event loop: a few microseconds, less than a thread switch."""
@@ -29,9 +29,9 @@ class Part:
         self.size = 0
 
     @property
-    def room(self) -> Room:
+    def budget(self) -> Budget:
         """Where the slots are."""
-        return self._share.room
+        return self._share.budget
 
     def has_space(self) -> bool:
         """Make sure that a byte fits in; False if this upload's own parts have to go first."""
@@ -48,7 +48,7 @@ class Part:
         """Append as much as the current slot takes, and return how much that was."""
         offset = self._filled[-1]
         taken = min(len(data), SLOT - offset)
-        await self.room.write(self._slots[-1], offset, data[:taken])
+        await self.budget.write(self._slots[-1], offset, data[:taken])
         self._filled[-1] += taken
         self.size += taken
         return taken
@@ -67,14 +67,14 @@ class Part:
     async def md5(self) -> str:
         """The ``Content-MD5`` of the part (RFC 1864): covers the wire from end to end."""
         scratch = memoryview(bytearray(min(SLOT, self.size)))
-        if self.size <= _HASH_INLINE and not self.room.spooled:
+        if self.size <= _HASH_INLINE and not self.budget.spooled:
             return self._md5(scratch)
-        return await self.room.in_thread(self._md5, scratch)
+        return await self.budget.in_thread(self._md5, scratch)
 
     def _md5(self, scratch: memoryview) -> str:
         digest = hashlib.md5(usedforsecurity=False)
         for slot, size in self.pieces():
-            digest.update(self.room.peek(slot, scratch[:size]))
+            digest.update(self.budget.peek(slot, scratch[:size]))
         return base64.b64encode(digest.digest()).decode()
 
     def release(self) -> None:
@@ -121,6 +121,6 @@ class PartPayload(Payload):
         aiohttp has no limit of its own.
         """
         for slot, size in self._part.pieces():
-            data = await self._part.room.read(slot, size)
+            data = await self._part.budget.read(slot, size)
             async with asyncio.timeout(self._write_timeout):
                 await writer.write(data)

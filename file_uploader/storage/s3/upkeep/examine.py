@@ -7,11 +7,11 @@ from functools import partial
 
 from file_uploader.errors import NoSuchUpload
 from file_uploader.storage.passes import ItemFailed, Pass
-from file_uploader.storage.s3.uploads.layout import Held
+from file_uploader.storage.s3.uploads.layout import UploadLayout
 from file_uploader.storage.s3.uploads.uploads import S3Uploads
 from file_uploader.storage.upkeep import Flaw
 
-from .inventory import FoundLedger, Hidden, Inventory
+from .inventory import FoundUpload, Hidden, Inventory
 
 
 class Examination:
@@ -36,8 +36,8 @@ class Examination:
         for flaw in dict.fromkeys(flaws):
             yield flaw
 
-    async def _load(self, found: FoundLedger) -> None:
+    async def _load(self, found: FoundUpload) -> None:
         try:
-            Held.of(await self._uploads.load(found.container, found.upload_id))
+            UploadLayout.of(await self._uploads.load(found.container, found.upload_id))
         except NoSuchUpload:  # removed meanwhile
             return

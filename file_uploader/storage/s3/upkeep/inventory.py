@@ -18,7 +18,7 @@ from file_uploader.storage.passes import Pass
 from file_uploader.storage.s3.buckets import Buckets
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import NoSuchBucket
-from file_uploader.storage.s3.keys import FILES, PROBES, RECORD, UPLOADS, Layout, date_of
+from file_uploader.storage.s3.keys import FILES, PROBES, RECORD, UPLOADS, Keys, date_of
 from file_uploader.storage.s3.uploads.records import pages
 from file_uploader.storage.upkeep import Flaw
 
@@ -35,7 +35,7 @@ _DEPTH = 4
 
 
 @dataclass
-class FoundLedger:
+class FoundUpload:
     """What is there of an upload in several requests: objects of ``size`` bytes in all.
 
     ``newest`` and ``now`` by S3's clock.
@@ -77,21 +77,21 @@ class Hidden:
 
 
 class Inventory:
-    """The buckets of a layout, one list after the other."""
+    """The buckets of one store, one list after the other."""
 
-    def __init__(self, client: Client, buckets: Buckets, layout: Layout, items: Pass) -> None:
+    def __init__(self, client: Client, buckets: Buckets, keys: Keys, items: Pass) -> None:
         self._client = client
         self._buckets = buckets
-        self._layout = layout
+        self._keys = keys
         self._pass = items
 
-    async def ledgers(self, tell: Tell, hidden: Hidden) -> AsyncIterator[FoundLedger]:
+    async def ledgers(self, tell: Tell, hidden: Hidden) -> AsyncIterator[FoundUpload]:
         """What uploads in several requests keep, in the order of containers and ids."""
-        bucket = self._layout.bucket
+        bucket = self._keys.bucket
 
-        async def below(prefix: str) -> AsyncIterator[tuple[str, FoundLedger]]:
+        async def below(prefix: str) -> AsyncIterator[tuple[str, FoundUpload]]:
             async for found in _ledgers(self._client, bucket, prefix):
-                yield self._layout.ledger(found.container, found.upload_id).prefix, found
+                yield self._keys.ledger(found.container, found.upload_id).prefix, found
 
         async for found in self._below(bucket, UPLOADS, below, tell, hidden):
             yield found
@@ -104,7 +104,7 @@ class Inventory:
             tell(Flaw(f"the buckets of containers cannot all be listed: {why}"))
         for bucket, prefix in [
             *((each, FILES) for each in buckets),
-            (self._layout.bucket, UPLOADS),
+            (self._keys.bucket, UPLOADS),
         ]:
 
             async def below(
@@ -118,12 +118,12 @@ class Inventory:
 
     async def foreign_keys(self, tell: Tell) -> AsyncIterator[Flaw]:
         """The keys where files and uploads are that are neither's; they do no harm."""
-        places = [(self._layout.bucket, UPLOADS)]
-        if self._layout.own_buckets:
+        places = [(self._keys.bucket, UPLOADS)]
+        if self._keys.own_buckets:
             buckets, _ = await self._buckets.all()
-            places += [(each, FILES) for each in buckets if each != self._layout.bucket]
+            places += [(each, FILES) for each in buckets if each != self._keys.bucket]
         else:
-            places += [(self._layout.bucket, FILES)]
+            places += [(self._keys.bucket, FILES)]
         for bucket, prefix in places:
 
             async def below(prefix: str, bucket: str = bucket) -> AsyncIterator[tuple[str, str]]:
@@ -139,7 +139,7 @@ class Inventory:
     def flaw(self, what: str, bucket: str, key: str, *, harmless: bool = False) -> Flaw:
         """A flaw of what has this key: a file's or an upload's, or else the key's."""
         kind, _, rest = key.partition("/")
-        owner = self._layout.container_of_bucket(bucket)
+        owner = self._keys.container_of_bucket(bucket)
         if owner is None:
             owner, _, rest = rest.partition("/")
         if not is_container_name(owner):
@@ -162,14 +162,14 @@ class Inventory:
                 last = key
                 yield found
         except NoSuchBucket:
-            if bucket == self._layout.bucket:
+            if bucket == self._keys.bucket:
                 raise
             return  # removed meanwhile
         except FileUploaderError as error:
             why = await self._pass.judge(error, prefix)
         else:
             return
-        owner = self._layout.container_of_bucket(bucket)
+        owner = self._keys.container_of_bucket(bucket)
         tell(_broken_off(why, prefix, owner))
         if owner is None:
             async for key, found in self._below_each(prefix, listing, tell, hidden):
@@ -196,8 +196,8 @@ def _broken_off(why: str, prefix: str, owner: str | None) -> Flaw:
     return Flaw(what, None if owner is None else Container(owner), key=prefix)
 
 
-async def _ledgers(client: Client, bucket: str, prefix: str) -> AsyncIterator[FoundLedger]:
-    found: FoundLedger | None = None
+async def _ledgers(client: Client, bucket: str, prefix: str) -> AsyncIterator[FoundUpload]:
+    found: FoundUpload | None = None
     async for answer in pages(client, bucket, prefix):
         now = date_of(answer)
         for item in answer.get("Contents", ()):
@@ -208,7 +208,7 @@ async def _ledgers(client: Client, bucket: str, prefix: str) -> AsyncIterator[Fo
             if found is None or [found.container.name, found.upload_id] != place[1:3]:
                 if found is not None:
                     yield found
-                found = FoundLedger(Container(place[1]), place[2], modified, now)
+                found = FoundUpload(Container(place[1]), place[2], modified, now)
             found.size += item["Size"]
             found.newest, found.now = max(found.newest, modified), now
             found.has_record = found.has_record or place[3] == RECORD

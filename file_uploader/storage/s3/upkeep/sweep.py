@@ -22,13 +22,13 @@ from file_uploader.storage.records import UnreadableRecord
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import NoSuchMultipart
 from file_uploader.storage.s3.keys import PROBES, date_of
-from file_uploader.storage.s3.uploads.layout import Held
+from file_uploader.storage.s3.uploads.layout import UploadLayout
 from file_uploader.storage.s3.uploads.records import pages
 from file_uploader.storage.s3.uploads.uploads import S3Uploads
 from file_uploader.storage.s3.write.multipart import parts_size
 from file_uploader.storage.upkeep import Flaw, Leftover, Swept
 
-from .inventory import FoundLedger, FoundMultipart, Hidden, Inventory
+from .inventory import FoundMultipart, FoundUpload, Hidden, Inventory
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Sweep:
         await self._remove_probes()
         return self._swept
 
-    async def _end_if_over(self, found: FoundLedger) -> None:
+    async def _end_if_over(self, found: FoundUpload) -> None:
         """Remove an upload that is over; note the multipart uploads of one that is not."""
         try:
             with contextlib.suppress(NoSuchUpload, Superseded):  # changed meanwhile
@@ -112,7 +112,7 @@ class Sweep:
             await self._remove_objects(found)
             self._swept.tell(Flaw(str(error), found.container, upload_id=found.upload_id))
 
-    async def _end_or_note(self, found: FoundLedger) -> None:
+    async def _end_or_note(self, found: FoundUpload) -> None:
         quiet = _expired(found.newest, found.now, min(self._expiry, LONGEST_QUIET))
         if not found.has_record:
             if _expired(found.newest, found.now, self._expiry):
@@ -122,7 +122,7 @@ class Sweep:
         if not quiet and not _expired(created, found.now + SKEW, self._expiry):
             return
         upload = await self._uploads.load(found.container, found.upload_id)
-        held = Held.of(upload)
+        held = UploadLayout.of(upload)
         multiparts = {held.multipart, held.copy}
         cancelled = upload.state is UploadState.CANCELLED
         over = cancelled or upload.expires <= datetime.now(UTC)
@@ -139,7 +139,7 @@ class Sweep:
         complete = upload.state is UploadState.COMPLETE
         self._swept.add(Leftover.UPLOADS, 1, found.size if complete else upload.offset)
 
-    async def _remove_objects(self, found: FoundLedger) -> None:
+    async def _remove_objects(self, found: FoundUpload) -> None:
         if not self._dry:
             await self._uploads.remove_objects(found.container, found.upload_id)
         self._swept.add(Leftover.UNFINISHED, 1, found.size)

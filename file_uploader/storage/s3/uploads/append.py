@@ -25,7 +25,7 @@ from file_uploader.storage.s3.write.multipart import Address, send_part
 from file_uploader.storage.s3.write.sender import PartSender, Send
 from file_uploader.storage.uploads import CHECKPOINT_SECONDS, CHECKPOINT_SIZE, Sink
 
-from .layout import WINDOW, Held, HeldPart, Tail, contested_by
+from .layout import WINDOW, StoredPart, Tail, UploadLayout, contested_by
 
 STALE = 10.0
 """Seconds that bytes may wait for their part to become full before they are kept as a tail."""
@@ -37,7 +37,7 @@ Begin = Callable[[], Awaitable[str]]
 """Creates the multipart upload and returns its id."""
 
 
-class Appending(Sink):
+class S3Sink(Sink):
     """An append; `stop` comes last and in any case.
 
     Parts that are there are acknowledged after `CHECKPOINT_SECONDS`; that is also the least time
@@ -57,7 +57,7 @@ class Appending(Sink):
         begin: Begin,
         forget: Callable[[Sequence[Tail]], None],
     ) -> None:
-        held = Held.of(upload)
+        held = UploadLayout.of(upload)
         self._client = client
         self._ledger = ledger
         self._share = share
@@ -189,7 +189,7 @@ class Appending(Sink):
                 return
             size, name = self._pending.pop(number)
             held = self._held
-            part = HeldPart(size, None if name else etag, name)
+            part = StoredPart(size, None if name else etag, name)
             self._offset += size - held.tail_size
             self._merged += held.tails
             self._held = replace(held, parts=(*held.parts, part), tails=())

@@ -22,18 +22,18 @@ from file_uploader.errors import (
 from file_uploader.model.files import NO_LIMITS
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Upload, UploadState
-from file_uploader.storage.s3.buffers.budget import Room
+from file_uploader.storage.s3.buffers.budget import Budget
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import InvalidPart, NoSuchMultipart
 from file_uploader.storage.s3.client.retry import FOLLOWING, LATE, retry
-from file_uploader.storage.s3.keys import Layout, upload_headers
+from file_uploader.storage.s3.keys import Keys, upload_headers
 from file_uploader.storage.s3.read import streamed
 from file_uploader.storage.s3.write.multipart import Address, abort, listed
 from file_uploader.storage.s3.write.target import Target
 from file_uploader.transfer.body import ClientBody
 
 from .copy import Copying, Source, plan, whole
-from .layout import Held, is_staged, own_objects
+from .layout import UploadLayout, is_staged, own_objects
 from .records import Records
 
 _UNHURRIED = replace(NO_LIMITS, idle_timeout=timedelta(days=1), min_rate=0)
@@ -49,14 +49,14 @@ class Completing:
     def __init__(
         self,
         client: Client,
-        room: Room,
-        layout: Layout,
+        budget: Budget,
+        keys: Keys,
         records: Records,
         target: Callable[[Container, FileName], Target],
     ) -> None:
         self._client = client
-        self._room = room
-        self._layout = layout
+        self._budget = budget
+        self._keys = keys
         self._records = records
         self._target = target
 
@@ -89,7 +89,7 @@ class Completing:
         else:
             target = self._target(container, current.plan.name)
             try:
-                if Held.of(current).multipart is not None and not is_staged(current):
+                if UploadLayout.of(current).multipart is not None and not is_staged(current):
                     await self._commit(container, current, target)
                 else:
                     current = await self._copy(container, current, target)
@@ -127,7 +127,7 @@ class Completing:
 
     async def _commit(self, container: Container, upload: Upload, target: Target) -> None:
         """Complete the multipart upload, which lies under the file's own name."""
-        address = {**target.address, "UploadId": str(Held.of(upload).multipart)}
+        address = {**target.address, "UploadId": str(UploadLayout.of(upload).multipart)}
 
         async def complete(etags: Mapping[int, str]) -> object:
             return await target.complete(address, etags, upload.plan.precondition, upload.id)
@@ -136,10 +136,10 @@ class Completing:
 
     async def _stage(self, container: Container, upload: Upload) -> None:
         """Complete the multipart upload out of sight, if there is one."""
-        held = Held.of(upload)
+        held = UploadLayout.of(upload)
         if held.multipart is None:
             return
-        content = self._layout.ledger(container, upload.id).content
+        content = self._keys.ledger(container, upload.id).content
         address = {**content, "UploadId": held.multipart}
 
         async def complete(etags: Mapping[int, str]) -> object:
@@ -168,14 +168,14 @@ class Completing:
         They were made objects since somebody might be late with a part of the same number. Should
         it come now, S3 refuses to complete, and they are copied again.
         """
-        ledger, parts = self._layout.ledger(container, upload.id), Held.of(upload).parts
+        ledger, parts = self._keys.ledger(container, upload.id), UploadLayout.of(upload).parts
         etags = {number: part.etag for number, part in enumerate(parts, 1) if part.etag}
         copied = {
             number: whole(Source(ledger.address(part.name), part.size))
             for number, part in enumerate(parts, 1)
             if part.name
         }
-        copying = Copying(self._client, self._room, address)
+        copying = Copying(self._client, self._budget, address)
 
         async def finish() -> None:
             await complete({**etags, **await copying.copy(copied)})
@@ -187,16 +187,16 @@ class Completing:
 
         Returns the record as it is then.
         """
-        if Held.of(upload).copy is not None and await target.found(upload.id) is not None:
+        if UploadLayout.of(upload).copy is not None and await target.found(upload.id) is not None:
             return upload
         try:
             await self._stage(container, upload)
             sources = await self._sources(container, upload)
             await self._verify(upload, sources)
             upload = await self._with_copy(container, upload, target)
-            address = {**target.address, "UploadId": str(Held.of(upload).copy)}
+            address = {**target.address, "UploadId": str(UploadLayout.of(upload).copy)}
             parts = dict(enumerate(plan(sources), 1))
-            etags = await Copying(self._client, self._room, address).copy(parts)
+            etags = await Copying(self._client, self._budget, address).copy(parts)
         except NoSuchFile:
             raise NoSuchUpload(
                 "The upload, or one that it is put together from, is gone."
@@ -206,7 +206,7 @@ class Completing:
 
     async def _with_copy(self, container: Container, upload: Upload, target: Target) -> Upload:
         """The record with the one multipart upload that the content is copied into."""
-        held = Held.of(upload)
+        held = UploadLayout.of(upload)
         if held.copy is not None:
             return upload
         sha256 = upload.plan.digests.get("sha256")
@@ -217,7 +217,10 @@ class Completing:
         except Superseded:
             await abort(self._client, {**target.address, "UploadId": copy})
             current = await self._records.load(container, upload.id)
-            if current.state is UploadState.COMPLETING and Held.of(current).copy is not None:
+            if (
+                current.state is UploadState.COMPLETING
+                and UploadLayout.of(current).copy is not None
+            ):
                 return current
             raise
 
@@ -234,7 +237,7 @@ class Completing:
         return found
 
     def _own(self, container: Container, upload: Upload) -> list[Source]:
-        ledger, held = self._layout.ledger(container, upload.id), Held.of(upload)
+        ledger, held = self._keys.ledger(container, upload.id), UploadLayout.of(upload)
         sizes = [upload.offset] if held.multipart else [part.size for part in held.parts]
         addresses = map(ledger.address, own_objects(upload))
         return [Source(*each) for each in zip(addresses, sizes, strict=True)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from file_uploader.errors import FileTooLarge
-from file_uploader.storage.s3.buffers.budget import SLOT, Room
+from file_uploader.storage.s3.buffers.budget import SLOT, Budget
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.buffers.sizes import (
     MAX_PART,
@@ -108,9 +108,9 @@ def _equal(size: int, most: int) -> int:
 class Copying:
     """Copies into one multipart upload, whose parts have the addresses and sizes given."""
 
-    def __init__(self, client: Client, room: Room, address: Address) -> None:
+    def __init__(self, client: Client, budget: Budget, address: Address) -> None:
         self._client = client
-        self._room = room
+        self._budget = budget
         self._address = address
         self._at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -150,7 +150,7 @@ class Copying:
         return str(answer["CopyPartResult"]["ETag"])
 
     async def _join(self, number: int, pieces: Pieces) -> str:
-        with self._room.admit(sum(piece.size for piece in pieces) + SLOT) as share:
+        with self._budget.admit(sum(piece.size for piece in pieces) + SLOT) as share:
             part = Part(share)
             try:
                 for piece in pieces:

@@ -20,7 +20,7 @@ WINDOW = 16
 that might still be writing has to expect it to write that many, late."""
 
 
-class HeldPart(NamedTuple):
+class StoredPart(NamedTuple):
     """A part, by its ETag (word for word) or else by the name of its object."""
 
     size: int
@@ -36,7 +36,7 @@ class Tail(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class UploadLayout:
     """What S3 has.
 
     * ``length``: that of the upload if it was known at the beginning: it decides on the parts;
@@ -49,18 +49,18 @@ class Held:
 
     length: int | None = None
     multipart: str | None = None
-    parts: tuple[HeldPart, ...] = ()
+    parts: tuple[StoredPart, ...] = ()
     tails: tuple[Tail, ...] = ()
     contested: int = 0
     generation: int = 0
     copy: str | None = None
 
     @classmethod
-    def of(cls, upload: Upload) -> Held:
+    def of(cls, upload: Upload) -> UploadLayout:
         """What a record says; nothing where it says nothing. Raises `UnreadableRecord`."""
         with readable("upload"):
             said = dict(upload.held)
-            said["parts"] = tuple(HeldPart(*part) for part in said.get("parts", ()))
+            said["parts"] = tuple(StoredPart(*part) for part in said.get("parts", ()))
             said["tails"] = tuple(Tail(*tail) for tail in said.get("tails", ()))
             held = cls(**said)
             if not all(
@@ -95,7 +95,7 @@ def is_staged(upload: Upload) -> bool:
     return upload.plan.name is None or bool(upload.plan.digests)
 
 
-def contested_by(upload: Upload, held: Held) -> int:
+def contested_by(upload: Upload, held: UploadLayout) -> int:
     """Up to which part somebody else may write, for one who has claimed the upload.
 
     An append sends parts up to `WINDOW` beyond those that its record named. One that was taken
@@ -108,5 +108,5 @@ def contested_by(upload: Upload, held: Held) -> int:
 
 def own_objects(upload: Upload) -> list[str]:
     """The names of the objects that have the content of a complete partial upload."""
-    held = Held.of(upload)
+    held = UploadLayout.of(upload)
     return [CONTENT] if held.multipart else [str(part.name) for part in held.parts]

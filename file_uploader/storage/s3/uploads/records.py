@@ -26,7 +26,7 @@ from file_uploader.storage import records
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Conflict, Unsettled
 from file_uploader.storage.s3.client.retry import CONTENDED, retry
-from file_uploader.storage.s3.keys import RECORD, Layout, etag_of
+from file_uploader.storage.s3.keys import RECORD, Keys, etag_of
 from file_uploader.storage.s3.write.conditions import Probe
 from file_uploader.storage.upkeep import Flaw
 
@@ -41,16 +41,16 @@ class Records:
     version, and whoever lost a reply sees in the object whether it is its own.
     """
 
-    def __init__(self, client: Client, probe: Probe, layout: Layout) -> None:
+    def __init__(self, client: Client, probe: Probe, keys: Keys) -> None:
         self._client = client
         self._probe = probe
-        self._layout = layout
+        self._keys = keys
 
     async def create(self, container: Container, upload: Upload) -> Upload:
         """Write a record that is not there yet. Raises `ResumableUnsupported`."""
         await self._condition("")
         _, body = _written(upload)
-        address = self._layout.ledger(container, upload.id).record
+        address = self._keys.ledger(container, upload.id).record
         answer = await self._client.call("put_object", **address, **body)
         return replace(upload, version=etag_of(answer))
 
@@ -61,7 +61,7 @@ class Records:
 
     async def swap(self, container: Container, upload: Upload) -> Upload:
         """See `UploadStorage.swap`."""
-        address = self._layout.ledger(container, upload.id).record
+        address = self._keys.ledger(container, upload.id).record
         condition = await self._condition(upload.version)
         mark, body = _written(upload)
         try:
@@ -77,13 +77,13 @@ class Records:
 
     async def remove(self, container: Container, upload_id: str) -> None:
         """Remove a record; it is no error if there is none."""
-        address = self._layout.ledger(container, upload_id).record
+        address = self._keys.ledger(container, upload_id).record
         await self._client.call("delete_object", **address)
 
     async def list(self, container: Container) -> AsyncGenerator[Upload | Flaw, None]:
         """The container's records in the order of their ids."""
-        prefix = self._layout.ledgers(container)
-        async for answer in pages(self._client, self._layout.bucket, prefix):
+        prefix = self._keys.ledgers(container)
+        async for answer in pages(self._client, self._keys.bucket, prefix):
             keys = (item["Key"].removeprefix(prefix) for item in answer.get("Contents", ()))
             ids = [key.removesuffix(f"/{RECORD}") for key in keys if key.endswith(f"/{RECORD}")]
             ids = [each for each in ids if is_upload_id(each)]  # Others may write there too.
@@ -106,7 +106,7 @@ class Records:
             return Flaw(str(error), container, upload_id=upload_id)
 
     async def _read(self, container: Container, upload_id: str) -> tuple[Upload, str]:
-        address = self._layout.ledger(container, upload_id).record
+        address = self._keys.ledger(container, upload_id).record
         try:
             answer, text = await self._client.fetch(**address)
         except NoSuchFile:

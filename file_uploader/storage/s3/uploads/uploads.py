@@ -21,11 +21,11 @@ from file_uploader.model import storable
 from file_uploader.model.names import Container, FileName
 from file_uploader.model.uploads import Appended, Upload
 from file_uploader.storage.observed import observed, observed_items
-from file_uploader.storage.s3.buffers.budget import SLOT, Room
+from file_uploader.storage.s3.buffers.budget import SLOT, Budget
 from file_uploader.storage.s3.buffers.sizes import MAX_PARTS, check_size, upload_part_size
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import NoSuchMultipart
-from file_uploader.storage.s3.keys import RECORD, Layout, Ledger, upload_headers
+from file_uploader.storage.s3.keys import RECORD, Keys, Ledger, upload_headers
 from file_uploader.storage.s3.write.multipart import Address, abort
 from file_uploader.storage.s3.write.target import Target
 from file_uploader.storage.upkeep import Flaw
@@ -33,9 +33,9 @@ from file_uploader.storage.uploads import UploadStorage, appended
 from file_uploader.transfer.body import ClientBody
 from file_uploader.transfer.tasks import OwnedTasks
 
-from .append import Appending
+from .append import S3Sink
 from .complete import Completing
-from .layout import Held, Tail, is_staged, own_objects
+from .layout import Tail, UploadLayout, is_staged, own_objects
 from .records import Records, pages
 
 _log = logging.getLogger(__name__)
@@ -51,26 +51,26 @@ class S3Uploads(UploadStorage):
         self,
         client: Client,
         *,
-        room: Room,
-        layout: Layout,
+        budget: Budget,
+        keys: Keys,
         records: Records,
         tasks: OwnedTasks,
         target: Callable[[Container, FileName], Target],
     ) -> None:
         self._client = client
-        self._room = room
-        self._layout = layout
+        self._budget = budget
+        self._keys = keys
         self._records = records
         self._tasks = tasks
         self._target = target
-        self._completing = Completing(client, room, layout, records, target)
+        self._completing = Completing(client, budget, keys, records, target)
 
     @override
     @observed("create_upload")
     async def create(self, container: Container, upload: Upload) -> Upload:
         storable.check(upload.plan.name, upload.plan.metadata)
         check_size(upload.length, upload.length or 0)
-        held = Held(length=upload.length).to_json()
+        held = UploadLayout(length=upload.length).to_json()
         return await self._records.create(container, replace(upload, held=held))
 
     @override
@@ -91,7 +91,7 @@ class S3Uploads(UploadStorage):
     @override
     @observed("check_fits")
     async def check_fits(self, upload: Upload, more: int) -> None:
-        known = Held.of(upload).length
+        known = UploadLayout.of(upload).length
         check_size(known, upload.length or 0)
         check_size(known, upload.offset + more)
 
@@ -100,9 +100,9 @@ class S3Uploads(UploadStorage):
     async def append(
         self, container: Container, upload: Upload, body: ClientBody, *, final: bool
     ) -> AsyncGenerator[Appended, None]:
-        ledger = self._layout.ledger(container, upload.id)
-        with self._room.admit(_room_for(upload, body)) as share:
-            appending = Appending(
+        ledger = self._keys.ledger(container, upload.id)
+        with self._budget.admit(_room_for(upload, body)) as share:
+            appending = S3Sink(
                 self._client,
                 ledger,
                 upload,
@@ -137,7 +137,7 @@ class S3Uploads(UploadStorage):
     @override
     @observed("remove_upload")
     async def remove(self, container: Container, upload: Upload) -> None:
-        held = Held.of(upload)
+        held = UploadLayout.of(upload)
         if held.multipart is not None:
             place = self._multipart_at(container, upload)
             await abort(self._client, {**place, "UploadId": held.multipart})
@@ -151,7 +151,7 @@ class S3Uploads(UploadStorage):
         self, container: Container, upload_id: str, *, keep: Collection[str] = ()
     ) -> None:
         """Remove what an upload keeps, but for the objects with these names."""
-        ledger = self._layout.ledger(container, upload_id)
+        ledger = self._keys.ledger(container, upload_id)
         async for answer in pages(self._client, ledger.bucket, ledger.prefix):
             keys = (item["Key"] for item in answer.get("Contents", ()))
             names = (key.removeprefix(ledger.prefix) for key in keys)
@@ -160,20 +160,20 @@ class S3Uploads(UploadStorage):
     def _multipart_at(self, container: Container, upload: Upload) -> Address:
         """The object that the multipart upload of the content makes."""
         if is_staged(upload) or upload.plan.name is None:
-            return self._layout.ledger(container, upload.id).content
+            return self._keys.ledger(container, upload.id).content
         return self._target(container, upload.plan.name).address
 
     async def _begin(self, container: Container, upload: Upload) -> str:
         """Create the multipart upload of the content."""
         plan = upload.plan
         if is_staged(upload) or plan.name is None:
-            content = self._layout.ledger(container, upload.id).content
+            content = self._keys.ledger(container, upload.id).content
             answer = await self._client.call("create_multipart_upload", **content)
             return str(answer["UploadId"])
         headers = upload_headers(plan.metadata, upload.id, None)
         return await self._target(container, plan.name).begin(headers)
 
-    async def _discard(self, container: Container, upload: Upload, appending: Appending) -> None:
+    async def _discard(self, container: Container, upload: Upload, appending: S3Sink) -> None:
         """Abort the multipart upload that an append has made, if no record can come to name it.
 
         One that might, since the reply to its swap was lost, is left to the sweep.
@@ -187,7 +187,7 @@ class S3Uploads(UploadStorage):
             return
         else:
             superseded = current.generation > upload.generation
-            named = Held.of(current).multipart
+            named = UploadLayout.of(current).multipart
         if begun is not None and begun != named and (superseded or not appending.told):
             await abort(self._client, {**place, "UploadId": begun})
 
@@ -220,7 +220,7 @@ class S3Uploads(UploadStorage):
 
 def _room_for(upload: Upload, body: ClientBody) -> int:
     """The most bytes that an append holds in one part, and the rest of a slot in its middle."""
-    held = Held.of(upload)
+    held = UploadLayout.of(upload)
     size = upload_part_size(held.length, min(len(held.parts) + 1, MAX_PARTS))
     if body.length is not None:
         size = min(size, held.tail_size + body.length)

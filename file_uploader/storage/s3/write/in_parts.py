@@ -8,8 +8,8 @@ from typing import Any
 from file_uploader.errors import StorageError
 from file_uploader.model.conditions import Precondition
 from file_uploader.model.files import FileInfo
-from file_uploader.storage.s3.buffers.cutter import Cutter
 from file_uploader.storage.s3.buffers.part import Part
+from file_uploader.storage.s3.write.cutter import Cutter
 from file_uploader.transfer.tasks import OwnedTasks
 
 from .multipart import abort, send_part

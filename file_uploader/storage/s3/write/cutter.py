@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from file_uploader import metrics
+from file_uploader.storage.s3.buffers.budget import Share
+from file_uploader.storage.s3.buffers.part import Part
+from file_uploader.storage.s3.buffers.sizes import PartSizes
 from file_uploader.transfer.body import ClientBody
-
-from .budget import Share
-from .part import Part
-from .sizes import PartSizes
 
 
 class Sender(Protocol):
