@@ -164,5 +164,5 @@ async def test_on_s3_nodes_agree_where_the_provider_decides_no_conditions(
     stores = [await place.open() for _ in range(4)]
     for store in stores:
         assert isinstance(store, S3Storage)
-        store._probe._found = Conditions(Support(), Support(), Support())
+        store._context.probe._found = Conditions(Support(), Support(), Support())
     assert len(set(await asyncio.gather(*(store.kept_key() for store in stores)))) == 1

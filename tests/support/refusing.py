@@ -19,11 +19,11 @@ def refuse(monkeypatch: pytest.MonkeyPatch, refuses: Refuses, code: str = "Acces
     request = Client._request
 
     async def asked(
-        client: Client, operation: str, parameters: dict[str, Any], limit: float | None = None
+        client: Client, operation: str, parameters: dict[str, Any], **how: Any
     ) -> dict[str, Any]:
         if refuses(operation, parameters):
             answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 403}}
             raise ClientError(answer, operation)
-        return await request(client, operation, parameters, limit)
+        return await request(client, operation, parameters, **how)
 
     monkeypatch.setattr(Client, "_request", asked)

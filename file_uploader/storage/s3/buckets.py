@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
 
 from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
 from file_uploader.model.names import is_container_name
+from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import BucketTaken, NoSuchBucket
 from file_uploader.storage.s3.client.retry import APPEARING, retry
 
-from .keys import FILES, PAST, UPLOADS, Keys, Place
-
-T = TypeVar("T")
+from .keys import FILES, UPLOADS, Keys
+from .listing import marked_pages, pages
 
 
 class Buckets:
@@ -25,35 +26,35 @@ class Buckets:
         self._keys = keys
         self._aws = aws
 
-    async def with_bucket(self, place: Place, request: Callable[[], Awaitable[T]]) -> T:
-        """Make a request; if it finds no bucket and the container should have one, make that.
+    async def call(
+        self, operation: str, part: Part | None = None, /, **request: Any
+    ) -> dict[str, Any]:
+        """`Client.call`; if it finds no bucket and the container should have one, make that.
 
         Raises `StorageFull` where the provider allows no more buckets.
         """
+        call = partial(self._client.call, operation, part, **request)
+        # HEAD says no more than 404.
+        missing = (NoSuchBucket, NoSuchFile) if operation == "head_bucket" else NoSuchBucket
         try:
-            return await request()
-        except NoSuchBucket:
+            return await call()
+        except missing:
             if not self._keys.own_buckets:
                 raise
-        await self._make(place.bucket)
+        await self._make(request["Bucket"])
         try:
-            return await retry(request, on=NoSuchBucket, pauses=APPEARING)
-        except NoSuchBucket:
+            return await retry(call, on=missing, pauses=APPEARING)
+        except missing:
             raise StorageFailed("The object store made a bucket and does not find it.") from None
 
-    async def claim(self, place: Place) -> None:
+    async def claim(self, bucket: str) -> None:
         """Make the container's own bucket where it is missing.
 
         Who knows a name that is free could make such a bucket, and let us write to it. Raises
         `StorageError`, also where it is a stranger's already.
         """
-        if not self._keys.own_buckets:
-            return
-        try:
-            await self._client.call("head_bucket", Bucket=place.bucket)
-        except (NoSuchBucket, NoSuchFile):  # HEAD says no more than 404
-            await self._make(place.bucket)
-            await self._client.call("head_bucket", Bucket=place.bucket)
+        if self._keys.own_buckets:
+            await self.call("head_bucket", Bucket=bucket)
 
     @contextlib.contextmanager
     def missing_is_empty(self) -> Iterator[None]:
@@ -87,36 +88,18 @@ class Buckets:
 
     async def _below(self, prefix: str) -> AsyncIterator[str]:
         """The containers that the keys with this prefix name next, in the one bucket."""
-        more: dict[str, str] = {}
-        while True:
-            answer = await self._client.call(
-                "list_objects_v2",
-                Bucket=self._keys.bucket,
-                Prefix=prefix,
-                Delimiter="/",
-                **more,
-            )
-            keys = [each["Prefix"] for each in answer.get("CommonPrefixes", ())]
-            for name in (key.removeprefix(prefix).removesuffix("/") for key in keys):
+        async for answer in pages(self._client, self._keys.bucket, prefix, Delimiter="/"):
+            for each in answer.get("CommonPrefixes", ()):
+                name = each["Prefix"].removeprefix(prefix).removesuffix("/")
                 if is_container_name(name):
                     yield name
-            ends = [key + PAST for key in keys]
-            ends += [item["Key"] for item in answer.get("Contents", ())]  # others'
-            if not answer.get("IsTruncated") or not ends:
-                return
-            more = {"StartAfter": max(ends)}
 
     async def _own(self) -> AsyncIterator[str]:
         """The buckets that are a container's own."""
-        more: dict[str, Any] = {}
-        while True:
-            answer = await self._client.call("list_buckets", **more)
+        async for answer in marked_pages(self._client, "list_buckets"):
             for name in (bucket["Name"] for bucket in answer.get("Buckets", ())):
                 if self._keys.container_of_bucket(name) is not None:
                     yield name
-            if not (token := answer.get("ContinuationToken")):
-                return
-            more = {"ContinuationToken": token}
 
     async def _make(self, bucket: str) -> None:
         parameters: dict[str, Any] = {"Bucket": bucket}

@@ -58,20 +58,11 @@ _KEPT_HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where one container's files are: ``prefix`` ends in a slash, so that none is in another."""
+class Prefix:
+    """What the keys of one container's files, or of one upload's objects, begin with.
 
-    bucket: str
-    prefix: str
-
-    def address(self, name: FileName) -> dict[str, str]:
-        """The parameters that name the file's object to botocore."""
-        return {"Bucket": self.bucket, "Key": self.prefix + name.value}
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """Where one upload in several requests keeps what it has: ``prefix`` ends in a slash."""
+    It ends in a slash, so that none is in another.
+    """
 
     bucket: str
     prefix: str
@@ -80,47 +71,29 @@ class Ledger:
         """The parameters that name one of its objects to botocore."""
         return {"Bucket": self.bucket, "Key": self.prefix + name}
 
-    @property
-    def record(self) -> dict[str, str]:
-        """The address of the record."""
-        return self.address(RECORD)
-
-    @property
-    def content(self) -> dict[str, str]:
-        """The address of the whole content, where that is not put under its name at once."""
-        return self.address(CONTENT)
-
 
 class Keys:
-    """Where everything is."""
+    """Where everything is; ``own_buckets`` is whether each container has a bucket of its own."""
 
     def __init__(self, config: S3Config) -> None:
         self.bucket = config.bucket
+        self.own_buckets = config.container_bucket is not None
+        self.link_key = {"Bucket": self.bucket, "Key": LINK_KEY}
         self._pattern = config.container_bucket
 
-    @property
-    def link_key(self) -> dict[str, str]:
-        """The address of the key of links."""
-        return {"Bucket": self.bucket, "Key": LINK_KEY}
-
-    @property
-    def own_buckets(self) -> bool:
-        """Whether each container has a bucket of its own."""
-        return self._pattern is not None
-
-    def place(self, container: Container) -> Place:
+    def files(self, container: Container) -> Prefix:
         """Where a container's files are."""
         if self._pattern is None:
-            return Place(self.bucket, f"{FILES}{container.name}/")
-        return Place(self._pattern.replace(_PLACE, container.name), FILES)
+            return Prefix(self.bucket, f"{FILES}{container.name}/")
+        return Prefix(self._pattern.replace(_PLACE, container.name), FILES)
 
-    def ledger(self, container: Container, upload_id: str) -> Ledger:
-        """Where an upload keeps what it has."""
-        return Ledger(self.bucket, f"{self.ledgers(container)}{upload_id}/")
+    def uploads(self, container: Container) -> Prefix:
+        """Where a container's uploads in several requests keep what they have."""
+        return Prefix(self.bucket, f"{UPLOADS}{container.name}/")
 
-    def ledgers(self, container: Container) -> str:
-        """The prefix of all that a container's uploads keep."""
-        return f"{UPLOADS}{container.name}/"
+    def upload(self, container: Container, upload_id: str) -> Prefix:
+        """Where one of them does."""
+        return Prefix(self.bucket, f"{UPLOADS}{container.name}/{upload_id}/")
 
     def container_of_bucket(self, bucket: str) -> str | None:
         """The name of the container that a bucket is of, if it is one that the pattern makes."""
@@ -175,7 +148,7 @@ def file_info(name: FileName, answer: Mapping[str, Any]) -> FileInfo:
         name=name,
         size=_whole_size(answer),
         etag=etag_of(answer),
-        modified=answer["LastModified"].astimezone(UTC),
+        modified=modified(answer),
         metadata=Metadata(**kept, custom=custom),
         sha256=_sha256(user.get(_SHA256)),
     )
@@ -184,6 +157,12 @@ def file_info(name: FileName, answer: Mapping[str, Any]) -> FileInfo:
 def etag_of(answer: Mapping[str, Any]) -> str:
     """The ETag of an answer, without its quotes."""
     return str(answer["ETag"]).strip('"')
+
+
+def modified(answer: Mapping[str, Any]) -> datetime:
+    """When an object was written: as the answer says, or else when the store answered."""
+    said: datetime | None = answer.get("LastModified")
+    return date_of(answer) if said is None else said.astimezone(UTC)
 
 
 def date_of(answer: Mapping[str, Any]) -> datetime:

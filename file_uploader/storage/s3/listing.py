@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC
 from typing import Any
 
 from file_uploader.errors import StorageFailed
@@ -18,7 +17,7 @@ from file_uploader.model.listing import ListedFile, ListedPrefix, ListEntry, Lis
 from file_uploader.model.names import MAX_NAME_BYTES, is_file_name
 from file_uploader.storage.s3.client.client import Client
 
-from .keys import PAST, Place, etag_of
+from .keys import PAST, Prefix, etag_of, modified
 
 MAX_COUNTED = 10_000
 """Files that `usage` counts; a container with more costs more requests than the answer is worth."""
@@ -31,8 +30,54 @@ _PAGE = 1000
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
+_NEXT = {
+    "list_buckets": {"ContinuationToken": "ContinuationToken"},
+    "list_parts": {"PartNumberMarker": "NextPartNumberMarker"},
+    "list_multipart_uploads": {
+        "KeyMarker": "NextKeyMarker",
+        "UploadIdMarker": "NextUploadIdMarker",
+    },
+}
+"""What asks for the next page of a list, and what the page before calls it."""
+
+
+async def pages(
+    client: Client, bucket: str, prefix: str, **more: str
+) -> AsyncIterator[dict[str, Any]]:
+    """Every object below a prefix, in the order of their keys, as S3 answers: page by page."""
+    start: dict[str, str] = {}
+    while True:
+        answer = await client.call("list_objects_v2", Bucket=bucket, Prefix=prefix, **more, **start)
+        yield answer
+        ends = [item["Key"] for item in answer.get("Contents", ())]
+        ends += [each["Prefix"] + PAST for each in answer.get("CommonPrefixes", ())]
+        if not answer.get("IsTruncated") or not ends:
+            return
+        start = _following(start, {"StartAfter": max(ends)})
+
+
+async def marked_pages(
+    client: Client, operation: str, **parameters: Any
+) -> AsyncIterator[dict[str, Any]]:
+    """The pages of a list that says itself how it goes on."""
+    start: dict[str, Any] = {}
+    while True:
+        answer = await client.call(operation, **parameters, **start)
+        yield answer
+        following = {name: answer.get(said, "") for name, said in _NEXT[operation].items()}
+        if not answer.get("IsTruncated", True) or not next(iter(following.values())):
+            return
+        start = _following(start, following)
+
+
+def _following(before: dict[str, Any], start: dict[str, Any]) -> dict[str, Any]:
+    if start == before:
+        raise StorageFailed("The object store's list does not go on.")
+    return start
+
+
 async def entries(
-    client: Client, place: Place, query: ListQuery
+    client: Client, place: Prefix, query: ListQuery
 ) -> AsyncIterator[Sequence[ListEntry]]:
     """What `Storage.list` yields, for a bucket that exists."""
     if not _can_start_a_name(query.prefix):
@@ -75,7 +120,7 @@ async def usage(pages: AsyncIterator[Sequence[ListEntry]]) -> Usage | None:
 class _Position:
     """How far a list has come: names up to here are not shown any more."""
 
-    def __init__(self, query: ListQuery, place: Place) -> None:
+    def __init__(self, query: ListQuery, place: Prefix) -> None:
         self._prefix = place.prefix
         self._last = query.marker
         self._inside = query.passed_prefix
@@ -102,15 +147,15 @@ class _Position:
         self._inside = entry.name if isinstance(entry, ListedPrefix) else None
 
 
-def _entries(answer: dict[str, Any], place: Place, query: ListQuery) -> set[ListEntry]:
+def _entries(answer: dict[str, Any], place: Prefix, query: ListQuery) -> set[ListEntry]:
     found: set[ListEntry] = set()
     for item in answer.get("Contents", ()):
         name = item["Key"].removeprefix(place.prefix)
         if (rolled_up := query.rolled_up(name)) is not None:
             found.add(ListedPrefix(rolled_up))
         else:
-            modified = item["LastModified"].astimezone(UTC).replace(microsecond=0)
-            found.add(ListedFile(name, item["Size"], etag_of(item), modified))
+            written = modified(item).replace(microsecond=0)
+            found.add(ListedFile(name, item["Size"], etag_of(item), written))
     for item in answer.get("CommonPrefixes", ()):
         found.add(ListedPrefix(item["Prefix"].removeprefix(place.prefix)))
     return found

@@ -8,12 +8,12 @@ from typing import Any
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed
 from file_uploader.model.files import ByteRange
-from file_uploader.model.names import FileName
+from file_uploader.model.names import Container, FileName
 from file_uploader.storage.base import Content
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import ANY_ERROR, NoSuchBucket, translated
 
-from .keys import Place, file_info
+from .keys import Keys, file_info
 
 CHUNK = 128 * 1024
 """Most bytes yielded at once; aiohttp keeps about as much of its own."""
@@ -22,25 +22,25 @@ CHUNK = 128 * 1024
 @asynccontextmanager
 async def opened(
     client: Client,
-    place: Place,
+    keys: Keys,
+    container: Container,
     name: FileName,
+    *,
     etag: str | None,
     byte_range: ByteRange | None,
-    *,
-    own_bucket: bool,
 ) -> AsyncIterator[Content]:
     """What `Storage.open` gives.
 
     An answer of S3 is of one version from its first byte to the last, and says which: comparing
     that is as good as ``If-Match``, whose quoting providers disagree on.
     """
-    parameters: dict[str, Any] = place.address(name)
+    parameters: dict[str, Any] = keys.files(container).address(name.value)
     if byte_range is not None:
         parameters["Range"] = f"bytes={byte_range.start}-{byte_range.end}"
     try:
         answer = await client.call("get_object", **parameters)
     except NoSuchBucket:
-        if not own_bucket:
+        if not keys.own_buckets:
             raise
         raise NoSuchFile("There is no such file.") from None
     body = answer["Body"]

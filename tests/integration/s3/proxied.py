@@ -32,8 +32,8 @@ class Node:
         store = await place.open()
         assert isinstance(store, S3Storage)
         # Probed once for each server, so that no test counts that, breaks it or waits for it.
-        store._probe._found = _probed.get(place.kind)
-        _probed[place.kind] = await store._probe.conditions()
+        store._context.probe._found = _probed.get(place.kind)
+        _probed[place.kind] = await store._context.probe.conditions()
         return cls(place, store, Uploads(store, expiry=EXPIRY))
 
     async def close(self) -> None:

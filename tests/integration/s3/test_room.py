@@ -85,6 +85,14 @@ def test_growing_needs_room_and_changes_nothing_without(room: Budget) -> None:
         assert one.grow(4 * SLOT)
 
 
+def test_without_room_to_grow_the_size_of_parts_stays(room: Budget) -> None:
+    with room.admit(SLOT) as one, room.admit(4 * SLOT):
+        assert one.fitting(5 * SLOT, SLOT) == SLOT
+        assert one.fitting(SLOT, 5 * SLOT) == SLOT
+        assert one.fitting(4 * SLOT, SLOT) == 4 * SLOT
+        assert one.fitting(3 * SLOT, SLOT, SLOT) == 3 * SLOT
+
+
 def test_any_sequence_keeps_the_promise(room: Budget) -> None:
     """Whatever uploads do, one below its guarantee gets a slot, and the counts come out even."""
     chance = random.Random(1)

@@ -190,8 +190,8 @@ async def test_without_conditions_there_are_no_uploads_but_files(
     both: Proxied, container: Container
 ) -> None:
     store = both.direct.store
-    found = await store._probe.conditions()
-    store._probe._found = replace(found, put=Support(if_none_match=True))
+    found = await store._context.probe.conditions()
+    store._context.probe._found = replace(found, put=Support(if_none_match=True))
     with pytest.raises(ResumableUnsupported):
         await both.direct.uploads.create(container, PLAN, 10)
     await put(store, container, "file", b"data")

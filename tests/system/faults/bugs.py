@@ -65,8 +65,8 @@ NOT_ABORTED = Bug(
     "the multipart upload of a cut upload stays open",
     [
         Change(
-            "storage/s3/store.py",
-            "                await self._tasks.finish(multipart.discard())\n",
+            "storage/s3/write/put.py",
+            "                await tasks.finish(self._discard(upload_id))\n",
             "",
         ),
     ],

@@ -15,11 +15,10 @@ from file_uploader.storage.s3.buffers.sizes import (
     MAX_PART,
     MAX_PARTS,
     MIN_PART,
-    PartSizes,
     check_size,
     equal_part_size,
     growing_part_size,
-    upload_part_size,
+    part_size,
 )
 from file_uploader.storage.s3.uploads.copy import COPIED, Range, Source, plan
 from tests.support.bodies import MIB
@@ -35,19 +34,18 @@ def test_any_length_fits_into_equal_parts(length: int) -> None:
     size = equal_part_size(length)
     assert MIN_PART <= size <= MAX_PART
     assert size * MAX_PARTS >= length
-    sizes = PartSizes(length)
-    assert {sizes.due(number) for number in (1, 2, 500, 501, MAX_PARTS)} == {size}
+    assert {part_size(length, number) for number in (1, 2, 500, 501, MAX_PARTS)} == {size}
     assert size == MIN_PART or (size - MIB) * MAX_PARTS < length, "no larger than needed"
 
 
 def test_the_largest_object_has_48_tebibytes() -> None:
     assert 48.8 * TIB < MAX_OBJECT < 48.9 * TIB
-    assert PartSizes(MAX_OBJECT).size == MAX_PART
+    assert part_size(MAX_OBJECT, 1) == MAX_PART
 
 
 def test_a_length_that_no_object_has_is_refused_at_once() -> None:
     with pytest.raises(FileTooLarge):
-        PartSizes(MAX_OBJECT + 1)
+        part_size(MAX_OBJECT + 1, 1)
 
 
 def test_parts_of_a_body_of_unknown_length_grow() -> None:
@@ -64,10 +62,9 @@ def test_parts_of_a_body_of_unknown_length_grow() -> None:
 
 
 def test_a_body_of_unknown_length_ends_in_an_error_and_not_in_silence() -> None:
-    sizes = PartSizes(None)
-    assert sizes.due(MAX_PARTS) == MAX_PART
+    assert part_size(None, MAX_PARTS) == MAX_PART
     with pytest.raises(FileTooLarge):
-        sizes.due(MAX_PARTS + 1)
+        part_size(None, MAX_PARTS + 1)
 
 
 def test_an_upload_says_at_once_that_no_object_can_hold_it() -> None:
@@ -82,18 +79,12 @@ def test_an_upload_says_at_once_that_no_object_can_hold_it() -> None:
         check_size(None, MAX_GROWN + 1)
 
 
-def test_without_room_to_grow_the_size_stays() -> None:
-    sizes = PartSizes(None)
-    assert sizes.due(501) == 2 * MIN_PART
-    assert sizes.size == MIN_PART
-
-
 def _parts_of_upload(size: int, *, known: bool) -> list[int]:
     """The parts of an upload of ``size`` bytes, whatever the pieces that it comes in."""
     parts: list[int] = []
     missing = size
     while missing:
-        due = upload_part_size(size if known else None, len(parts) + 1)
+        due = part_size(size if known else None, len(parts) + 1)
         parts.append(min(missing, due))
         missing -= parts[-1]
     return parts

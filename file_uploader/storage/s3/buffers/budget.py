@@ -217,6 +217,10 @@ class Share:
         self._guarantee = wanted
         return True
 
+    def fitting(self, due: int, before: int, slack: int = 0) -> int:
+        """The size of the next part: ``due``, or that of the one before without room for more."""
+        return due if due <= before or self.grow(due + slack) else before
+
     def take(self) -> int | None:
         """A slot, or None: then one of this upload's own parts has to be sent first."""
         if self._held >= self._guarantee and not self.budget.reserve(1, beyond_guarantee=True):

@@ -13,7 +13,7 @@ import hashlib
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 
-from .budget import SLOT, Budget, Share
+from .budget import SLOT, Share
 
 _HASH_INLINE = 16 * 1024
 """What is hashed on the event loop: a few microseconds, less than a thread switch."""
@@ -23,15 +23,11 @@ class Part:
     """Bytes in slots of an upload's share; `release` gives them back, and may be called again."""
 
     def __init__(self, share: Share) -> None:
+        self.budget = share.budget
+        self.size = 0
         self._share = share
         self._slots: list[int] = []
         self._filled: list[int] = []
-        self.size = 0
-
-    @property
-    def budget(self) -> Budget:
-        """Where the slots are."""
-        return self._share.budget
 
     def has_space(self) -> bool:
         """Make sure that a byte fits in; False if this upload's own parts have to go first."""
@@ -52,6 +48,13 @@ class Part:
         self._filled[-1] += taken
         self.size += taken
         return taken
+
+    async def add(self, data: bytes) -> None:
+        """Append it all; there is room for it by guarantee."""
+        rest = memoryview(data)
+        while rest:
+            self.has_space()
+            rest = rest[await self.write(rest) :]
 
     def extend(self, other: Part) -> None:
         """Append all of another part of the same upload, which has nothing any more."""

@@ -19,28 +19,21 @@ MAX_OBJECT = MAX_PART * MAX_PARTS
 PARTS_PER_STEP = 500
 
 
-class PartSizes:
-    """The sizes of the parts of one body, in bytes. Raises `FileTooLarge` if none can hold it."""
+def part_size(length: int | None, number: int) -> int:
+    """The bytes of part ``number`` (from 1) of a body or an upload, were there room for any size.
 
-    def __init__(self, length: int | None) -> None:
-        if length is not None and length > MAX_OBJECT:
-            raise FileTooLarge(f"The store holds files of at most {MAX_OBJECT} bytes.")
-        self._known = length is not None
-        self.size = MIN_PART if length is None else equal_part_size(length)
-
-    def due(self, number: int) -> int:
-        """The size that part ``number`` (from 1) should have, were there room for any size.
-
-        Raises `FileTooLarge` for a part that S3 does not take any more.
-        """
-        if number > MAX_PARTS:
-            raise FileTooLarge(
-                f"The store holds files of at most {MAX_PARTS} parts; a body of this size has to"
-                " be sent with its length announced."
-            )
-        if self._known:
-            return self.size
-        return max(self.size, growing_part_size(number))
+    It depends on nothing but the ``length``, as far as that was known in the beginning, so that
+    whoever goes on with an upload cuts it in the same places. Raises `FileTooLarge` for what S3
+    does not take any more.
+    """
+    if length is not None and length > MAX_OBJECT:
+        raise FileTooLarge(f"The store holds files of at most {MAX_OBJECT} bytes.")
+    if number > MAX_PARTS:
+        raise FileTooLarge(
+            f"The store holds files of at most {MAX_PARTS} parts; a body of this size has to"
+            " be sent with its length announced."
+        )
+    return growing_part_size(number) if length is None else equal_part_size(length)
 
 
 def equal_part_size(length: int) -> int:
@@ -70,13 +63,3 @@ def check_size(length: int | None, size: int) -> None:
             f"The store holds at most {MAX_GROWN} bytes of an upload that began without a length;"
             " say it when you begin one of this size."
         )
-
-
-def upload_part_size(length: int | None, number: int) -> int:
-    """The size of part ``number`` (from 1) of an upload whose ``length`` was known when it began.
-
-    It depends on nothing else, so that whoever goes on with the upload cuts it in the same places.
-    Raises `FileTooLarge` for a part that S3 does not take any more.
-    """
-    sizes = PartSizes(length)
-    return sizes.due(number)

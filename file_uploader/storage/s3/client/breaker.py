@@ -11,14 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from botocore.exceptions import ClientError
 
 from .errors import ANY_ERROR, TIMEOUTS, TRANSPORT_ERRORS, NotAsked
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -43,15 +41,16 @@ class Breaker:
         self._looking: asyncio.Task[None] | None = None
         self._looked = asyncio.Event()
 
-    async def ask(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Make a request and note how it ends. Raises `NotAsked` where there is no use in it."""
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """Make a request in the block. Raises `NotAsked` where there is no use in it."""
         if self._looking is not None:
             await self._looked.wait()
             if self._looking is not None:
                 raise NotAsked("the store is silent")
         began = time.monotonic()
         try:
-            answer = await request()
+            yield
         except ClientError:
             self._answered()
             raise
@@ -61,7 +60,6 @@ class Breaker:
             self._failed(min(waited, self._patience))
             raise
         self._answered()
-        return answer
 
     async def aclose(self) -> None:
         """Stop looking."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
@@ -37,8 +37,6 @@ from . import opening, xml
 from .breaker import Breaker
 from .errors import ANY_ERROR, error_status, retryable, says_nothing, translated
 from .retry import FAILING
-
-T = TypeVar("T")
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
@@ -149,34 +147,31 @@ class Client:
         """
         await opening.check(partial(self._client.list_objects_v2, Bucket=bucket, MaxKeys=1))
 
-    async def call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def call(
+        self, operation: str, part: Part | None = None, /, **parameters: Any
+    ) -> dict[str, Any]:
         """Make one request, again and again for what may pass; return botocore's answer.
 
-        ``operation`` is botocore's name of it (``put_object``). Raises `StorageError` and, for
-        answers that mean these, `NoSuchFile`, `PreconditionFailed` and `FileTooLarge`.
+        ``operation`` is botocore's name of it (``put_object``). A ``part`` is its body, and goes
+        with its MD5 beside it. Raises `StorageError` and, for answers that mean these,
+        `NoSuchFile`, `PreconditionFailed` and `FileTooLarge`.
         """
-        return await self._retrying(
-            operation, FAILING, lambda: self._request(operation, parameters)
-        )
+        if part is not None:
+            parameters["ContentMD5"] = await part.md5()
+            if not part.size:
+                parameters["Body"], part = b"", None
+        return await self._try(FAILING, operation, parameters, part=part)
 
     async def call_once(self, operation: str, **parameters: Any) -> dict[str, Any]:
         """`call` without another try or much waiting: what asks wants to know how it is now."""
-        return await self._retrying(
-            operation, (), lambda: self._request(operation, parameters, LOOK)
-        )
+        return await self._try((), operation, parameters, limit=LOOK)
 
-    async def send(self, operation: str, part: Part, **parameters: Any) -> dict[str, Any]:
-        """`call` with a part as its body, and its MD5 beside it."""
-        parameters["ContentMD5"] = await part.md5()
-        if not part.size:
-            return await self.call(operation, **parameters, Body=b"")
-        return await self._retrying(
-            operation, FAILING, lambda: self._send(operation, parameters, part)
-        )
+    async def fetch(self, **address: str) -> dict[str, Any]:
+        """GetObject of something small, with all of its bytes as the ``Body``.
 
-    async def fetch(self, **address: str) -> tuple[dict[str, Any], bytes]:
-        """GetObject of something small; a body that breaks is a reason to try again, too."""
-        return await self._retrying("get_object", FAILING, lambda: self._fetch(address))
+        One that breaks is a reason to try again, too.
+        """
+        return await self._try(FAILING, "get_object", address, whole=True)
 
     async def presigned(self, operation: str, lifetime: timedelta, **parameters: Any) -> str:
         """A URL that makes this request for whoever has it. Raises `StorageError`."""
@@ -188,15 +183,15 @@ class Client:
             raise translated(operation, error) from None
         return url
 
-    async def _retrying(
-        self, operation: str, pauses: Iterable[float], attempt_once: Callable[[], Awaitable[T]]
-    ) -> T:
+    async def _try(
+        self, pauses: Iterable[float], operation: str, parameters: dict[str, Any], **how: Any
+    ) -> dict[str, Any]:
         deadline: float | None = None
         doubtful = False
         for pause in chain(pauses, (None,)):
             try:
                 with _counted(operation):
-                    return await attempt_once()
+                    return await self._request(operation, parameters, **how)
             except ANY_ERROR as error:
                 now = time.monotonic()
                 deadline = deadline or now + PATIENCE
@@ -208,35 +203,31 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     async def _request(
-        self, operation: str, parameters: dict[str, Any], limit: float | None = None
+        self,
+        operation: str,
+        parameters: dict[str, Any],
+        *,
+        part: Part | None = None,
+        limit: float | None = None,
+        whole: bool = False,
     ) -> dict[str, Any]:
-        method: Callable[..., Awaitable[dict[str, Any]]] = getattr(self._client, operation)
-
-        async def ask() -> dict[str, Any]:
-            async with asyncio.timeout(limit):
-                return await method(**parameters)
-
-        answer = await self._breaker.ask(ask)
+        """One attempt, which has ``limit`` seconds; raises what botocore and aiohttp do."""
+        turn: AbstractAsyncContextManager[object] = nullcontext()
+        if part is not None:
+            parameters = {**parameters, "Body": PartPayload(part, write_timeout=READ_TIMEOUT)}
+            turn = self._sending if part.size > _INLINE_BODY else turn
+        async with turn, self._breaker.asking(), asyncio.timeout(limit):
+            answer: dict[str, Any] = await getattr(self._client, operation)(**parameters)
         if _SAID.get(operation, "ResponseMetadata") not in answer:
             if "Body" in answer:
                 answer["Body"].close()
             raise ConnectionError("an answer that is none of S3's")
+        if whole:
+            async with answer["Body"] as body:
+                answer["Body"] = await body.read()
+            if len(answer["Body"]) != answer["ContentLength"]:
+                raise ConnectionError("an answer of the wrong length")
         return answer
-
-    async def _send(self, operation: str, parameters: dict[str, Any], part: Part) -> dict[str, Any]:
-        payload = PartPayload(part, write_timeout=READ_TIMEOUT)
-        if part.size <= _INLINE_BODY:
-            return await self._request(operation, {**parameters, "Body": payload})
-        async with self._sending:
-            return await self._request(operation, {**parameters, "Body": payload})
-
-    async def _fetch(self, address: dict[str, str]) -> tuple[dict[str, Any], bytes]:
-        answer = await self._request("get_object", address)
-        async with answer["Body"] as body:
-            data: bytes = await body.read()
-        if len(data) != answer["ContentLength"]:
-            raise ConnectionError("an answer of the wrong length")
-        return answer, data
 
 
 @contextmanager

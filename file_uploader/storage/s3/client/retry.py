@@ -50,7 +50,10 @@ FOLLOWING = (0.1, 0.4, 1.5)
 
 
 async def retry(
-    attempt: Callable[[], Awaitable[T]], *, on: type[Exception], pauses: Iterable[float]
+    attempt: Callable[[], Awaitable[T]],
+    *,
+    on: type[Exception] | tuple[type[Exception], ...],
+    pauses: Iterable[float],
 ) -> T:
     """Make an attempt, and after each pause again as long as it ends with such an error."""
     for pause in pauses:

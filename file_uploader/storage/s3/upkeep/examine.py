@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 
 from file_uploader.errors import NoSuchUpload
@@ -14,30 +15,21 @@ from file_uploader.storage.upkeep import Flaw
 from .inventory import FoundUpload, Hidden, Inventory
 
 
-class Examination:
-    """A look at the records of uploads, and at keys that are nobody's."""
+async def examine(inventory: Inventory, uploads: S3Uploads, items: Pass) -> AsyncIterator[Flaw]:
+    """Yield the uploads whose records cannot be read, and the keys of others."""
+    flaws: list[Flaw] = []
+    async for found in inventory.uploads(flaws.append, Hidden()):
+        if found.has_record:
+            try:
+                await items.attempt(partial(_load, uploads, found), str(found))
+            except ItemFailed as why:
+                yield Flaw(str(why), found.container, upload_id=found.upload_id)
+    async for flaw in inventory.foreign_keys(flaws.append):
+        yield flaw
+    for flaw in dict.fromkeys(flaws):
+        yield flaw
 
-    def __init__(self, inventory: Inventory, uploads: S3Uploads, items: Pass) -> None:
-        self._inventory = inventory
-        self._uploads = uploads
-        self._pass = items
 
-    async def run(self) -> AsyncIterator[Flaw]:
-        """Yield the uploads whose records cannot be read, and the keys of others."""
-        flaws: list[Flaw] = []
-        async for found in self._inventory.ledgers(flaws.append, Hidden()):
-            if found.has_record:
-                try:
-                    await self._pass.attempt(partial(self._load, found), str(found))
-                except ItemFailed as why:
-                    yield Flaw(str(why), found.container, upload_id=found.upload_id)
-        async for flaw in self._inventory.foreign_keys(flaws.append):
-            yield flaw
-        for flaw in dict.fromkeys(flaws):
-            yield flaw
-
-    async def _load(self, found: FoundUpload) -> None:
-        try:
-            UploadLayout.of(await self._uploads.load(found.container, found.upload_id))
-        except NoSuchUpload:  # removed meanwhile
-            return
+async def _load(uploads: S3Uploads, found: FoundUpload) -> None:
+    with suppress(NoSuchUpload):  # removed meanwhile
+        UploadLayout.of(await uploads.load(found.container, found.upload_id))

@@ -8,9 +8,8 @@ only once it is older than any upload may become.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,13 +18,12 @@ from file_uploader.errors import FileUploaderError, NoSuchFile, NoSuchUpload, Su
 from file_uploader.model.uploads import UploadState, upload_created
 from file_uploader.storage.passes import ItemFailed, Pass
 from file_uploader.storage.records import UnreadableRecord
-from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import NoSuchMultipart
 from file_uploader.storage.s3.keys import PROBES, date_of
+from file_uploader.storage.s3.listing import marked_pages, pages
 from file_uploader.storage.s3.uploads.layout import UploadLayout
-from file_uploader.storage.s3.uploads.records import pages
 from file_uploader.storage.s3.uploads.uploads import S3Uploads
-from file_uploader.storage.s3.write.multipart import parts_size
+from file_uploader.storage.s3.write.context import Context
 from file_uploader.storage.upkeep import Flaw, Leftover, Swept
 
 from .inventory import FoundMultipart, FoundUpload, Hidden, Inventory
@@ -44,8 +42,8 @@ SKEW = timedelta(minutes=15)
 class Sweep:
     """One sweep: uploads that are over, and multipart uploads and probes older than the expiry.
 
-    With ``dry`` it only looks. ``live`` are the ids of multipart uploads that this process is
-    working on; those that a record names are live as long as that is. Ages are taken from the
+    With ``dry`` it only looks. The multipart uploads that this process is working on are live,
+    and those that a record names as long as that is. Ages are taken from the
     store's clock. A multipart upload has to be old when the sweep begins: so none is too young to
     have its record read, and yet old enough to be aborted, because time has passed between the two.
     MinIO lists multipart uploads by exact key only, and so shows none that no record names: there,
@@ -54,24 +52,21 @@ class Sweep:
 
     def __init__(
         self,
-        client: Client,
+        context: Context,
         inventory: Inventory,
         uploads: S3Uploads,
         items: Pass,
         *,
-        bucket: str,
-        expiry: timedelta,
-        live: Collection[str],
         dry: bool,
     ) -> None:
-        self._client = client
+        self._client = context.client
+        self._bucket = context.config.bucket
+        self._expiry = context.config.upload_expiry
         self._inventory = inventory
         self._uploads = uploads
         self._pass = items
-        self._bucket = bucket
-        self._expiry = expiry
         self._dry = dry
-        self._busy: set[str | None] = set(live)
+        self._busy: set[str | None] = set(context.live)
         self._hidden = Hidden()
         self._aborted = 0
         self._swept = Swept()
@@ -79,13 +74,13 @@ class Sweep:
     async def run(self) -> Swept:
         """Sweep once."""
         began: datetime | None = None
-        async for ledger in self._inventory.ledgers(self._swept.tell, self._hidden):
-            began = began or ledger.now
+        async for found in self._inventory.uploads(self._swept.tell, self._hidden):
+            began = began or found.now
             try:
-                await self._pass.attempt(partial(self._end_if_over, ledger), str(ledger))
+                await self._pass.attempt(partial(self._end_if_over, found), str(found))
             except ItemFailed as why:
-                self._hidden.containers.add(ledger.container.name)
-                self._swept.tell(Flaw(str(why), ledger.container, upload_id=ledger.upload_id))
+                self._hidden.containers.add(found.container.name)
+                self._swept.tell(Flaw(str(why), found.container, upload_id=found.upload_id))
         async for multipart in self._inventory.multiparts(self._swept.tell):
             began = began or multipart.now
             place = self._inventory.flaw("", multipart.bucket, multipart.key)
@@ -103,7 +98,7 @@ class Sweep:
     async def _end_if_over(self, found: FoundUpload) -> None:
         """Remove an upload that is over; note the multipart uploads of one that is not."""
         try:
-            with contextlib.suppress(NoSuchUpload, Superseded):  # changed meanwhile
+            with suppress(NoSuchUpload, Superseded):  # changed meanwhile
                 await self._end_or_note(found)
         except UnreadableRecord as error:
             if not _expired(found.newest, found.now, self._expiry):
@@ -122,8 +117,8 @@ class Sweep:
         if not quiet and not _expired(created, found.now + SKEW, self._expiry):
             return
         upload = await self._uploads.load(found.container, found.upload_id)
-        held = UploadLayout.of(upload)
-        multiparts = {held.multipart, held.copy}
+        layout = UploadLayout.of(upload)
+        multiparts = {layout.multipart, layout.copy}
         cancelled = upload.state is UploadState.CANCELLED
         over = cancelled or upload.expires <= datetime.now(UTC)
         if not over:
@@ -154,9 +149,10 @@ class Sweep:
 
     async def _abort(self, found: FoundMultipart) -> None:
         size = 0
-        with contextlib.suppress(FileUploaderError):  # It is only to be told.
-            size = await parts_size(self._client, found.address)
-        with contextlib.suppress(NoSuchMultipart, NoSuchFile):
+        with suppress(FileUploaderError):  # It is only to be told.
+            async for answer in marked_pages(self._client, "list_parts", **found.address):
+                size += sum(int(part["Size"]) for part in answer.get("Parts", ()))
+        with suppress(NoSuchMultipart, NoSuchFile):
             if not self._dry:
                 await self._client.call("abort_multipart_upload", **found.address)
                 self._aborted += 1

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from file_uploader.errors import FileTooLarge
-from file_uploader.storage.s3.buffers.budget import SLOT, Budget
+from file_uploader.storage.s3.buffers.budget import SLOT
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.buffers.sizes import (
     MAX_PART,
@@ -22,9 +22,8 @@ from file_uploader.storage.s3.buffers.sizes import (
     MIN_PART,
     equal_part_size,
 )
-from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.read import streamed
-from file_uploader.storage.s3.write.multipart import Address, send_part
+from file_uploader.storage.s3.write.context import Context
 
 COPIED = 512 * MIB
 """Most bytes that are copied at once, so that many copies share the work; more only where there
@@ -105,65 +104,51 @@ def _equal(size: int, most: int) -> int:
     return min(most, -(-size // (count * MIB)) * MIB)
 
 
-class Copying:
-    """Copies into one multipart upload, whose parts have the addresses and sizes given."""
+async def copied(
+    context: Context, request: Mapping[str, str], parts: Mapping[int, Pieces]
+) -> dict[int, str]:
+    """Make these parts of a multipart upload, by number; return their ETags, word for word.
 
-    def __init__(self, client: Client, budget: Budget, address: Address) -> None:
-        self._client = client
-        self._budget = budget
-        self._address = address
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
+    ``request`` names it. Raises `NoSuchFile` where a source is gone, `Overloaded` and
+    `StorageError`.
+    """
+    at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def copy(self, parts: Mapping[int, Pieces]) -> dict[int, str]:
-        """Make these parts, by number; return their ETags, word for word.
+    async def make(number: int, pieces: Pieces) -> str:
+        async with at_once:
+            made = _copied if len(pieces) == 1 else _joined
+            return await made(context, {**request, "PartNumber": number}, pieces)
 
-        Raises `NoSuchFile` where a source is gone, `Overloaded` and `StorageError`.
-        """
-        making = [asyncio.create_task(self._make(*part)) for part in parts.items()]
+    making = [asyncio.create_task(make(*part)) for part in parts.items()]
+    try:
+        return dict(zip(parts, await asyncio.gather(*making), strict=True))
+    finally:
+        for task in making:
+            task.cancel()
+        if making:
+            await asyncio.wait(making)
+
+
+async def _copied(context: Context, request: Mapping[str, Any], pieces: Pieces) -> str:
+    (piece,) = pieces
+    source: dict[str, Any] = {"CopySource": dict(piece.source.address)}
+    # A provider may refuse the range of an object that is too short for a part, though whole.
+    if piece.size != piece.source.size:
+        source["CopySourceRange"] = f"bytes={piece.start}-{piece.start + piece.size - 1}"
+    answer = await context.client.call("upload_part_copy", **request, **source)
+    return str(answer["CopyPartResult"]["ETag"])
+
+
+async def _joined(context: Context, request: Mapping[str, Any], pieces: Pieces) -> str:
+    with context.budget.admit(sum(piece.size for piece in pieces) + SLOT) as share:
+        part = Part(share)
         try:
-            return dict(zip(parts, await asyncio.gather(*making), strict=True))
+            for piece in pieces:
+                address = piece.source.address
+                async with streamed(context.client, address, piece.size, piece.start) as chunks:
+                    async for data in chunks:
+                        await part.add(data)
+            answer = await context.client.call("upload_part", part, **request)
+            return str(answer["ETag"])
         finally:
-            for task in making:
-                task.cancel()
-            if making:
-                await asyncio.wait(making)
-
-    async def _make(self, number: int, pieces: Pieces) -> str:
-        async with self._at_once:
-            if len(pieces) == 1:
-                return await self._copy(number, pieces[0])
-            return await self._join(number, pieces)
-
-    async def _copy(self, number: int, piece: Range) -> str:
-        source = piece.source
-        # A provider may refuse the range of an object that is too short for a part, though whole.
-        whole = piece.size == source.size
-        end = piece.start + piece.size - 1
-        byte_range = {} if whole else {"CopySourceRange": f"bytes={piece.start}-{end}"}
-        answer = await self._client.call(
-            "upload_part_copy",
-            **self._address,
-            PartNumber=number,
-            CopySource=dict(source.address),
-            **byte_range,
-        )
-        return str(answer["CopyPartResult"]["ETag"])
-
-    async def _join(self, number: int, pieces: Pieces) -> str:
-        with self._budget.admit(sum(piece.size for piece in pieces) + SLOT) as share:
-            part = Part(share)
-            try:
-                for piece in pieces:
-                    await self._read(piece, part)
-                return await send_part(self._client, self._address, number, part)
-            finally:
-                part.release()
-
-    async def _read(self, piece: Range, part: Part) -> None:
-        address = piece.source.address
-        async with streamed(self._client, address, piece.size, piece.start) as chunks:
-            async for data in chunks:
-                rest = memoryview(data)
-                while rest:
-                    part.has_space()  # there is room for all by guarantee
-                    rest = rest[await part.write(rest) :]
+            part.release()

@@ -8,12 +8,11 @@ is shorter than a part and is still to be merged into one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from file_uploader.model.uploads import Upload
 from file_uploader.storage.records import readable
-from file_uploader.storage.s3.keys import CONTENT
 
 WINDOW = 16
 """Parts that an append may send beyond those that the record names. Whoever takes over from one
@@ -62,12 +61,11 @@ class UploadLayout:
             said = dict(upload.held)
             said["parts"] = tuple(StoredPart(*part) for part in said.get("parts", ()))
             said["tails"] = tuple(Tail(*tail) for tail in said.get("tails", ()))
-            held = cls(**said)
-            if not all(
-                each is None or isinstance(each, str) for each in (held.multipart, held.copy)
-            ):
+            layout = cls(**said)
+            ids = (layout.multipart, layout.copy)
+            if not all(each is None or isinstance(each, str) for each in ids):
                 raise TypeError("an id is text")
-            return held
+            return layout
 
     def to_json(self) -> Mapping[str, Any]:
         """The reverse of `of`."""
@@ -86,27 +84,13 @@ class UploadLayout:
         """Bytes in the tails."""
         return sum(tail.size for tail in self.tails)
 
+    def claimed(self, upload: Upload) -> UploadLayout:
+        """The layout for one who has claimed the upload: what somebody else may write, contested.
 
-def is_staged(upload: Upload) -> bool:
-    """Whether the content is gathered out of sight, because it is not the file yet when complete.
-
-    It is a partial upload's, or has to be compared with a digest first.
-    """
-    return upload.plan.name is None or bool(upload.plan.digests)
-
-
-def contested_by(upload: Upload, held: UploadLayout) -> int:
-    """Up to which part somebody else may write, for one who has claimed the upload.
-
-    An append sends parts up to `WINDOW` beyond those that its record named. One that was taken
-    over from while it might still be writing can do so yet.
-    """
-    if upload.torn > held.generation:
-        return max(held.contested, len(held.parts) + WINDOW)
-    return held.contested
-
-
-def own_objects(upload: Upload) -> list[str]:
-    """The names of the objects that have the content of a complete partial upload."""
-    held = UploadLayout.of(upload)
-    return [CONTENT] if held.multipart else [str(part.name) for part in held.parts]
+        An append sends parts up to `WINDOW` beyond those that its record named. One that was taken
+        over from while it might still be writing can do so yet.
+        """
+        contested = self.contested
+        if upload.torn > self.generation:
+            contested = max(contested, len(self.parts) + WINDOW)
+        return replace(self, contested=contested, generation=upload.generation)

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,18 +16,18 @@ from file_uploader.errors import (
     NoSuchUpload,
     PreconditionFailed,
     ResumableUnsupported,
-    StorageError,
     StorageFailed,
     Superseded,
 )
 from file_uploader.model.names import Container
 from file_uploader.model.uploads import Upload, is_upload_id
 from file_uploader.storage import records
-from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Conflict, Unsettled
 from file_uploader.storage.s3.client.retry import CONTENDED, retry
-from file_uploader.storage.s3.keys import RECORD, Keys, etag_of
-from file_uploader.storage.s3.write.conditions import Probe
+from file_uploader.storage.s3.client.settle import settle
+from file_uploader.storage.s3.keys import RECORD, etag_of
+from file_uploader.storage.s3.listing import pages
+from file_uploader.storage.s3.write.context import Context
 from file_uploader.storage.upkeep import Flaw
 
 _AT_ONCE = 8
@@ -41,17 +41,16 @@ class Records:
     version, and whoever lost a reply sees in the object whether it is its own.
     """
 
-    def __init__(self, client: Client, probe: Probe, keys: Keys) -> None:
-        self._client = client
-        self._probe = probe
-        self._keys = keys
+    def __init__(self, context: Context) -> None:
+        self._client = context.client
+        self._probe = context.probe
+        self._keys = context.keys
 
     async def create(self, container: Container, upload: Upload) -> Upload:
         """Write a record that is not there yet. Raises `ResumableUnsupported`."""
         await self._condition("")
-        _, body = _written(upload)
-        address = self._keys.ledger(container, upload.id).record
-        answer = await self._client.call("put_object", **address, **body)
+        request, _ = self._written(container, upload)
+        answer = await self._client.call("put_object", **request)
         return replace(upload, version=etag_of(answer))
 
     async def load(self, container: Container, upload_id: str) -> Upload:
@@ -61,41 +60,34 @@ class Records:
 
     async def swap(self, container: Container, upload: Upload) -> Upload:
         """See `UploadStorage.swap`."""
-        address = self._keys.ledger(container, upload.id).record
         condition = await self._condition(upload.version)
-        mark, body = _written(upload)
+        request, mark = self._written(container, upload)
+        swapping = self._swap({**request, **condition})
+        look = partial(self._version_of, container, upload.id, mark)
         try:
-            answer = await self._put(**address, **body, **condition)
-        except (PreconditionFailed, NoSuchFile, StorageError) as error:
-            current, found = await self._read(container, upload.id)
-            if found == mark:  # It was done, and only the reply was lost.
-                return replace(upload, version=current.version)
-            if isinstance(error, StorageError) and not isinstance(error, Unsettled):
-                raise
+            version = await settle("swap of a record", swapping, look)
+        except (PreconditionFailed, NoSuchFile, Unsettled):
             raise Superseded("Another request has taken this upload over.") from None
-        return replace(upload, version=etag_of(answer))
+        return replace(upload, version=version)
 
     async def remove(self, container: Container, upload_id: str) -> None:
         """Remove a record; it is no error if there is none."""
-        address = self._keys.ledger(container, upload_id).record
+        address = self._keys.upload(container, upload_id).address(RECORD)
         await self._client.call("delete_object", **address)
 
     async def list(self, container: Container) -> AsyncGenerator[Upload | Flaw, None]:
         """The container's records in the order of their ids."""
-        prefix = self._keys.ledgers(container)
-        async for answer in pages(self._client, self._keys.bucket, prefix):
-            keys = (item["Key"].removeprefix(prefix) for item in answer.get("Contents", ()))
+        below = self._keys.uploads(container)
+        async for answer in pages(self._client, below.bucket, below.prefix):
+            keys = (item["Key"].removeprefix(below.prefix) for item in answer.get("Contents", ()))
             ids = [key.removesuffix(f"/{RECORD}") for key in keys if key.endswith(f"/{RECORD}")]
             ids = [each for each in ids if is_upload_id(each)]  # Others may write there too.
             for start in range(0, len(ids), _AT_ONCE):
-                for found in await self._load_all(container, ids[start : start + _AT_ONCE]):
-                    yield found
-
-    async def _load_all(
-        self, container: Container, upload_ids: Sequence[str]
-    ) -> Sequence[Upload | Flaw]:
-        loading = (self._load_if_there(container, upload_id) for upload_id in upload_ids)
-        return [found for found in await asyncio.gather(*loading) if found is not None]
+                some = ids[start : start + _AT_ONCE]
+                loading = (self._load_if_there(container, each) for each in some)
+                for found in await asyncio.gather(*loading):
+                    if found is not None:
+                        yield found
 
     async def _load_if_there(self, container: Container, upload_id: str) -> Upload | Flaw | None:
         try:
@@ -106,17 +98,31 @@ class Records:
             return Flaw(str(error), container, upload_id=upload_id)
 
     async def _read(self, container: Container, upload_id: str) -> tuple[Upload, str]:
-        address = self._keys.ledger(container, upload_id).record
+        """The record, and the mark that it begins with."""
+        address = self._keys.upload(container, upload_id).address(RECORD)
         try:
-            answer, text = await self._client.fetch(**address)
+            answer = await self._client.fetch(**address)
         except NoSuchFile:
             raise NoSuchUpload("There is no such upload.") from None
-        mark, _, record = text.partition(b"\n")
+        mark, _, record = answer["Body"].partition(b"\n")
         return records.loads(record, etag_of(answer), upload_id), mark.decode(errors="replace")
 
-    async def _put(self, **parameters: Any) -> dict[str, Any]:
-        put = partial(self._client.call, "put_object", **parameters)
-        return await retry(put, on=Conflict, pauses=CONTENDED)
+    async def _version_of(self, container: Container, upload_id: str, mark: str) -> str | None:
+        """The version of the record, if it begins with this mark."""
+        current, found = await self._read(container, upload_id)
+        return current.version if found == mark else None
+
+    async def _swap(self, request: dict[str, Any]) -> str:
+        put = partial(self._client.call, "put_object", **request)
+        return etag_of(await retry(put, on=Conflict, pauses=CONTENDED))
+
+    def _written(self, container: Container, upload: Upload) -> tuple[dict[str, Any], str]:
+        """The request that writes the record, and the mark that it begins with."""
+        mark = secrets.token_hex(16)
+        text = f"{mark}\n{records.dumps(upload)}".encode()
+        md5 = base64.b64encode(hashlib.md5(text, usedforsecurity=False).digest()).decode()
+        address = self._keys.upload(container, upload.id).address(RECORD)
+        return {**address, "Body": text, "ContentMD5": md5}, mark
 
     async def _condition(self, version: str) -> dict[str, Any]:
         """The parameters for "only if it is still this version"."""
@@ -126,25 +132,3 @@ class Records:
                 "The object store does not decide conditions; send the file with one PUT."
             )
         return condition
-
-
-async def pages(client: Client, bucket: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
-    """Every object below a prefix, in the order of their keys, as S3 answers: page by page."""
-    after = ""
-    while True:
-        more = {"StartAfter": after} if after else {}
-        answer = await client.call("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-        yield answer
-        if not answer.get("IsTruncated") or not answer.get("Contents"):
-            return
-        if answer["Contents"][-1]["Key"] == after:
-            raise StorageFailed("The object store's list does not go on.")
-        after = answer["Contents"][-1]["Key"]
-
-
-def _written(upload: Upload) -> tuple[str, dict[str, Any]]:
-    """The mark of a record that is about to be written, and the parameters with its text."""
-    mark = secrets.token_hex(16)
-    text = f"{mark}\n{records.dumps(upload)}".encode()
-    md5 = hashlib.md5(text, usedforsecurity=False).digest()
-    return mark, {"Body": text, "ContentMD5": base64.b64encode(md5).decode()}

@@ -8,10 +8,9 @@ documents this reliably, so a probe writes an object and looks what happens.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,9 +22,11 @@ from file_uploader.storage.s3.client.retry import UNSETTLED, retry
 from file_uploader.storage.s3.keys import PROBES, etag_of
 from file_uploader.transfer.tasks import OwnedTasks
 
+from .multipart import listed
+
 logger = logging.getLogger(__name__)
 
-Try = Callable[[dict[str, Any]], Awaitable[object]]
+PUT, COMPLETE, DELETE = "put_object", "complete_multipart_upload", "delete_object"
 _WRONG = "0" * 32
 
 
@@ -52,6 +53,10 @@ class Conditions:
     put: Support
     complete: Support
     delete: Support
+
+    def of(self, operation: str) -> Support:
+        """Those of an operation, by botocore's name of it."""
+        return {PUT: self.put, COMPLETE: self.complete, DELETE: self.delete}[operation]
 
 
 class Probe:
@@ -85,88 +90,61 @@ class Probe:
 
     async def _probe(self) -> Conditions:
         """Probe all operations at once, and return when nothing of it is under way."""
-        probes = (
-            self._attempts().put_support(),
-            self._attempts().complete_support(),
-            self._attempts().delete_support(),
-        )
-        found = await asyncio.gather(*probes, return_exceptions=True)
+        probing = (self._support(operation) for operation in (PUT, COMPLETE, DELETE))
+        found = await asyncio.gather(*probing, return_exceptions=True)
         for each in found:
             if isinstance(each, BaseException):
                 raise each
         return Conditions(*(each for each in found if isinstance(each, Support)))
 
-    def _attempts(self) -> _Attempts:
-        key = PROBES + secrets.token_hex(16)
-        return _Attempts(self._client, {"Bucket": self._bucket, "Key": key})
-
-
-class _Attempts:
-    """What one operation does, tried on an object of its own."""
-
-    def __init__(self, client: Client, address: dict[str, str]) -> None:
-        self._client = client
-        self._address = address
-
-    async def put_support(self) -> Support:
-        return await self._support(self._put)
-
-    async def complete_support(self) -> Support:
-        return await self._support(self._complete)
-
-    async def delete_support(self) -> Support:
-        return await self._support(self._delete, writes=False)
-
-    async def _support(self, attempt: Try, *, writes: bool = True) -> Support:
-        """Try an operation on an object that is there, with conditions that hold or do not.
+    async def _support(self, operation: str) -> Support:
+        """Try an operation on an object of its own, with conditions that hold or do not.
 
         An answer that does not tell which of two tries it is for says nothing about conditions.
         """
-        find = partial(self._find, attempt, writes=writes)
+        address = {"Bucket": self._bucket, "Key": PROBES + secrets.token_hex(16)}
+        find = partial(self._find, operation, address)
         return await retry(find, on=Unsettled, pauses=UNSETTLED)
 
-    async def _find(self, attempt: Try, *, writes: bool) -> Support:
+    async def _find(self, operation: str, address: dict[str, str]) -> Support:
+        refused = partial(self._refused, operation, address)
         try:
-            await self._put({})
-            none_match = writes and await self._refused(attempt, {"IfNoneMatch": "*"})
+            await self._try(PUT, address)
+            none_match = operation != DELETE and await refused(IfNoneMatch="*")
             for form in ('"{}"', "{}"):
-                etag = etag_of(await self._put({}))
+                etag = etag_of(await self._try(PUT, address))
                 wrong, right = ({"IfMatch": form.format(tag)} for tag in (_WRONG, etag))
-                if await self._refused(attempt, wrong) and not await self._refused(attempt, right):
+                if await refused(**wrong) and not await refused(**right):
                     return Support(none_match, form)
             return Support(none_match)
         finally:
-            with contextlib.suppress(FileUploaderError):
-                await self._client.call("delete_object", **self._address)
+            with suppress(FileUploaderError):
+                await self._client.call("delete_object", **address)
 
-    async def _refused(self, attempt: Try, condition: dict[str, Any]) -> bool:
+    async def _refused(self, operation: str, address: dict[str, str], **condition: str) -> bool:
         """Whether the condition was looked at and found not to hold."""
         try:
-            await attempt(condition)
+            await self._try(operation, address, **condition)
         except PreconditionFailed:
             return True
         except (Unsupported, NoSuchFile) as error:
             logger.info("the object store refuses %s: %s", condition, error)
         return False
 
-    async def _put(self, condition: dict[str, Any]) -> dict[str, Any]:
-        return await self._client.call("put_object", **self._address, Body=b"probe", **condition)
-
-    async def _delete(self, condition: dict[str, Any]) -> None:
-        await self._client.call("delete_object", **self._address, **condition)
-
-    async def _complete(self, condition: dict[str, Any]) -> None:
-        created = await self._client.call("create_multipart_upload", **self._address)
-        upload = {**self._address, "UploadId": created["UploadId"]}
-        done = False
+    async def _try(
+        self, operation: str, address: dict[str, str], **condition: str
+    ) -> dict[str, Any]:
+        call = self._client.call
+        if operation != COMPLETE:
+            body = {"Body": b"probe"} if operation == PUT else {}
+            return await call(operation, **address, **body, **condition)
+        created = await call("create_multipart_upload", **address)
+        address = {**address, "UploadId": created["UploadId"]}
         try:
-            part = await self._client.call("upload_part", **upload, PartNumber=1, Body=b"probe")
-            listed = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
-            await self._client.call(
-                "complete_multipart_upload", **upload, MultipartUpload=listed, **condition
-            )
-            done = True
-        finally:
-            if not done:
-                with contextlib.suppress(StorageError):
-                    await self._client.call("abort_multipart_upload", **upload)
+            part = await call("upload_part", **address, PartNumber=1, Body=b"probe")
+            parts = listed({1: part["ETag"]})
+            return await call(operation, **address, MultipartUpload=parts, **condition)
+        except BaseException:
+            with suppress(StorageError):
+                await call("abort_multipart_upload", **address)
+            raise

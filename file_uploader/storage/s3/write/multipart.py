@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from file_uploader.errors import FileUploaderError, NoSuchFile
-from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import NoSuchMultipart
 
@@ -20,24 +19,6 @@ def listed(etags: Mapping[int, str]) -> dict[str, Any]:
     """The parts of a multipart upload as its completion names them."""
     parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(etags.items())]
     return {"Parts": parts}
-
-
-async def send_part(client: Client, address: Address, number: int, part: Part) -> str:
-    """Send one part of a multipart upload; return its ETag word for word."""
-    answer = await client.send("upload_part", part, **address, PartNumber=number)
-    return str(answer["ETag"])
-
-
-async def parts_size(client: Client, address: Address) -> int:
-    """The bytes of all its parts."""
-    size = 0
-    more: dict[str, Any] = {}
-    while True:
-        answer = await client.call("list_parts", **address, **more)
-        size += sum(int(part["Size"]) for part in answer.get("Parts", ()))
-        if not answer.get("IsTruncated") or not answer.get("NextPartNumberMarker"):
-            return size
-        more = {"PartNumberMarker": answer["NextPartNumberMarker"]}
 
 
 async def check_there(client: Client, address: Address) -> None:

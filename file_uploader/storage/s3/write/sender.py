@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from typing import Any
 
+from file_uploader import metrics
 from file_uploader.storage.s3.buffers.part import Part
+from file_uploader.storage.s3.client.client import Client
 
 IN_FLIGHT = 3
 """Parts of one upload that are being sent at once."""
-
-Send = Callable[[Part], Awaitable[str]]
-"""Sends a part and returns its ETag, word for word."""
 
 
 class PartSender:
     """Sends the parts of one upload; ``etags`` has those that are there, by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: Client) -> None:
         self.etags: dict[int, str] = {}
+        self._client = client
         self._sending: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
 
-    async def start(self, number: int, part: Part, send: Send) -> None:
+    async def write(self, part: Part, data: memoryview) -> int:
+        """Add to a part as much as fits into a slot, once there is one; return how much that was.
+
+        Raises what made an earlier part fail.
+        """
+        self.check()
+        while not part.has_space():
+            metrics.MEMORY_WAITS.inc()
+            await self.wait_for_one()
+        return await part.write(data)
+
+    async def start(self, number: int, part: Part, operation: str, /, **request: Any) -> None:
         """Begin to send a part, once few enough are under way; takes the part over."""
         try:
             while len(self._sending) >= IN_FLIGHT:
@@ -30,7 +41,7 @@ class PartSender:
         except BaseException:
             part.release()
             raise
-        task = asyncio.create_task(self._send(number, part, send))
+        task = asyncio.create_task(self._send(number, part, operation, **request))
         self._sending.add(task)
         task.add_done_callback(lambda task: self._sent(task, part))
 
@@ -58,8 +69,9 @@ class PartSender:
         while self._sending:
             await asyncio.wait(self._sending)
 
-    async def _send(self, number: int, part: Part, send: Send) -> None:
-        self.etags[number] = await send(part)
+    async def _send(self, number: int, part: Part, operation: str, /, **request: Any) -> None:
+        answer = await self._client.call(operation, part, **request)
+        self.etags[number] = answer["ETag"]
 
     def _sent(self, task: asyncio.Task[None], part: Part) -> None:
         # Here and not in the task: one that is cancelled before it has begun never runs.
