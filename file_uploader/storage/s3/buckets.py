@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 from file_uploader.errors import NoSuchFile, StorageError, StorageFailed
-from file_uploader.model.names import is_container_name
+from file_uploader.model.names import Container, is_container_name
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import BucketTaken, NoSuchBucket
@@ -56,20 +55,12 @@ class Buckets:
         if self._keys.own_buckets:
             await self.call("head_bucket", Bucket=bucket)
 
-    @contextlib.contextmanager
-    def missing_is_empty(self) -> Iterator[None]:
-        """Leave the block when a container's own bucket is not there: nothing is in it yet."""
-        try:
-            yield
-        except NoSuchBucket:
-            if not self._keys.own_buckets:
-                raise
-
     async def all(self) -> tuple[list[str], StorageError | None]:
         """Every bucket that holds files, and what has kept others from being found, if anything."""
         if not self._keys.own_buckets:
             return [self._keys.bucket], None
-        own, broken = await _until_broken(self._own())
+        owners, broken = await _until_broken(self._owners())
+        own = [self._keys.files(Container(owner)).bucket for owner in owners]
         return [self._keys.bucket, *own], broken
 
     async def containers(self) -> tuple[set[str], StorageError | None]:
@@ -78,12 +69,8 @@ class Buckets:
         And what has kept others from being found, if anything.
         """
         uploading, broken = await _until_broken(self._below(UPLOADS))
-        if self._keys.own_buckets:
-            buckets, also_broken = await _until_broken(self._own())
-            owners = map(self._keys.container_of_bucket, buckets)
-            holding = [owner for owner in owners if owner is not None]
-        else:
-            holding, also_broken = await _until_broken(self._below(FILES))
+        own = self._keys.own_buckets
+        holding, also_broken = await _until_broken(self._owners() if own else self._below(FILES))
         return {*uploading, *holding}, broken or also_broken
 
     async def _below(self, prefix: str) -> AsyncIterator[str]:
@@ -94,12 +81,13 @@ class Buckets:
                 if is_container_name(name):
                     yield name
 
-    async def _own(self) -> AsyncIterator[str]:
-        """The buckets that are a container's own."""
+    async def _owners(self) -> AsyncIterator[str]:
+        """The containers that have a bucket of their own."""
         async for answer in marked_pages(self._client, "list_buckets"):
-            for name in (bucket["Name"] for bucket in answer.get("Buckets", ())):
-                if self._keys.container_of_bucket(name) is not None:
-                    yield name
+            for bucket in answer.get("Buckets", ()):
+                owner = self._keys.container_of_bucket(bucket["Name"])
+                if owner is not None:
+                    yield owner
 
     async def _make(self, bucket: str) -> None:
         parameters: dict[str, Any] = {"Bucket": bucket}

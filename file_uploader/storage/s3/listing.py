@@ -80,7 +80,7 @@ async def entries(
     client: Client, place: Prefix, query: ListQuery
 ) -> AsyncIterator[Sequence[ListEntry]]:
     """What `Storage.list` yields, for a bucket that exists."""
-    if not _can_start_a_name(query.prefix):
+    if _NOT_IN_NAMES.search(query.prefix) or len(query.prefix.encode()) > MAX_NAME_BYTES:
         return
     parameters: dict[str, Any] = {"Bucket": place.bucket, "Prefix": place.prefix + query.prefix}
     if query.delimiter and not _NOT_IN_NAMES.search(query.delimiter):
@@ -134,17 +134,12 @@ class _Position:
         """Those entries that lie ahead, in order; the position is after them then."""
         ahead = []
         for entry in sorted(entries, key=lambda entry: entry.name):
-            if not self._passed(entry.name):
-                self._move(entry)
+            inside = self._inside is not None and entry.name.startswith(self._inside)
+            if entry.name > self._last and not inside:
+                self._last = entry.name
+                self._inside = entry.name if isinstance(entry, ListedPrefix) else None
                 ahead.append(entry)
         return ahead
-
-    def _passed(self, name: str) -> bool:
-        return name <= self._last or (self._inside is not None and name.startswith(self._inside))
-
-    def _move(self, entry: ListEntry) -> None:
-        self._last = entry.name
-        self._inside = entry.name if isinstance(entry, ListedPrefix) else None
 
 
 def _entries(answer: dict[str, Any], place: Prefix, query: ListQuery) -> set[ListEntry]:
@@ -166,10 +161,6 @@ def _can_be_seen(entry: ListEntry) -> bool:
     if isinstance(entry, ListedFile):
         return is_file_name(entry.name)
     return is_file_name(entry.name) or is_file_name(entry.name + "x")
-
-
-def _can_start_a_name(prefix: str) -> bool:
-    return not _NOT_IN_NAMES.search(prefix) and len(prefix.encode()) <= MAX_NAME_BYTES
 
 
 def _sendable(marker: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed
@@ -32,7 +32,8 @@ async def opened(
     """What `Storage.open` gives.
 
     An answer of S3 is of one version from its first byte to the last, and says which: comparing
-    that is as good as ``If-Match``, whose quoting providers disagree on.
+    that is as good as ``If-Match``, whose quoting providers disagree on. To close it ends the
+    connection, unless everything was read: then it is back in the pool already.
     """
     parameters: dict[str, Any] = keys.files(container).address(name.value)
     if byte_range is not None:
@@ -43,16 +44,12 @@ async def opened(
         if not keys.own_buckets:
             raise
         raise NoSuchFile("There is no such file.") from None
-    body = answer["Body"]
-    try:
+    with closing(answer["Body"]) as body:
         info = file_info(name, answer)
         if etag is not None and info.etag != etag:
             raise PreconditionFailed("The file has another version by now.")
         size = info.size if byte_range is None else byte_range.size
         yield Content(info, _chunks(body, size))
-    finally:
-        # Ends the connection, unless everything was read: then it is back in the pool already.
-        body.close()
 
 
 @asynccontextmanager
@@ -65,11 +62,8 @@ async def streamed(
     """
     byte_range = f"bytes={start}-{start + size - 1}"
     answer = await client.call("get_object", **address, Range=byte_range)
-    body = answer["Body"]
-    try:
+    with closing(answer["Body"]) as body:
         yield _chunks(body, size)
-    finally:
-        body.close()
 
 
 async def _chunks(body: Any, size: int) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -28,12 +28,13 @@ from file_uploader.storage.passes import Pass
 from file_uploader.storage.s3.buffers.budget import Budget
 from file_uploader.storage.s3.buffers.sizes import MIN_PART
 from file_uploader.storage.s3.client.client import Client
+from file_uploader.storage.s3.client.errors import NoSuchBucket
 from file_uploader.storage.s3.upkeep.examine import examine
 from file_uploader.storage.s3.upkeep.inventory import Inventory
 from file_uploader.storage.s3.upkeep.sweep import Sweep
 from file_uploader.storage.s3.uploads.uploads import S3Uploads
 from file_uploader.storage.s3.write.context import Context
-from file_uploader.storage.s3.write.etags import tag_proof
+from file_uploader.storage.s3.write.etags import TagProof
 from file_uploader.storage.s3.write.put import Put
 from file_uploader.storage.s3.write.target import Target
 from file_uploader.storage.upkeep import Flaw, Proof, Sha256Proof, Swept
@@ -80,29 +81,24 @@ class S3Storage(Storage):
             raise ConfigurationError(
                 f"MEMORY_BUDGET and SPOOL_LIMIT: together at least {least} bytes."
             )
-        budget = Budget(
-            memory=config.memory_budget,
-            spool=config.spool_limit,
-            spool_dir=config.spool_dir,
-            overhead=OVERHEAD,
-        )
-        try:
+        async with AsyncExitStack() as undo:
+            budget = Budget(
+                memory=config.memory_budget,
+                spool=config.spool_limit,
+                spool_dir=config.spool_dir,
+                overhead=OVERHEAD,
+            )
+            undo.callback(budget.close)
             client = await Client.open(config)
-        except BaseException:
-            budget.close()
-            raise
-        store = cls(Context(config, client, budget))
-        try:
-            await client.check_bucket(config.bucket)
-        except StorageUnavailable as error:
-            if not patient:
-                await store.aclose()
-                raise
-            logger.warning("%s; starting without it", error)
-        except BaseException:
-            await store.aclose()
-            raise
-        return store
+            undo.push_async_callback(client.aclose)
+            try:
+                await client.check_bucket(config.bucket)
+            except StorageUnavailable as error:
+                if not patient:
+                    raise
+                logger.warning("%s; starting without it", error)
+            undo.pop_all()
+        return cls(Context(config, client, budget))
 
     @property
     @override
@@ -218,7 +214,7 @@ class S3Storage(Storage):
     def proof(self, info: FileInfo) -> Proof:
         if info.sha256 is not None:
             return Sha256Proof(info.sha256)
-        return tag_proof(info.etag, info.size)
+        return TagProof(info.etag, info.size)
 
     @override
     def examine(self) -> AsyncIterator[Flaw]:
@@ -243,6 +239,9 @@ class S3Storage(Storage):
     async def _pages(
         self, container: Container, query: ListQuery
     ) -> AsyncIterator[Sequence[ListEntry]]:
-        with self._context.buckets.missing_is_empty():
+        try:
             async for page in listing.entries(self._client, self._keys.files(container), query):
                 yield page
+        except NoSuchBucket:  # Nothing is in a container's own yet.
+            if not self._keys.own_buckets:
+                raise

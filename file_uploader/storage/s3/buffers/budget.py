@@ -30,7 +30,7 @@ import logging
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
@@ -102,7 +102,7 @@ class Budget:
             yield share
         finally:
             self._uploads -= 1
-            self.unreserve(self._overhead)
+            self.reserve(-self._overhead)
             share.close()
 
     def close(self) -> None:
@@ -159,19 +159,14 @@ class Budget:
 
     # For `Share` alone.
 
-    def reserve(self, slots: int, *, beyond_guarantee: bool) -> bool:
-        """Count slots as reserved if the rule at the top allows it."""
+    def reserve(self, slots: int, *, beyond_guarantee: bool = False) -> bool:
+        """Count slots as reserved if the rule at the top allows it; fewer, where negative."""
         limit = self._memory_slots if beyond_guarantee else self._memory_slots + self._spool_slots
         if self._reserved + slots > limit:
             return False
         self._reserved += slots
         metrics.MEMORY_USED.set(self.reserved)
         return True
-
-    def unreserve(self, slots: int) -> None:
-        """Undo `reserve`."""
-        self._reserved -= slots
-        metrics.MEMORY_USED.set(self.reserved)
 
     def take(self) -> int:
         """A free slot, in memory as long as there is one; the caller has reserved it."""
@@ -181,17 +176,15 @@ class Budget:
         metrics.SPOOL_USED.set(self.spooled)
         return slot
 
-    def give_back(self, slots: Iterable[int]) -> None:
+    def give_back(self, slots: Sequence[int]) -> None:
         """Return slots, and what nothing uses any more to the system."""
-        for slot in slots:
-            if slot < self._memory_slots:
-                self._free_memory.give_back(slot)
-            else:
-                self._free_spool.give_back(slot - self._memory_slots)
-        if self._free_memory.idle and self._free_memory.touched * SLOT > _TRIM:
+        limit = self._memory_slots
+        self._free_memory.give_back(slot for slot in slots if slot < limit)
+        self._free_spool.give_back(slot - limit for slot in slots if slot >= limit)
+        if not self._free_memory.used and self._free_memory.touched * SLOT > _TRIM:
             self._memory.madvise(mmap.MADV_DONTNEED)
             self._free_memory = _FreeSlots(self._memory_slots)
-        if self._free_spool.idle and self._free_spool.touched:
+        if not self._free_spool.used and self._free_spool.touched:
             os.truncate(self._spool, 0)
             self._free_spool = _FreeSlots(self._spool_slots)
             metrics.SPOOL_USED.set(0)
@@ -210,12 +203,7 @@ class Share:
 
         Reserves ``overhead`` slots besides, which whoever asks for them gives back.
         """
-        wanted = max(self._guarantee, -(-size // SLOT))
-        missing = max(wanted, self._held) - self._reserved + overhead
-        if not self.budget.reserve(missing, beyond_guarantee=False):
-            return False
-        self._guarantee = wanted
-        return True
+        return self._change(max(self._guarantee, -(-size // SLOT)), self._held, overhead)
 
     def fitting(self, due: int, before: int, slack: int = 0) -> int:
         """The size of the next part: ``due``, or that of the one before without room for more."""
@@ -223,55 +211,48 @@ class Share:
 
     def take(self) -> int | None:
         """A slot, or None: then one of this upload's own parts has to be sent first."""
-        if self._held >= self._guarantee and not self.budget.reserve(1, beyond_guarantee=True):
+        if not self._change(self._guarantee, self._held + 1):
             return None
-        self._held += 1
         return self.budget.take()
 
     def give_back(self, slots: list[int]) -> None:
         """Return the slots of a part that nobody needs any more."""
-        before = self._reserved
-        self._held -= len(slots)
         self.budget.give_back(slots)
-        self.budget.unreserve(before - self._reserved)
+        self._change(self._guarantee, self._held - len(slots))
 
     def close(self) -> None:
         """Give the guarantee back. What is still held stays counted until it is given back."""
-        before = self._reserved
-        self._guarantee = 0
-        self.budget.unreserve(before - self._reserved)
+        self._change(0, self._held)
 
-    @property
-    def _reserved(self) -> int:
-        return max(self._guarantee, self._held)
+    def _change(self, guarantee: int, held: int, overhead: int = 0) -> bool:
+        more = max(guarantee, held) - max(self._guarantee, self._held) + overhead
+        if more and not self.budget.reserve(more, beyond_guarantee=held > self._held):
+            return False
+        self._guarantee, self._held = guarantee, held
+        return True
 
 
 class _FreeSlots:
     """Numbers to hand out, the last returned first, so that few are ever touched."""
 
     def __init__(self, count: int) -> None:
-        self.touched = 0
+        self.touched = self.used = 0
         self._count = count
         self._returned: list[int] = []
 
-    @property
-    def idle(self) -> bool:
-        return len(self._returned) == self.touched
-
-    @property
-    def used(self) -> int:
-        return self.touched - len(self._returned)
-
     def take(self) -> int:
         """A number that is not in use; there is one."""
+        self.used += 1
         if self._returned:
             return self._returned.pop()
         assert self.touched < self._count, "more slots are taken than were reserved"  # noqa: S101
         self.touched += 1
         return self.touched - 1
 
-    def give_back(self, number: int) -> None:
-        self._returned.append(number)
+    def give_back(self, numbers: Iterable[int]) -> None:
+        returned = len(self._returned)
+        self._returned += numbers
+        self.used -= len(self._returned) - returned
 
 
 def _open_unlinked(directory: Path) -> int:

@@ -29,19 +29,17 @@ class Part:
         self._slots: list[int] = []
         self._filled: list[int] = []
 
-    def has_space(self) -> bool:
-        """Make sure that a byte fits in; False if this upload's own parts have to go first."""
-        if self._filled and self._filled[-1] < SLOT:
-            return True
-        slot = self._share.take()
-        if slot is None:
-            return False
-        self._slots.append(slot)
-        self._filled.append(0)
-        return True
-
     async def write(self, data: memoryview) -> int:
-        """Append as much as the current slot takes, and return how much that was."""
+        """Append as much as the current slot takes, or else a new one; return how much that was.
+
+        That is nothing where this upload's own parts have to be sent first.
+        """
+        if not self._filled or self._filled[-1] == SLOT:
+            slot = self._share.take()
+            if slot is None:
+                return 0
+            self._slots.append(slot)
+            self._filled.append(0)
         offset = self._filled[-1]
         taken = min(len(data), SLOT - offset)
         await self.budget.write(self._slots[-1], offset, data[:taken])
@@ -53,7 +51,6 @@ class Part:
         """Append it all; there is room for it by guarantee."""
         rest = memoryview(data)
         while rest:
-            self.has_space()
             rest = rest[await self.write(rest) :]
 
     def extend(self, other: Part) -> None:

@@ -26,8 +26,7 @@ def part_size(length: int | None, number: int) -> int:
     whoever goes on with an upload cuts it in the same places. Raises `FileTooLarge` for what S3
     does not take any more.
     """
-    if length is not None and length > MAX_OBJECT:
-        raise FileTooLarge(f"The store holds files of at most {MAX_OBJECT} bytes.")
+    check_size(length, length or 0)
     if number > MAX_PARTS:
         raise FileTooLarge(
             f"The store holds files of at most {MAX_PARTS} parts; a body of this size has to"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
@@ -17,19 +17,10 @@ from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConfigNotFound,
-    InvalidRegionError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-)
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.handlers import add_expect_header
 
 from file_uploader import metrics, tracing
-from file_uploader.errors import ConfigurationError
 from file_uploader.storage.s3.buffers.part import Part, PartPayload
 from file_uploader.storage.s3.config import S3Config
 
@@ -66,16 +57,6 @@ _INLINE_BODY = 64 * 1024
 _CONNECTIONS = 4096
 """No limit in practice: a download holds its connection for as long as its reader likes."""
 
-_UNUSABLE: Mapping[type[Exception], str] = {
-    ProfileNotFound: "AWS_PROFILE: there is no such profile.",
-    NoRegionError: "AWS_REGION: missing, or not a region's name.",
-    InvalidRegionError: "AWS_REGION: missing, or not a region's name.",
-    PartialCredentialsError: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither.",
-    ConfigNotFound: "AWS_CONFIG_FILE: not found.",
-    ValueError: "AWS_ENDPOINT_URL_S3: not a URL.",
-}
-"""What no client can be made from."""
-
 _SAID = {
     **dict.fromkeys(["get_object", "head_object", "put_object", "upload_part"], "ETag"),
     "create_multipart_upload": "UploadId",
@@ -86,9 +67,13 @@ _SAID = {
 
 
 class Client:
-    """An S3 client. Belongs to one event loop; `open` makes it, `aclose` ends it."""
+    """An S3 client that signs its requests for ``region``.
+
+    Belongs to one event loop; `open` makes it, `aclose` ends it.
+    """
 
     def __init__(self, client: Any, resources: AsyncExitStack, bucket: str) -> None:
+        self.region: str | None = client.meta.region_name
         self._client = client
         self._resources = resources
         self._sending = asyncio.Semaphore(_SENDING)
@@ -114,10 +99,9 @@ class Client:
                 )
             )
         except (BotoCoreError, ValueError) as error:
-            for kind, problem in _UNUSABLE.items():
-                if isinstance(error, kind):
-                    raise ConfigurationError(problem) from None
-            raise
+            if (problem := opening.unusable(error)) is None:
+                raise
+            raise problem from None
         # A provider that never answers "100 Continue" would hang every upload: aiohttp waits.
         client.meta.events.unregister("before-call.s3", add_expect_header)
         # With the star it comes before botocore's own handler, which makes an error of bad XML.
@@ -128,12 +112,6 @@ class Client:
         for operation in _LABOURS:
             client.meta.events.register(f"before-call.s3.{operation}", _wait_longer)
         return cls(client, resources, config.bucket)
-
-    @property
-    def region(self) -> str | None:
-        """The region that requests are signed for."""
-        region: str | None = self._client.meta.region_name
-        return region
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -8,7 +8,7 @@ what they derive from.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Mapping
 
 import aiohttp
 from botocore.exceptions import (
@@ -69,71 +69,45 @@ class Unsupported(StorageFailed):
     """The provider does not know this operation or condition."""
 
 
-_ABSENT = "There is no such file."
-_CHANGED = "The file is not, or no longer, in the state that was made a condition."
 _LATER = "The object store is busy or cannot be reached; try again later."
 _FAILED = "The object store failed."
-_FULL = "The object store has no room left, or a quota is used up."
-_LARGE = "The file is larger than the object store takes."
+_CHANGED = "The file is not, or no longer, in the state that was made a condition."
 _TIMEOUT = "The object store did not answer in time."
-_DENIED = "The object store does not allow it."
-_NAME = "The object store takes no file of this name; a shorter or simpler one may do."
 
-_BY_CODE: dict[str, tuple[type[FileUploaderError], str]] = {
-    **dict.fromkeys(["NoSuchKey", "NotFound", "404"], (NoSuchFile, _ABSENT)),
-    "NoSuchBucket": (NoSuchBucket, _FAILED),
-    "NoSuchUpload": (NoSuchMultipart, _FAILED),
-    "InvalidPart": (InvalidPart, _FAILED),
-    **dict.fromkeys(["PreconditionFailed", "412"], (PreconditionFailed, _CHANGED)),
+_MEANINGS: Mapping[tuple[type[FileUploaderError], str], str] = {
+    (NoSuchFile, "There is no such file."): "NoSuchKey NotFound 404",
+    (NoSuchBucket, _FAILED): "NoSuchBucket",
+    (NoSuchMultipart, _FAILED): "NoSuchUpload",
+    (InvalidPart, _FAILED): "InvalidPart",
     # The range was taken from a version that is not there any more.
-    **dict.fromkeys(["InvalidRange", "416"], (PreconditionFailed, _CHANGED)),
-    **dict.fromkeys(
-        ["ConditionalRequestConflict", "OperationAborted", "ConcurrentModification"],
-        (Conflict, _LATER),
+    (PreconditionFailed, _CHANGED): "PreconditionFailed 412 InvalidRange 416",
+    (Conflict, _LATER): "ConditionalRequestConflict OperationAborted ConcurrentModification 409",
+    (BucketTaken, _FAILED): "BucketAlreadyExists BucketAlreadyOwnedByYou",
+    (FileTooLarge, "The file is larger than the object store takes."): (
+        "EntityTooLarge MaxMessageLengthExceeded 413"
     ),
-    **dict.fromkeys(["BucketAlreadyExists", "BucketAlreadyOwnedByYou"], (BucketTaken, _FAILED)),
-    **dict.fromkeys(["EntityTooLarge", "MaxMessageLengthExceeded"], (FileTooLarge, _LARGE)),
-    **dict.fromkeys(
-        [
-            *("QuotaExceeded", "TooManyBuckets", "InsufficientCapacity", "XMinioStorageFull"),
-            *("XMinioAdminBucketQuotaExceeded", "InsufficientStorage", "ServiceQuotaExceeded"),
-        ],
-        (StorageFull, _FULL),
+    (StorageFull, "The object store has no room left, or a quota is used up."): (
+        "QuotaExceeded TooManyBuckets InsufficientCapacity XMinioStorageFull"
+        " XMinioAdminBucketQuotaExceeded InsufficientStorage ServiceQuotaExceeded 507"
     ),
-    **dict.fromkeys(
-        [
-            *("SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "429", "503"),
-            *("RequestLimitExceeded", "BandwidthLimitExceeded", "TooManyRequests", "Busy"),
-            "TooManyRequestsException",
-        ],
-        (StorageUnavailable, _LATER),
+    (StorageUnavailable, _LATER): (
+        "SlowDown ServiceUnavailable Throttling ThrottlingException 429 503 RequestLimitExceeded"
+        " BandwidthLimitExceeded TooManyRequests Busy TooManyRequestsException"
     ),
-    "RequestTimeout": (StorageTimeout, _TIMEOUT),
-    "MetadataTooLarge": (InvalidHeader, "The file's metadata is larger than the store takes."),
-    **dict.fromkeys(["AccessDenied", "AllAccessDisabled"], (StorageRefused, _DENIED)),
-    **dict.fromkeys(
-        ["KeyTooLongError", "InvalidURI", "XMinioInvalidObjectName", "InvalidObjectName"],
-        (InvalidName, _NAME),
+    (StorageTimeout, _TIMEOUT): "RequestTimeout 504",
+    (InvalidHeader, "The file's metadata is larger than the store takes."): "MetadataTooLarge",
+    (StorageRefused, "The object store does not allow it."): (
+        "AccessDenied AllAccessDisabled 401 403"
     ),
-    **dict.fromkeys(
-        ["NotImplemented", "InvalidArgument", "InvalidRequest", "MethodNotAllowed"],
-        (Unsupported, _FAILED),
-    ),
+    (
+        InvalidName,
+        "The object store takes no file of this name; a shorter or simpler one may do.",
+    ): ("KeyTooLongError InvalidURI XMinioInvalidObjectName InvalidObjectName"),
+    (Unsupported, _FAILED): "NotImplemented InvalidArgument InvalidRequest MethodNotAllowed 501",
 }
+"""What S3's codes mean, and the statuses where it says no code that is known."""
 
-_BY_STATUS: dict[int, tuple[type[FileUploaderError], str]] = {
-    **dict.fromkeys([401, 403], (StorageRefused, _DENIED)),
-    404: (NoSuchFile, _ABSENT),
-    409: (Conflict, _LATER),
-    412: (PreconditionFailed, _CHANGED),
-    413: (FileTooLarge, _LARGE),
-    416: (PreconditionFailed, _CHANGED),
-    429: (StorageUnavailable, _LATER),
-    501: (Unsupported, _FAILED),
-    503: (StorageUnavailable, _LATER),
-    504: (StorageTimeout, _TIMEOUT),
-    507: (StorageFull, _FULL),
-}
+_BY_CODE = {code: meaning for meaning, codes in _MEANINGS.items() for code in codes.split()}
 
 _COMMITS = ("put_object", "complete_multipart_upload")
 _REFUSALS = (NoSuchFile, PreconditionFailed, NoSuchMultipart)
@@ -186,15 +160,18 @@ def translated(operation: str, error: Exception, *, doubtful: bool = False) -> F
     ``doubtful``: the request was sent more than once, and what became of one is not known.
     """
     if isinstance(error, ClientError):
-        kind, message = _answer(error)
+        code, status = error_code(error), error_status(error)
+        known = _BY_CODE.get(code) or _BY_CODE.get(str(status))
+        kind, message = known or (StorageFailed, _FAILED)
         if doubtful and operation in _COMMITS and (kind is StorageFailed or kind in _REFUSALS):
             kind, message = Unsettled, _LATER
         if not issubclass(kind, _EVERYDAY):
-            request = _metadata(error).get("RequestId", "-")
-            code, status = error_code(error), error_status(error)
+            request = error.response.get("ResponseMetadata", {}).get("RequestId", "-")
             logger.warning("S3 %s failed: %s (%s), request %s", operation, code, status, request)
         failure = kind(message)
-        failure.add_note(_said(error))
+        # What the store answered, for who looks after it.
+        said = f"It said {code} ({status})." if code.isalpha() else f"It answered with {status}."
+        failure.add_note(said)
         return failure
     if not isinstance(error, NotAsked):
         logger.warning("S3 %s failed: %s", operation, type(error).__name__)
@@ -205,19 +182,3 @@ def translated(operation: str, error: Exception, *, doubtful: bool = False) -> F
     if isinstance(error, TRANSPORT_ERRORS):
         return StorageUnavailable(_LATER)
     return StorageFailed(_FAILED)
-
-
-def _said(error: ClientError) -> str:
-    """What the store answered, for who looks after it."""
-    code, status = error_code(error), error_status(error)
-    return f"It said {code} ({status})." if code.isalpha() else f"It answered with {status}."
-
-
-def _answer(error: ClientError) -> tuple[type[FileUploaderError], str]:
-    known = _BY_CODE.get(error_code(error)) or _BY_STATUS.get(error_status(error))
-    return known or (StorageFailed, _FAILED)
-
-
-def _metadata(error: ClientError) -> dict[str, Any]:
-    metadata: dict[str, Any] = error.response.get("ResponseMetadata", {})
-    return metadata

@@ -16,9 +16,14 @@ import aiohttp
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigNotFound,
     EndpointProviderError,
+    InvalidRegionError,
     NoCredentialsError,
+    NoRegionError,
     ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
     SSLError,
 )
 
@@ -59,13 +64,22 @@ _BY_CODE = {
     ),
 }
 
+_BAD_REGION = "AWS_REGION: missing, or not a region's name."
 _BY_ERROR: Mapping[type[Exception], str] = {
+    ProfileNotFound: "AWS_PROFILE: there is no such profile.",
+    NoRegionError: _BAD_REGION,
+    InvalidRegionError: _BAD_REGION,
+    PartialCredentialsError: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: set both or neither.",
+    ConfigNotFound: "AWS_CONFIG_FILE: not found.",
     EndpointProviderError: _NO_URL,
     ParamValidationError: _BY_CODE["InvalidBucketName"],
     NoCredentialsError: (
         "AWS_ACCESS_KEY_ID: not set, and there are no other credentials for BUCKET."
     ),
+    ValueError: _NO_URL,
+    OverflowError: _NO_URL,
 }
+"""What no client can be made from, or no request."""
 
 _BY_STATUS = {301: _REGION, 307: _REGION, 401: _DENIED, 403: _DENIED}
 
@@ -98,17 +112,20 @@ async def _check(first_list: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         raise _NotS3(_ENDPOINT)
 
 
+def unusable(error: object) -> ConfigurationError | None:
+    """Which setting is wrong, by what botocore raises before it asks anybody."""
+    problems = (problem for kind, problem in _BY_ERROR.items() if isinstance(error, kind))
+    problem = next(problems, None)
+    return None if problem is None else ConfigurationError(problem)
+
+
 def _not_asked(error: Exception) -> Exception:
     """What it means that there was no answer."""
-    for kind, problem in _BY_ERROR.items():
-        if isinstance(error, kind):
-            return ConfigurationError(problem)
     cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
     if isinstance(error, SSLError):
         return ConfigurationError(_about_tls(cause))
-    if isinstance(cause, (ValueError, OverflowError)):
-        return ConfigurationError(_NO_URL)
-    return StorageUnavailable(_about_the_way(error, cause))
+    found = unusable(error) or unusable(cause)
+    return found or StorageUnavailable(_about_the_way(error, cause))
 
 
 def _refused(error: ClientError) -> Exception:

@@ -6,7 +6,7 @@ container's is read by itself: then no more is hidden than that of those whose o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias, TypeVar
@@ -54,18 +54,11 @@ class FoundUpload:
 
 @dataclass(frozen=True, slots=True)
 class FoundMultipart:
-    """A multipart upload, and the store's time when it was listed."""
+    """A multipart upload by its bucket, key and id, and the store's time when it was listed."""
 
-    bucket: str
-    key: str
-    upload_id: str
+    address: Mapping[str, str]
     initiated: datetime
     now: datetime
-
-    @property
-    def address(self) -> dict[str, str]:
-        """The parameters that name it to botocore."""
-        return {"Bucket": self.bucket, "Key": self.key, "UploadId": self.upload_id}
 
 
 @dataclass
@@ -211,4 +204,5 @@ async def _multiparts(
         for each in answer.get("Uploads", ()):
             key = each["Key"]
             if key.startswith(prefix):
-                yield key, FoundMultipart(bucket, key, each["UploadId"], each["Initiated"], now)
+                address = {"Bucket": bucket, "Key": key, "UploadId": each["UploadId"]}
+                yield key, FoundMultipart(address, each["Initiated"], now)

@@ -83,7 +83,7 @@ class Sweep:
                 self._swept.tell(Flaw(str(why), found.container, upload_id=found.upload_id))
         async for multipart in self._inventory.multiparts(self._swept.tell):
             began = began or multipart.now
-            place = self._inventory.flaw("", multipart.bucket, multipart.key)
+            place = self._inventory.flaw("", multipart.address["Bucket"], multipart.address["Key"])
             if self._may_abort(multipart, place, began):
                 try:
                     await self._pass.attempt(partial(self._abort, multipart), str(place))
@@ -141,7 +141,9 @@ class Sweep:
 
     def _may_abort(self, found: FoundMultipart, place: Flaw, began: datetime) -> bool:
         """Whether it was old when the sweep began, and no record names it."""
-        if found.upload_id in self._busy or not _expired(found.initiated, began, self._expiry):
+        if found.address["UploadId"] in self._busy or not _expired(
+            found.initiated, began, self._expiry
+        ):
             return False
         hidden = self._hidden
         owner = None if place.container is None else place.container.name
@@ -150,8 +152,9 @@ class Sweep:
     async def _abort(self, found: FoundMultipart) -> None:
         size = 0
         with suppress(FileUploaderError):  # It is only to be told.
-            async for answer in marked_pages(self._client, "list_parts", **found.address):
-                size += sum(int(part["Size"]) for part in answer.get("Parts", ()))
+            listed = marked_pages(self._client, "list_parts", **found.address)
+            parts = [part async for answer in listed for part in answer.get("Parts", ())]
+            size = sum(int(part["Size"]) for part in parts)
         with suppress(NoSuchMultipart, NoSuchFile):
             if not self._dry:
                 await self._client.call("abort_multipart_upload", **found.address)

@@ -24,7 +24,7 @@ from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.buffers.sizes import MAX_PARTS, part_size
 from file_uploader.storage.s3.read import streamed
 from file_uploader.storage.s3.write.context import Context
-from file_uploader.storage.s3.write.sender import PartSender
+from file_uploader.storage.s3.write.multipart import PartSender
 from file_uploader.storage.uploads import CHECKPOINT_SECONDS, CHECKPOINT_SIZE, Sink
 
 from .layout import WINDOW, StoredPart, Tail
@@ -85,7 +85,7 @@ class S3Sink(Sink):
         now = time.monotonic()
         since = now - max(self._flushed, self._checked)
         if (silent and now - self._flushed >= CHECKPOINT_SECONDS) or since >= STALE:
-            if self._unnamed:
+            if self._gathered.size or self._pending or self._offset > self._acknowledged:
                 return await self._flush()
         elif self._ready >= CHECKPOINT_SIZE or (
             self._ready and now - self._checked >= CHECKPOINT_SECONDS
@@ -112,7 +112,7 @@ class S3Sink(Sink):
             self._context.tasks.start(self._forget(self._merged))
         self._merged = ()
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Wait until nothing is on its way. Raises `StorageError`: then something may be."""
         await self._sender.drain()
 
@@ -131,10 +131,6 @@ class S3Sink(Sink):
         """Bytes until the part that is being gathered is full."""
         waiting = 0 if self._pending else self._layout.tail_size
         return self._size - waiting - self._gathered.size
-
-    @property
-    def _unnamed(self) -> bool:
-        return bool(self._gathered.size or self._pending or self._offset > self._acknowledged)
 
     @property
     def _ready(self) -> int:
@@ -214,9 +210,7 @@ class S3Sink(Sink):
         part = Part(self._share)
         try:
             async for data in self._tail_bytes():
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[await self._sender.write(part, rest) :]
+                await part.add(data)
         except BaseException:
             part.release()
             raise

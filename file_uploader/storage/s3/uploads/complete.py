@@ -28,7 +28,7 @@ from file_uploader.storage.s3.write.multipart import abort, listed
 from file_uploader.storage.s3.write.target import Target
 from file_uploader.transfer.body import ClientBody
 
-from .copy import Source, copied, plan, whole
+from .copy import Range, Source, copied, plan
 from .records import Records
 from .stored import StoredUpload
 
@@ -88,7 +88,8 @@ class Completion:
         errors = (StorageError, NoSuchFile, NoSuchUpload)
         current, answer = await settle("file", making, look, errors)
         result = None if answer is None else file_info(stored.target.name, answer)
-        return await self._noted(replace(complete, version=current.version, held={}, result=result))
+        complete = replace(current, state=complete.state, expires=expires, held={}, result=result)
+        return await self._noted(complete)
 
     async def _noted(self, complete: Upload) -> Upload:
         """Note in the record that the file is made; it is, whatever becomes of the note.
@@ -135,7 +136,7 @@ class Completion:
         request = {**stored.address, "UploadId": upload_id}
         sent = {number: part.etag for number, part in parts.items() if part.etag}
         objects = {
-            number: whole(Source(stored.objects.address(part.name), part.size))
+            number: (Range(Source(stored.objects.address(part.name), part.size), 0, part.size),)
             for number, part in parts.items()
             if part.name
         }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from file_uploader.errors import FileTooLarge
@@ -39,8 +38,7 @@ class Source(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Bytes of a source."""
 
     source: Source
@@ -50,11 +48,6 @@ class Range:
 
 Pieces = tuple[Range, ...]
 """What a part is made of."""
-
-
-def whole(source: Source) -> Pieces:
-    """A part that is all of a source."""
-    return (Range(source, 0, source.size),)
 
 
 def plan(sources: Sequence[Source]) -> list[Pieces]:

@@ -55,20 +55,22 @@ class Records:
 
     async def load(self, container: Container, upload_id: str) -> Upload:
         """The record as it is. Raises `errors.NoSuchUpload`."""
-        upload, _ = await self._read(container, upload_id)
-        return upload
+        answer = await self._read(container, upload_id)
+        _, _, record = answer["Body"].partition(b"\n")
+        return records.loads(record, etag_of(answer), upload_id)
 
     async def swap(self, container: Container, upload: Upload) -> Upload:
         """See `UploadStorage.swap`."""
         condition = await self._condition(upload.version)
         request, mark = self._written(container, upload)
-        swapping = self._swap({**request, **condition})
-        look = partial(self._version_of, container, upload.id, mark)
+        put = partial(self._client.call, "put_object", **request, **condition)
+        swapping = retry(put, on=Conflict, pauses=CONTENDED)
+        look = partial(self._found, container, upload.id, mark)
         try:
-            version = await settle("swap of a record", swapping, look)
+            answer = await settle("swap of a record", swapping, look)
         except (PreconditionFailed, NoSuchFile, Unsettled):
             raise Superseded("Another request has taken this upload over.") from None
-        return replace(upload, version=version)
+        return replace(upload, version=etag_of(answer))
 
     async def remove(self, container: Container, upload_id: str) -> None:
         """Remove a record; it is no error if there is none."""
@@ -97,24 +99,19 @@ class Records:
         except StorageFailed as error:
             return Flaw(str(error), container, upload_id=upload_id)
 
-    async def _read(self, container: Container, upload_id: str) -> tuple[Upload, str]:
-        """The record, and the mark that it begins with."""
+    async def _read(self, container: Container, upload_id: str) -> dict[str, Any]:
         address = self._keys.upload(container, upload_id).address(RECORD)
         try:
-            answer = await self._client.fetch(**address)
+            return await self._client.fetch(**address)
         except NoSuchFile:
             raise NoSuchUpload("There is no such upload.") from None
-        mark, _, record = answer["Body"].partition(b"\n")
-        return records.loads(record, etag_of(answer), upload_id), mark.decode(errors="replace")
 
-    async def _version_of(self, container: Container, upload_id: str, mark: str) -> str | None:
-        """The version of the record, if it begins with this mark."""
-        current, found = await self._read(container, upload_id)
-        return current.version if found == mark else None
-
-    async def _swap(self, request: dict[str, Any]) -> str:
-        put = partial(self._client.call, "put_object", **request)
-        return etag_of(await retry(put, on=Conflict, pauses=CONTENDED))
+    async def _found(
+        self, container: Container, upload_id: str, mark: str
+    ) -> dict[str, Any] | None:
+        """The record, if it begins with this mark."""
+        answer = await self._read(container, upload_id)
+        return answer if answer["Body"].startswith(mark.encode()) else None
 
     def _written(self, container: Container, upload: Upload) -> tuple[dict[str, Any], str]:
         """The request that writes the record, and the mark that it begins with."""

@@ -74,8 +74,7 @@ class S3Uploads(UploadStorage):
     @observed("check_fits")
     async def check_fits(self, upload: Upload, more: int) -> None:
         known = UploadLayout.of(upload).length
-        check_size(known, upload.length or 0)
-        check_size(known, upload.offset + more)
+        check_size(known, max(upload.length or 0, upload.offset + more))
 
     @override
     @observed_items("append")
@@ -94,7 +93,7 @@ class S3Uploads(UploadStorage):
             except StorageError:
                 raise
             except FileUploaderError:
-                await sink.settle()
+                await sink.drain()
                 raise
             finally:
                 await sink.stop()

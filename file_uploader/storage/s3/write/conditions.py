@@ -77,16 +77,9 @@ class Probe:
         """What the provider decides natively. Raises `StorageError` if it cannot be found out."""
         if self._found is not None:
             return self._found
-        if self._probing is None:
+        if self._probing is None or self._probing.done():
             self._probing = self._tasks.start(self._probe())
-            self._probing.add_done_callback(self._probed)
         return await asyncio.shield(self._probing)
-
-    def _probed(self, probing: asyncio.Task[Conditions]) -> None:
-        self._probing = None
-        if not probing.cancelled() and probing.exception() is None:
-            self._found = probing.result()
-            logger.info("conditions decided by the object store: %s", self._found)
 
     async def _probe(self) -> Conditions:
         """Probe all operations at once, and return when nothing of it is under way."""
@@ -95,7 +88,9 @@ class Probe:
         for each in found:
             if isinstance(each, BaseException):
                 raise each
-        return Conditions(*(each for each in found if isinstance(each, Support)))
+        self._found = Conditions(*(each for each in found if isinstance(each, Support)))
+        logger.info("conditions decided by the object store: %s", self._found)
+        return self._found
 
     async def _support(self, operation: str) -> Support:
         """Try an operation on an object of its own, with conditions that hold or do not.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, repeat
 
 from typing_extensions import override
@@ -19,46 +19,29 @@ from file_uploader.storage.s3.buffers.sizes import equal_part_size, growing_part
 from file_uploader.storage.upkeep import Proof
 
 
-def tag_proof(etag: str, size: int) -> Proof:
-    """The proof by the ETag of an object of ``size`` bytes."""
-    if re.fullmatch("[0-9a-f]{32}", etag):
-        return _Whole(etag)
-    return _InParts(etag, size)
+class TagProof(Proof):
+    """That of an object in one piece; or of parts, which may have been cut elsewhere.
 
-
-class _Whole(Proof):
-    """That of an object in one piece."""
-
-    def __init__(self, etag: str) -> None:
-        self._etag = etag
-        self._md5 = hashlib.md5(usedforsecurity=False)
-
-    @override
-    def update(self, chunk: bytes) -> None:
-        self._md5.update(chunk)
-
-    @override
-    def holds(self) -> bool:
-        return self._md5.hexdigest() == self._etag
-
-
-class _InParts(Proof):
-    """That of an object of parts: another tag tells nothing, they may have been cut elsewhere."""
+    So where those have another tag, it tells nothing.
+    """
 
     def __init__(self, etag: str, size: int) -> None:
         self._etag = etag
-        self._cuts = (
-            _Cut(repeat(equal_part_size(size))),
-            _Cut(map(growing_part_size, count(1))),
-        )
+        self._whole = hashlib.md5(usedforsecurity=False)
+        self._cuts: Sequence[_Cut] = ()
+        if not re.fullmatch("[0-9a-f]{32}", etag):
+            equal, growing = repeat(equal_part_size(size)), map(growing_part_size, count(1))
+            self._cuts = (_Cut(equal), _Cut(growing))
 
     @override
     def update(self, chunk: bytes) -> None:
-        for cut in self._cuts:
-            cut.update(chunk)
+        for hashed in self._cuts or (self._whole,):
+            hashed.update(chunk)
 
     @override
     def holds(self) -> bool | None:
+        if not self._cuts:
+            return self._whole.hexdigest() == self._etag
         return True if any(cut.etag() == self._etag for cut in self._cuts) else None
 
 

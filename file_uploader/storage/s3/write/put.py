@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import AsyncIterator
 from typing import Any
 
 from file_uploader.errors import StorageError
 from file_uploader.model.conditions import Precondition
 from file_uploader.model.files import FileInfo, Metadata
 from file_uploader.model.names import Container, FileName
+from file_uploader.storage.s3.buffers.budget import Share
 from file_uploader.storage.s3.buffers.part import Part
 from file_uploader.storage.s3.buffers.sizes import part_size
 from file_uploader.storage.s3.client.settle import settle
@@ -18,9 +20,7 @@ from file_uploader.transfer.body import ClientBody
 
 from .conditions import PUT
 from .context import Context
-from .cutter import Cutter
-from .multipart import abort
-from .sender import PartSender
+from .multipart import PartSender, abort
 from .target import Target
 
 
@@ -47,20 +47,51 @@ class Put:
         self._id = secrets.token_hex(16)
         self._target = Target(context, container, name, self._id, precondition)
         self._sender = PartSender(context.client)
+        self._chunks: AsyncIterator[bytes] = aiter(body)
+        self._rest = memoryview(b"")
+        self._ended = False
+        self._number = 0
+        self._size = part_size(body.length, 1)
 
     async def run(self) -> FileInfo:
         """Store the body; ``modified`` is the store's clock when it answered."""
         length = self._body.length
-        size = part_size(length, 1)
-        with self._context.budget.admit(size if length is None else min(size, length)) as share:
-            cutter = Cutter(self._body, share, self._sender)
-            first = await cutter.next()
-            if cutter.ended:
+        most = self._size if length is None else min(self._size, length)
+        with self._context.budget.admit(most) as share:
+            first = await self._next_part(share)
+            if self._ended:
                 done = await self._context.tasks.finish(self._whole(first))
             else:
-                done = await self._in_parts(first, cutter)
+                done = await self._in_parts(first, share)
         size, sha256 = self._body.received, self._body.sha256
         return FileInfo(self._name, size, etag_of(done), modified(done), self._metadata, sha256)
+
+    async def _next_part(self, share: Share) -> Part:
+        """Pull the next part, which is full unless the body has ended with it.
+
+        Room for the first one is guaranteed: only later ones come to wait until one is sent.
+        """
+        self._number += 1
+        self._size = share.fitting(part_size(self._body.length, self._number), self._size)
+        part = Part(share)
+        try:
+            while part.size < self._size and await self._more():
+                written = await self._sender.write(part, self._rest[: self._size - part.size])
+                self._rest = self._rest[written:]
+            await self._more()  # learn whether this was the last one
+        except BaseException:
+            part.release()
+            raise
+        return part
+
+    async def _more(self) -> bool:
+        """Whether there are bytes left; pulls some if none are at hand."""
+        if not self._rest and not self._ended:
+            try:
+                self._rest = memoryview(await anext(self._chunks))
+            except StopAsyncIteration:
+                self._ended = True
+        return bool(self._rest)
 
     async def _whole(self, part: Part) -> dict[str, Any]:
         headers = upload_headers(self._metadata, self._id, self._body.sha256)
@@ -69,7 +100,7 @@ class Put:
         finally:
             part.release()
 
-    async def _in_parts(self, first: Part, cutter: Cutter) -> dict[str, Any]:
+    async def _in_parts(self, first: Part, share: Share) -> dict[str, Any]:
         # S3 takes metadata before the body, so only an announced digest can be in it.
         headers = upload_headers(self._metadata, self._id, self._body.announced_sha256)
         tasks = self._context.tasks
@@ -84,7 +115,7 @@ class Put:
         self._context.live.add(upload_id)
         try:
             try:
-                await self._send_all(first, cutter, upload_id)
+                await self._send_all(first, share, upload_id)
             except BaseException:
                 await tasks.finish(self._discard(upload_id))
                 raise
@@ -94,16 +125,15 @@ class Put:
         finally:
             self._context.live.discard(upload_id)
 
-    async def _send_all(self, first: Part, cutter: Cutter, upload_id: str) -> None:
+    async def _send_all(self, part: Part, share: Share, upload_id: str) -> None:
         """Send a first part and all that follow. Raises what made a part or the body fail."""
-        part, number = first, 0
         request = {**self._target.address, "UploadId": upload_id}
         while part.size:
-            number += 1
+            number = self._number
             await self._sender.start(number, part, "upload_part", **request, PartNumber=number)
-            if cutter.ended:
+            if self._ended:
                 break
-            part = await cutter.next()
+            part = await self._next_part(share)
         else:
             part.release()
         await self._sender.drain()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 from file_uploader.errors import (
@@ -31,29 +32,27 @@ Write = Callable[..., Awaitable[dict[str, Any]]]
 """Makes one write with the given condition parameters and returns S3's answer."""
 
 
+@dataclass(frozen=True)
 class Target:
     """The object that a write is for: a file's name, and on which condition it is written.
 
     ``own_id`` is in the metadata of the object that this write makes: None for a deletion.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        container: Container,
-        name: FileName,
-        own_id: str | None = None,
-        precondition: Precondition = UNCONDITIONAL,
-    ) -> None:
-        self.name = name
-        self.address = context.keys.files(container).address(name.value)
-        self._context = context
-        self._own_id = own_id
-        self._precondition = precondition
+    context: Context
+    container: Container
+    name: FileName
+    own_id: str | None = None
+    precondition: Precondition = UNCONDITIONAL
+
+    @cached_property
+    def address(self) -> dict[str, str]:
+        """The parameters that name it to botocore."""
+        return self.context.keys.files(self.container).address(self.name.value)
 
     async def begin(self, headers: Mapping[str, Any]) -> str:
         """Create a multipart upload that becomes the file with these headers; return its id."""
-        call = self._context.buckets.call
+        call = self.context.buckets.call
         answer = await call("create_multipart_upload", **self.address, **headers)
         return str(answer["UploadId"])
 
@@ -82,7 +81,7 @@ class Target:
         except (PreconditionFailed, StorageFailed):
             # Whoever judges here may not be the first: if it is complete, or gone, this says so.
             # (Ceph 16 itself says InternalError.)
-            await check_there(self._context.client, {**self.address, "UploadId": upload_id})
+            await check_there(self.context.client, {**self.address, "UploadId": upload_id})
             raise
 
     async def delete(self) -> None:
@@ -90,16 +89,16 @@ class Target:
 
         S3 answers a delete of nothing as a success, so that the file is looked at first.
         """
-        if self._precondition:
+        if self.precondition:
             await self._write(DELETE)
         else:
-            await self._context.client.call("head_object", **self.address)
-            await self._context.client.call(DELETE, **self.address)
+            await self.context.client.call("head_object", **self.address)
+            await self.context.client.call(DELETE, **self.address)
 
     async def found(self) -> dict[str, Any] | None:
         """What HeadObject says of the file, if this write has made it. Raises `StorageError`."""
         answer = await self._current()
-        return answer if answer is not None and write_id(answer) == self._own_id else None
+        return answer if answer is not None and write_id(answer) == self.own_id else None
 
     async def found_if_seen(self) -> dict[str, Any] | None:
         """`found`, or None where it cannot be seen."""
@@ -109,7 +108,7 @@ class Target:
 
     async def _current(self) -> dict[str, Any] | None:
         try:
-            return await self._context.client.call("head_object", **self.address)
+            return await self.context.client.call("head_object", **self.address)
         except NoSuchFile:
             return None
 
@@ -117,11 +116,11 @@ class Target:
         self, operation: str, part: Part | None = None, /, **request: Any
     ) -> dict[str, Any]:
         """Write on the condition, again where S3 refuses as another write is under way (409)."""
-        call = self._context.buckets.call
+        call = self.context.buckets.call
         write: Write = partial(call, operation, part, **{**self.address, **request})
-        if self._precondition:
-            support = (await self._context.probe.conditions()).of(operation)
-            created = support.create_only() if self._precondition.create_only else None
+        if self.precondition:
+            support = (await self.context.probe.conditions()).of(operation)
+            created = support.create_only() if self.precondition.create_only else None
             if created is None:
                 return await self._checked(support, write)
             write = partial(write, **created)
@@ -135,15 +134,15 @@ class Target:
         for pause in CONTENDED:
             answer = await self._current()
             if answer is None:
-                if self._own_id is None:
+                if self.own_id is None:
                     raise NoSuchFile("There is no such file.")
-                self._precondition.check(None)
+                self.precondition.check(None)
                 condition = support.create_only()
             else:
-                if self._own_id is not None and write_id(answer) == self._own_id:
+                if self.own_id is not None and write_id(answer) == self.own_id:
                     raise PreconditionFailed("Written already.")  # by us: `settle` looks
                 info = file_info(self.name, answer)
-                self._precondition.check(info)
+                self.precondition.check(info)
                 condition = support.replace_only(info.etag)
             try:
                 return await write(**(condition or {}))
