@@ -1,6 +1,6 @@
 """The S3 store: every operation of the protocol, put together from the parts beside it.
 
-A put: admitted to the `Budget` -> `Cutter` pulls the body into a `Part` -> one PutObject, or a
+A put: admitted to the `Budget` -> `Put` pulls the body into a `Part` -> one PutObject, or a
 multipart upload -> `Target` commits, in a task that the store owns -> `FileInfo`.
 """
 

@@ -119,10 +119,7 @@ class Client:
         await self._resources.aclose()
 
     async def check_bucket(self, bucket: str) -> None:
-        """Raise `ConfigurationError` if the bucket does not exist or does not let us in.
-
-        Raises `StorageError` if that cannot be found out now.
-        """
+        """`opening.check` this bucket."""
         await opening.check(partial(self._client.list_objects_v2, Bucket=bucket, MaxKeys=1))
 
     async def call(

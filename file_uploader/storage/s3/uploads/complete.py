@@ -182,7 +182,7 @@ class Completion:
         upload = stored.upload
         sha256 = upload.plan.digests.get("sha256")
         copy = await target.begin(upload_headers(upload.plan.metadata, upload.id, sha256))
-        named = stored.with_layout(replace(stored.layout, copy=copy))
+        named = replace(upload, held=replace(stored.layout, copy=copy).to_json())
         try:
             swapped = await self._records.swap(self._container, named)
         except Superseded:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 from file_uploader.model.names import Container
 from file_uploader.model.uploads import Upload
@@ -61,10 +60,6 @@ class StoredUpload:
         sizes = [self.upload.offset] if self.layout.multipart else [part.size for part in parts]
         addresses = map(self.objects.address, self.own_names())
         return [Source(*each) for each in zip(addresses, sizes, strict=True)]
-
-    def with_layout(self, layout: UploadLayout) -> Upload:
-        """The record that says so."""
-        return replace(self.upload, held=layout.to_json())
 
 
 async def delete(context: Context, objects: Prefix, names: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 Any node can go on with an upload, so any node may have sent something for it. What counts is what
 the record names. What a superseded append sends late is a part that the record does not count on
-(`held`), or an object under a name that only this append uses.
+(`layout`), or an object under a name that only this append uses.
 """
 
 from __future__ import annotations
