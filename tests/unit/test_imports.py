@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[2]
 
 # A fork has what others have made, which takes most of an import's time, and nothing of ours.
 ALONE = """
-import importlib, os, sys, traceback
+import gc, importlib, os, sys, traceback
 
+gc.disable()
 others, modules = (argument.split(",") for argument in sys.argv[1:])
 for module in others:
     importlib.import_module(module)
@@ -30,8 +31,12 @@ for module in modules:
         failed.append(module)
 sys.exit(f"not alone: {', '.join(failed)}" if failed else 0)
 """
-OTHERS = (
-    "aiobotocore.session,aiohttp,apsw,gunicorn.workers.gasgi,pydantic_settings,starlette.responses"
+OTHERS = ",".join(
+    (
+        *("aiobotocore.session", "aiohttp", "apsw", "gunicorn.asgi.protocol", "gunicorn.glogging"),
+        *("gunicorn.workers.gasgi", "opentelemetry.trace", "prometheus_client.multiprocess"),
+        *("pydantic_settings", "starlette.responses", "starlette.routing", "tqdm", "yaml"),
+    )
 )
 
 
