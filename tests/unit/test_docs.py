@@ -201,6 +201,29 @@ def test_every_page_is_reachable_from_the_readme() -> None:
     assert linked == {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md")}
 
 
+@pytest.mark.parametrize("page", ["architecture", "internals", "decisions"])
+def test_what_the_docs_name_of_the_sources_is_there(page: str) -> None:
+    text = read(f"docs/{page}.md")
+    there = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    files = set(re.findall(r"[\w./-]*\w\.(?:py|ts|tsx)\b", text))
+    assert len(files) > 3
+    assert [
+        file for file in files if not any(f"/{each}".endswith(f"/{file}") for each in there)
+    ] == []
+
+
+def test_what_the_architecture_follows_by_name_is_there() -> None:
+    sources = "\n".join(path.read_text() for path in ROOT.glob("file_uploader/**/*.py"))
+    named = set(re.findall(r"`([A-Z][a-z]\w*)(?:\.(\w+))?`", read("docs/architecture.md")))
+    assert len(named) > 20
+    missing = [
+        name
+        for name, method in named - {("PutObject", "")}
+        if f"class {name}" not in sources or (method and f"def {method}(" not in sources)
+    ]
+    assert missing == []
+
+
 def test_commands_in_the_docs_are_make_targets() -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), re.MULTILINE))
     text = "\n".join(page.read_text(encoding="utf-8") for page in DOCS)
