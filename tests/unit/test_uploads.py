@@ -25,6 +25,7 @@ from file_uploader.errors import (
     OffsetMismatch,
     PreconditionFailed,
     StorageFailed,
+    StorageUnavailable,
     Superseded,
 )
 from file_uploader.model.conditions import EntityTags, Precondition
@@ -530,6 +531,28 @@ async def test_cancelling_ends_an_append(uploads: Uploads) -> None:
     await uploads.cancel(CONTAINER, upload_id)
     with pytest.raises(BodyInterrupted):
         await appending
+
+
+async def test_what_cannot_be_removed_is_gone_all_the_same(
+    uploads: Uploads, store: StorageDouble
+) -> None:
+    upload_id = await begun(uploads)
+    store.before["upload-remove"] = raise_(StorageFailed("not now"))
+    await uploads.cancel(CONTAINER, upload_id)
+    [left] = store.uploads.records.values()
+    assert left.state is UploadState.CANCELLED
+    await refused(uploads, upload_id)
+
+
+async def test_cancelling_what_others_change_all_the_time_is_no_success(
+    uploads: Uploads, store: StorageDouble
+) -> None:
+    upload_id = await begun(uploads)
+    store.before["upload-swap"] = raise_(Superseded("another was faster"))
+    with pytest.raises(StorageUnavailable):
+        await uploads.cancel(CONTAINER, upload_id)
+    store.before.clear()
+    assert (await uploads.look(CONTAINER, upload_id)).offset == 0
 
 
 async def test_cancelling_a_finished_upload_leaves_the_file(

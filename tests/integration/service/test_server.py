@@ -209,6 +209,14 @@ def test_pipelined_requests_are_answered_in_their_order(server: Service) -> None
     assert (answers[1].body, answers[3].body) == (b"first", b"second")
 
 
+def test_a_connection_takes_any_number_of_heads(server: Service) -> None:
+    head = raw.head("GET", "/health", headers={"X-Note": "a" * 4000})
+    with Connection(server.port) as client:
+        for _ in range(100):
+            client.send(head)
+            assert client.read_answer().status == 200
+
+
 def test_garbage_behind_a_request_does_not_spoil_its_answer(server: Service) -> None:
     with Connection(server.port) as client:
         client.send(raw.head("GET", "/health") + b"nonsense\r\n\r\n")

@@ -85,6 +85,18 @@ def test_a_client_that_takes_nothing_is_let_go_of(shared_service: Lend) -> None:
     until(lambda: "took nothing" in server.said(), "it is in the log")
 
 
+def test_a_client_that_takes_nothing_of_many_small_answers_is_let_go_of(
+    shared_service: Lend,
+) -> None:
+    """They are written by the event loop, and not copied from a file."""
+    server = shared_service("local", IMPATIENT)
+    store(server, "small", bytes(16 * 1024))
+    with Connection(server.port, window=64 * 1024) as client:
+        client.send(raw.head("GET", "/api/files/small", server.token) * 400)
+        until(lambda: holds(server, client), "the server answers")
+        until(lambda: not holds(server, client), "the server lets go", patience=60)
+
+
 def test_a_client_that_takes_something_is_not(shared_service: Lend) -> None:
     """For longer than the limit in all, with many answers on one connection."""
     server = shared_service("local", IMPATIENT)
