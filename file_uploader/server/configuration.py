@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import multiprocessing
+import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -96,21 +97,26 @@ def _try_storage() -> None:
     With ``--reload`` the workers have to import the code afresh, so the master must not have
     imported it.
     """
-    child = multiprocessing.get_context("fork").Process(target=_open_storage)
-    child.start()
-    child.join()
-    worker_metrics.end_worker(worker_metrics.MASTER)
-    if child.exitcode:
-        sys.exit(child.exitcode)
-
-
-def _open_storage() -> None:
-    from file_uploader.stores import try_storage  # noqa: PLC0415
-
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        worker_metrics.end_worker(worker_metrics.MASTER)
+        if status:
+            sys.exit(os.waitstatus_to_exitcode(status))
+        return
+    status = 1
     try:
+        from file_uploader.stores import try_storage  # noqa: PLC0415
+
         asyncio.run(try_storage(_settings))
+        status = 0
     except ConfigurationError as error:
-        sys.exit(f"file-uploader: {error}")
+        print(f"file-uploader: {error}", file=sys.stderr, flush=True)
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(status)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

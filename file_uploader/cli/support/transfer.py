@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
@@ -55,13 +54,13 @@ class _SourceError(Exception):
         self.error = error
 
 
-@dataclass(frozen=True)
 class Transfer:
     """Copies files from ``source`` to ``target``."""
 
-    source: Storage
-    target: Storage
-    report: Report
+    def __init__(self, source: Storage, target: Storage, report: Report) -> None:
+        self._source = source
+        self._target = target
+        self._report = report
 
     async def copy(self, container: Container, name: FileName) -> Outcome:
         """Copy a file unless the target has it.
@@ -71,7 +70,7 @@ class Transfer:
         """
         for _ in range(_MOST_TURNS):
             try:
-                return await self._copy(container, await self.source.head(container, name))
+                return await self._copy(container, await self._source.head(container, name))
             except NoSuchFile:
                 return Outcome.GONE
             except _SourceError as failed:
@@ -84,22 +83,22 @@ class Transfer:
 
     async def _copy(self, container: Container, info: FileInfo) -> Outcome:
         try:
-            there = await self.target.head(container, info.name)
+            there = await self._target.head(container, info.name)
         except NoSuchFile:
             pass
         else:
             same = _is_same(info, there)
             if same or there.modified > info.modified:
-                self.report.advance(info.size)
+                self._report.advance(info.size)
                 return Outcome.SAME if same else Outcome.NEWER
-        async with self.source.open(container, info.name, etag=info.etag) as content:
+        async with self._source.open(container, info.name, etag=info.etag) as content:
             body = ClientBody(
                 self._read(content),
                 length=info.size,
                 limits=_UNHURRIED,
                 expected={} if info.sha256 is None else {"sha256": info.sha256},
             )
-            await self.target.put(
+            await self._target.put(
                 container, info.name, body, metadata=info.metadata, modified=info.modified
             )
         return Outcome.COPIED
@@ -109,12 +108,12 @@ class Transfer:
 
         Where a SHA-256 is kept, the body compares it.
         """
-        proof = None if content.info.sha256 else self.source.proof(content.info)
+        proof = None if content.info.sha256 else self._source.proof(content.info)
         try:
             async for chunk in content.chunks:
                 if proof is not None:
                     proof.update(chunk)
-                self.report.advance(len(chunk))
+                self._report.advance(len(chunk))
                 yield chunk
         except StorageError as error:
             raise _SourceError(error) from error
