@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,7 @@ def create_app(
                 yield
             finally:
                 sweeper.cancel()
-                with suppress(asyncio.CancelledError):
-                    await sweeper
+                await asyncio.wait([sweeper])
                 await uploads.aclose()
                 await storage.aclose()
                 await log.aclose()

@@ -52,7 +52,9 @@ class JsonFormatter(logging.Formatter):
 
 def without_secrets(record: logging.LogRecord) -> bool:
     """Leave out what makes a link valid, as a filter of logs."""
-    record.msg, record.args = target.without_secrets(record.getMessage()), ()
+    message = record.getMessage()
+    if (shown := target.without_secrets(message)) != message:
+        record.msg, record.args = shown, ()
     return True
 
 
@@ -64,8 +66,8 @@ class ConsoleLog(glogging.Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         """Set up what gunicorn does, but for how its lines look, and what they show of links."""
         super().setup(cfg)
-        for log in (self.error_log, self.access_log):
-            log.addFilter(without_secrets)
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.addFilter(without_secrets)
         for handler in self.error_log.handlers:
             handler.setFormatter(self.formatter)
 
