@@ -25,7 +25,7 @@ class OwnedTasks:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin ``work``; await it through `asyncio.shield`."""
+        """Begin ``work``; wait for it with `outcome`."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -33,12 +33,7 @@ class OwnedTasks:
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Run ``work`` to its end, whatever happens to the caller meanwhile."""
-        task = self.start(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(_nobody_waits)
-            raise
+        return await outcome(self.start(work))
 
     async def drain(self, patience: float | None = None) -> None:
         """Wait until all have ended; cancel what has not after ``patience`` seconds, if given."""
@@ -48,6 +43,15 @@ class OwnedTasks:
                 task.cancel()
         while self._tasks:
             await asyncio.wait(set(self._tasks))
+
+
+async def outcome(task: asyncio.Task[T]) -> T:
+    """Wait for a task that goes on when whoever waits for it is cancelled."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_nobody_waits)
+        raise
 
 
 async def ended(running: asyncio.Future[T]) -> T:

@@ -22,7 +22,7 @@ from file_uploader.errors import (
 from file_uploader.model.names import Container
 from file_uploader.model.uploads import Upload, UploadState
 from file_uploader.storage.uploads import UploadStorage
-from file_uploader.transfer.tasks import OwnedTasks
+from file_uploader.transfer.tasks import OwnedTasks, outcome
 
 FINISHED = timedelta(days=1)
 """For how long a finished upload is remembered, for the client that never saw the last answer."""
@@ -54,7 +54,7 @@ class Ends:
             running = self.tasks.start(self._complete(container, upload))
             self.completing[key] = running
             running.add_done_callback(lambda _: self.completing.pop(key))
-        return await asyncio.shield(running)
+        return await outcome(running)
 
     async def forget(self, container: Container, upload: Upload) -> None:
         """Make an upload invisible, then remove it. Raises `Superseded`."""

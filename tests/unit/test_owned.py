@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from file_uploader.transfer.tasks import OwnedTasks, ended
+from file_uploader.errors import StorageUnavailable
+from file_uploader.transfer.tasks import OwnedTasks, ended, outcome
 
 
 async def test_a_result_and_a_failure_come_through() -> None:
@@ -41,6 +42,28 @@ async def test_who_is_cancelled_waits_for_the_thread_and_hears_no_more_of_it() -
     go.set()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
+
+
+async def test_a_failure_that_is_expected_needs_nobody_who_waits() -> None:
+    tasks, go = OwnedTasks(), asyncio.Event()
+    complaints: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def work() -> None:
+        await go.wait()
+        raise StorageUnavailable("not now")
+
+    waiting = asyncio.create_task(outcome(tasks.start(work())))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    del waiting  # which holds on to the other
+    go.set()
+    await tasks.drain()
     gc.collect()
     await asyncio.sleep(0)
     assert complaints == []

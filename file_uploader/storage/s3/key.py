@@ -9,7 +9,7 @@ from functools import partial
 
 from file_uploader.errors import NoSuchFile, PreconditionFailed, StorageFailed, StorageUnavailable
 from file_uploader.storage.s3.client.errors import Conflict, Unsettled
-from file_uploader.storage.s3.client.retry import UNSETTLED, retry
+from file_uploader.storage.s3.client.retry import READ_BACK, retry
 from file_uploader.storage.s3.write.context import Context
 
 KEY_SIZE = 32
@@ -26,7 +26,7 @@ async def kept_key(context: Context, new: bytes | None = None) -> bytes:
     """
     finding = partial(_found_or_made, context, new or secrets.token_bytes(KEY_SIZE))
     try:
-        key = await retry(finding, on=NoSuchFile, pauses=UNSETTLED)
+        key = await retry(finding, on=NoSuchFile, pauses=READ_BACK)
     except NoSuchFile:
         raise StorageUnavailable("The key of links cannot be made right now; try again.") from None
     if len(key) != KEY_SIZE:

@@ -49,7 +49,7 @@ async def pages(
     while True:
         answer = await client.call("list_objects_v2", Bucket=bucket, Prefix=prefix, **more, **start)
         yield answer
-        ends = [item["Key"] for item in answer.get("Contents", ())]
+        ends = [item["Key"] for item in answer.get("Contents", ())][-1:]
         ends += [each["Prefix"] + PAST for each in answer.get("CommonPrefixes", ())]
         if not answer.get("IsTruncated") or not ends:
             return
@@ -65,7 +65,8 @@ async def marked_pages(
         answer = await client.call(operation, **parameters, **start)
         yield answer
         following = {name: answer.get(said, "") for name, said in _NEXT[operation].items()}
-        if not answer.get("IsTruncated", True) or not next(iter(following.values())):
+        more = answer.get("IsTruncated", operation == "list_buckets")
+        if not more or not next(iter(following.values())):
             return
         start = _following(start, following)
 

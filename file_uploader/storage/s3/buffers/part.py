@@ -51,7 +51,10 @@ class Part:
         """Append it all; there is room for it by guarantee."""
         rest = memoryview(data)
         while rest:
-            rest = rest[await self.write(rest) :]
+            written = await self.write(rest)
+            if not written:
+                raise RuntimeError("there is no room for what was guaranteed room")
+            rest = rest[written:]
 
     def extend(self, other: Part) -> None:
         """Append all of another part of the same upload, which has nothing any more."""

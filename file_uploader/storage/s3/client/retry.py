@@ -39,6 +39,9 @@ GARBLED = (0.3, 0.3)
 UNSETTLED = (0.0, 0.0, 0.0)
 """For an answer that may have been to an attempt before."""
 
+READ_BACK = (0.0, 0.0, 0.0, 0.0)
+"""For what is written and read back, whoever was first."""
+
 APPEARING = (0.2, 0.5, 1.0)
 """For what was made just now, and is not known everywhere at once."""
 

@@ -45,11 +45,14 @@ async def settle(
     except on as failure:
         try:
             found = await look()
-        except StorageError:
+        except StorageError as unseen:
             lost = isinstance(failure, StorageUnavailable | StorageTimeout)
             if lost and not isinstance(failure, Unsettled):
                 raise failure from None
-            raise StorageUnavailable("The store does not show what was written.") from None
+            unknown = StorageUnavailable("The store does not show what was written.")
+            for note in getattr(unseen, "__notes__", ()):
+                unknown.add_note(note)
+            raise unknown from None
         if found is None:
             raise
     logger.info("S3 %s had been done although it seemed to fail", what)

@@ -35,7 +35,7 @@ from .stored import StoredUpload
 _UNHURRIED = replace(NO_LIMITS, idle_timeout=timedelta(days=1), min_rate=0)
 """What is read back comes from S3, which has limits of its own."""
 
-_SEEMING = (StorageError, NoSuchUpload, Superseded)
+_SEEMING = (StorageError, NoSuchFile, NoSuchUpload, Superseded)
 """What a completion may end with where somebody else was faster."""
 
 Made = tuple[Upload, dict[str, Any] | None]
@@ -117,7 +117,7 @@ class Completion:
         """Complete the multipart upload out of sight, if there is one."""
         if stored.layout.multipart is not None:
             finishing, look = self._finish_parts(stored), partial(self._is_staged, stored)
-            await settle("content", finishing, look, (StorageError,))
+            await settle("content", finishing, look, (StorageError, NoSuchFile))
 
     async def _is_staged(self, stored: StoredUpload) -> bool | None:
         try:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed, StorageError
+from file_uploader.errors import FileUploaderError, NoSuchFile, PreconditionFailed
 from file_uploader.storage.s3.client.client import Client
 from file_uploader.storage.s3.client.errors import Unsettled, Unsupported
 from file_uploader.storage.s3.client.retry import UNSETTLED, retry
 from file_uploader.storage.s3.keys import PROBES, etag_of
-from file_uploader.transfer.tasks import OwnedTasks
+from file_uploader.transfer.tasks import OwnedTasks, outcome
 
 from .multipart import listed
 
@@ -79,7 +79,7 @@ class Probe:
             return self._found
         if self._probing is None or self._probing.done():
             self._probing = self._tasks.start(self._probe())
-        return await asyncio.shield(self._probing)
+        return await outcome(self._probing)
 
     async def _probe(self) -> Conditions:
         """Probe all operations at once, and return when nothing of it is under way."""
@@ -140,6 +140,6 @@ class Probe:
             parts = listed({1: part["ETag"]})
             return await call(operation, **address, MultipartUpload=parts, **condition)
         except BaseException:
-            with suppress(StorageError):
+            with suppress(FileUploaderError):
                 await call("abort_multipart_upload", **address)
             raise

@@ -62,7 +62,7 @@ class PartSender:
     async def write(self, part: Part, data: memoryview) -> int:
         """`Part.write`, once there is room for it. Raises what made an earlier part fail."""
         self.check()
-        while not (written := await part.write(data)):
+        while not (written := await part.write(data)) and data:
             metrics.MEMORY_WAITS.inc()
             await self.wait_for_one()
         return written

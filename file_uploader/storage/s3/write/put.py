@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 from file_uploader.errors import StorageError
@@ -17,6 +18,7 @@ from file_uploader.storage.s3.buffers.sizes import part_size
 from file_uploader.storage.s3.client.settle import settle
 from file_uploader.storage.s3.keys import etag_of, modified, upload_headers
 from file_uploader.transfer.body import ClientBody
+from file_uploader.transfer.tasks import outcome
 
 from .conditions import PUT
 from .context import Context
@@ -106,7 +108,7 @@ class Put:
         tasks = self._context.tasks
         beginning = tasks.start(self._target.begin(headers))
         try:
-            upload_id = await asyncio.shield(beginning)
+            upload_id = await outcome(beginning)
         except BaseException as error:
             first.release()
             if isinstance(error, asyncio.CancelledError):
@@ -154,4 +156,5 @@ class Put:
         await abort(self._context.client, {**self._target.address, "UploadId": upload_id})
 
     async def _discard_begun(self, beginning: asyncio.Task[str]) -> None:
-        await self._discard(await beginning)
+        with suppress(StorageError):
+            await self._discard(await beginning)
