@@ -20,11 +20,12 @@ AHEAD = 2
 
 
 class WorkQueue(Generic[T]):
-    """Calls ``work`` in a thread for each piece, in their order. One task brings them.
+    """Calls ``work`` in a thread for each piece, in their order.
 
-    ``start`` has a thread call a function. ``let_go`` is called on the event loop for each piece
-    that is done with, in whatever way. Once ``work`` has raised something it is not called again,
-    and whoever brings the next piece, or waits for the end, gets what it raised.
+    One task at a time brings pieces, or waits for their end. ``start`` has a thread call a
+    function. ``let_go`` is called on the event loop for each piece that is done with, in whatever
+    way. Once ``work`` has raised something it is not called again, and whoever brings the next
+    piece, or waits for the end, gets what it raised.
     """
 
     def __init__(

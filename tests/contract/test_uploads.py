@@ -223,6 +223,28 @@ async def test_who_is_superseded_changes_nothing(
     await rules.aclose()
 
 
+async def test_bytes_that_did_not_count_are_in_no_digest(
+    store: Storage, place: Place, container: Container
+) -> None:
+    """Of an append whose last acknowledgement failed, since another one was faster."""
+    half = 300 * KIB
+    lost, data = content(half, "lost"), content(2 * half, "kept")
+    upload = await store.uploads.create(container, record(2 * half))
+    claimed = replace(upload, generation=upload.generation + 1, claimed=True)
+    upload = await store.uploads.swap(container, claimed)
+    storing = store.uploads.append(container, upload, body_of(lost), final=False)
+    async with aclosing(storing):
+        assert (await anext(storing)).last
+    other, rules = (Uploads(each, expiry=EXPIRY) for each in (await place.open(), store))
+    await other.append(container, upload.id, piece(data[:half]), offset=0)
+    await rules.append(container, upload.id, piece(data[half:]), offset=half)
+    assert await read(store, container, "file") == data
+    info = await store.head(container, NAME)
+    assert info.sha256 in (None, hashlib.sha256(data).digest())
+    await other.aclose()
+    await rules.aclose()
+
+
 async def _append_late(node: Storage, container: Container, upload: Upload, body: object) -> int:
     """Append as one who does not know that it has been superseded; how often that was accepted."""
     accepted = 0

@@ -183,6 +183,7 @@ class Changes:
                 for blob_id in garbage:
                     self._threads.detach(partial(self._unlink, blob_id))
                 change.future.set_result(result)
+        batch.clear()  # A verdict's traceback holds on to it, and it to all their bytes.
 
     async def _give_up(
         self, blob: WritableBlob, future: asyncio.Future[Any], error: StorageError

@@ -54,7 +54,10 @@ class Threads:
         if self._closed:
             call()
         else:
-            self._executor.submit(call)
+            try:
+                self._executor.submit(call)
+            except RuntimeError:  # No thread can be started: it waits for one that is there.
+                _log.warning("a clean-up is late", exc_info=True)
 
     async def aclose(self) -> None:
         """Take no more calls and wait for those that were taken."""

@@ -115,11 +115,12 @@ class LocalUploads(UploadStorage):
             await sink.begin()
             async with aclosing(appended(sink, body, final=final)) as storing:
                 async for durable in storing:
+                    yield durable
+                    # The record says so by now: whoever was superseded does not come here.
                     if durable.last and running is not None:
                         self._hashes[upload.id] = durable.offset, running
                         if len(self._hashes) > _HASHES:
                             self._hashes.popitem(last=False)
-                    yield durable
         finally:
             sink.end()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -68,6 +69,21 @@ async def test_what_waits_is_committed_together(
     assert [isinstance(each, PreconditionFailed) for each in done] == [False] * 200 + [True] * 5
     assert len(transactions) <= 3
     assert len(await names_in(local, container)) == 200
+
+
+async def test_a_thread_that_cannot_be_started_keeps_nobody_waiting(
+    local: LocalStorage, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(local, container, "a", content(300 * KIB))
+
+    def refuse(*_arguments: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", refuse)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(put(local, container, name, b"1") for name in "bac"))
+    assert await names_in(local, container) == ["a", "b", "c"]
 
 
 async def test_reading_goes_on_while_another_process_writes(
