@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -118,6 +118,26 @@ async def test_another_node_goes_on_where_one_finds_s3_failing_for_too_long(
     await both.sweep(timedelta(0))
     left = await both.forgotten(container, upload_id)
     assert (left.objects, left.uploads) == ([key_of(container)], [])
+
+
+async def test_an_upload_is_not_lost_where_its_content_cannot_be_looked_at(
+    both: Proxied, container: Container
+) -> None:
+    """It is put together out of sight, since it has a digest to be compared with."""
+
+    def of_content(method: str) -> Callable[[Request], bool]:
+        return lambda request: request.method == method and "/content" in request.target
+
+    plan = replace(PLAN, digests={"sha256": hashlib.sha256(DATA).digest()})
+    upload_id = await begun(both.broken.uploads, container, len(DATA), plan)
+    both.proxy.breaks(of_content("POST"), Break.CUT_REPLY, times=99, spared=1)
+    both.proxy.breaks(of_content("HEAD"), Break.BUSY, times=99)
+    with pytest.raises(StorageUnavailable):
+        await send([both.broken.uploads], container, upload_id, DATA, TWO_PIECES)
+    assert both.proxy.count(of_content("HEAD")) >= 1
+    upload = await both.direct.uploads.look(container, upload_id)
+    assert upload.state is UploadState.COMPLETE
+    assert await read(both.direct.store, container, "file") == DATA
 
 
 @pytest.mark.parametrize("when", ["before", "during", "after"])
