@@ -124,10 +124,7 @@ def routes(
     settings: Settings,
     unchanging: Mapping[str, OpenEndpoint],
 ) -> list[Route[Any]]:
-    """Every resource there is, in the order in which they are tried.
-
-    ``unchanging`` are those that are the same for everybody, by path.
-    """
+    """Every resource, in the order in which they are tried; ``unchanging`` is as `fixed` gives."""
     limits = transfer_limits(settings)
     tus = Tus(uploads, limits)
     files, listing = Contents(storage, limits), Listing(storage)
