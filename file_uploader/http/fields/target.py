@@ -28,7 +28,8 @@ LINKS = b"/api/links"
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # A version and fields have 48 letters. Whoever has the rest can undo how it was written.
-_LINK_MAC = re.compile(r"((?:/|%2F)links(?:/|%2F)[^/?#]{48})[^/?#]+", re.IGNORECASE)
+_SLASH, _WORD = "(?:/|%2F)", "".join(f"(?:{letter}|%{ord(letter):X})" for letter in "links")
+_LINK_MAC = re.compile(rf"({_SLASH}{_WORD}{_SLASH}[^/?#]{{48}})[^/?#]+", re.IGNORECASE)
 _ABSOLUTE_FORM = re.compile(rb"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -89,7 +90,7 @@ def without_secrets(text: str) -> str:
 
     Also of a link that was encoded or cut on its way, and so is none any more.
     """
-    return _LINK_MAC.sub(r"\1.***", text) if "links" in text else text
+    return _LINK_MAC.sub(r"\1.***", text) if "links" in text or "%" in text else text
 
 
 def parameters(query: bytes, known: Iterable[str]) -> dict[str, str]:

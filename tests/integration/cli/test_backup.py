@@ -237,6 +237,20 @@ async def test_what_is_damaged_is_named(
     await place.close()
 
 
+async def test_a_size_that_is_none_is_named_and_the_content_kept(
+    place: LocalPlace, tmp_path: Path, backups: Backups
+) -> None:
+    owners = await filled(place)
+    with closing(apsw.Connection(str(place.directory / "index.db"))) as index:
+        set_size = "UPDATE files SET size = -5 WHERE container = ? AND name = 'f'"
+        index.execute(set_size, (bytes.fromhex(owners[0].name),))
+    wrong = f"{owners[0].name} f: its row in the index is damaged"
+    for done in (await backups.make(), (await backups.restore(tmp_path / "restored"))[0]):
+        assert (done.status, done.out.splitlines()[0]) == (1, wrong)
+    assert blobs_on(tmp_path / "restored") == blobs_on(place.directory)
+    await place.close()
+
+
 async def test_what_cannot_be_is_refused_in_a_line(
     place: LocalPlace, target: Path, tmp_path: Path, backups: Backups, here: RunsHere
 ) -> None:

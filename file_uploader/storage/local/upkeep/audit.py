@@ -50,7 +50,7 @@ def kept_blobs(connection: apsw.Connection, prefix: str = "") -> Iterator[Kept]:
         after, end = prefix.encode(), prefix + "g"  # Ids are made of hex digits.
         while rows := list(typed(connection.execute(sql, (after, end, _AT_ONCE)))):
             for blob, size, sha256, container, name in rows:
-                known = size if isinstance(size, int) else None
+                known = size if isinstance(size, int) and size >= 0 else None
                 owner = Container(container.hex())
                 yield Kept(text_of(blob), known, sha256, owner, text_of(name))
                 after = blob

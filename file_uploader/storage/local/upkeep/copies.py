@@ -146,6 +146,8 @@ class Copy:
         except _UnreadableError as error:
             self._check_source()
             return None, str(error)
+        if kept.size is None and kept.sha256 is not None:
+            return found, "its row in the index is damaged"
         whole = found >= (kept.size or 0) and sha256 == (kept.sha256 or sha256)
         return found, None if whole else "its bytes are not those that were stored"
 
