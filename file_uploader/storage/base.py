@@ -21,19 +21,20 @@ pulls pass through it unchanged.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from file_uploader.model.conditions import UNCONDITIONAL, Precondition
-from file_uploader.model.files import ByteRange, FileInfo, Metadata, Usage
+from file_uploader.model.files import ByteRange, FileInfo, Metadata
 from file_uploader.model.listing import ListEntry, ListQuery
 from file_uploader.model.names import Container, FileName
 from file_uploader.transfer.body import ClientBody
 
-from .upkeep import Flaw, Proof, Swept
+from .secrets import Secrets
+from .upkeep import Upkeep
 from .uploads import UploadStorage
 
 
@@ -58,8 +59,8 @@ class Content:
     file: FilePosition | None = None
 
 
-class Storage(Protocol):
-    """A place for files. Instances belong to one event loop and are closed with `aclose`."""
+class Files(Protocol):
+    """What a store is: files by name, stored and read whole."""
 
     async def put(
         self,
@@ -124,79 +125,9 @@ class Storage(Protocol):
         """
         ...
 
-    async def claim(self, container: Container) -> None:
-        """See to it that the container's place is ours, before its name gets to others.
 
-        Where it is the only secret in the name of something that anybody could make, such as a
-        bucket, that is made now. Raises `StorageError`.
-        """
-        ...
-
-    async def kept_key(self, new: bytes | None = None) -> bytes:
-        """32 random bytes that the store makes once and keeps, to sign links with.
-
-        The same for every instance on the same place, also for those that ask for it first at the
-        same time; durable before it is given out (promise 2). It is no file of any container.
-        ``new`` is what it is to be where there is none yet: that of another store.
-        """
-        ...
-
-    async def direct_url(
-        self, container: Container, name: FileName, *, lifetime: timedelta, disposition: str
-    ) -> str | None:
-        """A URL at which the store itself sends the file to anybody, for ``lifetime`` from now.
-
-        With ``disposition`` as its Content-Disposition. None for a store that serves nobody but
-        this process. Whether there is such a file is not looked at.
-        """
-        ...
-
-    def containers(self) -> AsyncIterator[Container]:
-        """Those that hold files or uploads, in the order of their names; perhaps empty ones too.
-
-        Where some cannot be found, the others come first, and the `StorageError` last.
-        """
-        ...
-
-    async def usage(self, container: Container) -> Usage | None:
-        """What the container holds; None where counting would cost too much."""
-        ...
-
-    async def ready(self) -> None:
-        """Return if files can be read and written, raise `StorageError` if not.
-
-        A store that is full is ready: there is much that can be done there, and has to be.
-        """
-        ...
-
-    async def vitals(self) -> Mapping[str, float]:
-        """What an operator watches, in bytes: ``disk_free_bytes``, and ``wal_bytes`` of an index.
-
-        The disk is that of the files, or of the spool. Raises `StorageError`.
-        """
-        ...
-
-    def proof(self, info: FileInfo) -> Proof:
-        """What tells whether bytes that are read are those that were stored as this version."""
-        ...
-
-    def examine(self) -> AsyncIterator[Flaw]:
-        """Look at how everything is kept, without reading contents, and yield what is wrong.
-
-        Safe beside live traffic and other processes.
-        """
-        ...
-
-    async def sweep(self, *, dry: bool = False) -> Swept | None:
-        """Remove what failures left behind, and uploads that have expired or were cancelled.
-
-        Safe beside live traffic and other processes. An upload has expired when its ``expires``
-        has passed, whatever its state; whoever works on it then is superseded. Returns what was
-        removed, or with ``dry`` what would be, and what could not be looked at or removed, which
-        ends nothing (see `file_uploader.storage.passes`); None where another process sweeps just
-        now.
-        """
-        ...
+class Storage(Files, Upkeep, Secrets, Protocol):
+    """A place for files. Instances belong to one event loop and are closed with `aclose`."""
 
     @property
     def uploads(self) -> UploadStorage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -10,6 +11,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from file_uploader.model.files import FileInfo, Usage
 from file_uploader.model.names import Container
 
 
@@ -117,3 +119,54 @@ class Sha256Proof(Proof):
     @override
     def holds(self) -> bool:
         return self._found.digest() == self._expected
+
+
+class Upkeep(Protocol):
+    """What a store does for whoever looks after it."""
+
+    def containers(self) -> AsyncIterator[Container]:
+        """Those that hold files or uploads, in the order of their names; perhaps empty ones too.
+
+        Where some cannot be found, the others come first, and the `StorageError` last.
+        """
+        ...
+
+    async def usage(self, container: Container) -> Usage | None:
+        """What the container holds; None where counting would cost too much."""
+        ...
+
+    async def ready(self) -> None:
+        """Return if files can be read and written, raise `StorageError` if not.
+
+        A store that is full is ready: there is much that can be done there, and has to be.
+        """
+        ...
+
+    async def vitals(self) -> Mapping[str, float]:
+        """What an operator watches, in bytes: ``disk_free_bytes``, and ``wal_bytes`` of an index.
+
+        The disk is that of the files, or of the spool. Raises `StorageError`.
+        """
+        ...
+
+    def proof(self, info: FileInfo) -> Proof:
+        """What tells whether bytes that are read are those that were stored as this version."""
+        ...
+
+    def examine(self) -> AsyncIterator[Flaw]:
+        """Look at how everything is kept, without reading contents, and yield what is wrong.
+
+        Safe beside live traffic and other processes.
+        """
+        ...
+
+    async def sweep(self, *, dry: bool = False) -> Swept | None:
+        """Remove what failures left behind, and uploads that have expired or were cancelled.
+
+        Safe beside live traffic and other processes. An upload has expired when its ``expires``
+        has passed, whatever its state; whoever works on it then is superseded. Returns what was
+        removed, or with ``dry`` what would be, and what could not be looked at or removed, which
+        ends nothing (see `file_uploader.storage.passes`); None where another process sweeps just
+        now.
+        """
+        ...
