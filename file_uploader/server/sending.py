@@ -1,7 +1,7 @@
 """What a connection sends: gunicorn's way, but for two things.
 
 * A client that takes nothing of an answer is let go of, also at the end of a connection.
-* The kernel copies files to the client, where the application asks for it (`zerocopy`).
+* The kernel copies files to the client, where the application asks for it (`http.sendfile`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The dialect of tus 1.0.0, with its extensions.
 
 Sections named here are those of the protocol's text. What holds for every request and answer of
-it, its version and the method that a header may name, is `file_uploader.http.middleware`'s.
+it, its version and the method that a header may name, is in `file_uploader.http.tus.protocol`.
 """
 
 from __future__ import annotations

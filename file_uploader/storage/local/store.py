@@ -108,7 +108,7 @@ class LocalStorage(Storage):
         data, blob = (received, None) if isinstance(received, bytes) else (None, received)
         draft = Draft(
             size=body.received,
-            sha256=body.digests["sha256"],
+            sha256=body.sha256,
             metadata=metadata,
             data=data,
             blob=None if blob is None else blob.id,
